@@ -1,0 +1,1 @@
+"""What the nodes of the TFX pipeline execute."""

@@ -1,0 +1,1 @@
+"""The pipeline's graph, its configuration, its runners and its command line."""

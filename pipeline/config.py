@@ -1,0 +1,214 @@
+"""The configuration of a run: one tree, its presets, and overrides by dotted name. Imports no TensorFlow."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, nearest, require, to_dict
+from shiftvit.errors import ConfigError
+from tuner.config import TuneConfig
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What the model must reach on the test split, and how much worse than the baseline it may be."""
+
+    min_top1: float = 0.5
+    min_top5: float = 0.0
+    min_class_top1: float = 0.0  # of every single class
+    max_top1_drop: float = 0.01  # below the baseline's top-1
+
+    def __post_init__(self):
+        for f in dataclasses.fields(self):
+            require(0 <= getattr(self, f.name) <= 1, f"evaluate.{f.name} must be in [0, 1]")
+
+
+@dataclass(frozen=True)
+class CanaryConfig:
+    """The trial of the exported model in a process of its own."""
+
+    images: int = 32  # of the test split, sent through every signature
+    timeout: int = 300  # seconds, start of the process included
+
+    def __post_init__(self):
+        require(self.images > 0, "canary.images must be positive")
+        require(self.timeout > 0, "canary.timeout must be positive")
+
+
+@dataclass(frozen=True)
+class ShapesConfig:
+    """The embedded set: images of each split, drawn from a seed."""
+
+    train: int = 8000
+    eval: int = 1000
+    test: int = 1000
+    seed: int = 0
+
+    def __post_init__(self):
+        require(min(self.train, self.eval, self.test) >= 10, "shapes.train, shapes.eval and shapes.test must be 10 or more")
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """Ingestion with Beam."""
+
+    images_per_shard: int = 5000
+
+    def __post_init__(self):
+        require(self.images_per_shard > 0, "ingest.images_per_shard must be positive")
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """A whole run."""
+
+    preset: str = "quickstart"
+    source: str = "shapes"  # shapes, tfds, tfds:ARCHIVE, or the path of an official archive or folder
+    workspace: str = "workspace"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    canary: CanaryConfig = field(default_factory=CanaryConfig)
+    shapes: ShapesConfig = field(default_factory=ShapesConfig)
+    ingest: IngestConfig = field(default_factory=IngestConfig)
+
+    @property
+    def experiment(self) -> ExperimentConfig:
+        """What the Trainer and the Tuner need of this tree."""
+        return ExperimentConfig(self.model, self.data, self.train)
+
+
+def quickstart() -> PipelineConfig:
+    """The embedded set and a tiny model: minutes on a 2-core laptop.
+
+    `shiftvit run` (expected: top-1 of 0.90 or more on the embedded test split)
+    """
+    return PipelineConfig(
+        preset="quickstart", source="shapes",
+        model=ModelConfig(patch_size=4, dims=(32, 64), depths=(2, 2), drop_path=0.0, n_div=8),
+        data=DataConfig(crop_padding=2, flip=False),
+        train=TrainConfig(epochs=10, batch_size=128, learning_rate=2e-3),
+        tune=TuneConfig(trials=2, epochs=1),
+        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99))
+
+
+def cifar10_cpu() -> PipelineConfig:
+    """Real CIFAR-10, sized for a CPU: the whole pipeline within an hour on 2 cores.
+
+    `shiftvit run --preset cifar10-cpu --data DIR`
+    """
+    return PipelineConfig(
+        preset="cifar10-cpu", source="tfds",
+        model=ModelConfig(patch_size=2, dims=(64, 128, 256), depths=(2, 4, 2), n_div=8, drop_path=0.05),
+        train=TrainConfig(epochs=20, batch_size=128, learning_rate=2e-3),
+        tune=TuneConfig(trials=3, epochs=1, steps_per_epoch=100),
+        evaluate=EvaluateConfig(min_top1=0.75, min_top5=0.97, min_class_top1=0.4))
+
+
+def cifar10() -> PipelineConfig:
+    """Real CIFAR-10, the full recipe, for GPUs.
+
+    `shiftvit run --preset cifar10 --data DIR`
+    """
+    return PipelineConfig(
+        preset="cifar10", source="tfds",
+        model=ModelConfig(patch_size=2, drop_path=0.1),
+        data=DataConfig(cutout=8),
+        train=TrainConfig(epochs=200, batch_size=512, ema=0.999),
+        tune=TuneConfig(trials=12, epochs=10),
+        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99, min_class_top1=0.75))
+
+
+def keras_example() -> PipelineConfig:
+    """Dimensions, batch and schedule of the Keras ShiftViT example (46 epochs of 256, 48 x 48 pixels), for comparison.
+
+    `shiftvit run --preset keras-example --data DIR` (the example publishes 77.20% top-1, 98.64% top-5)
+    """
+    return PipelineConfig(
+        preset="keras-example", source="tfds",
+        model=ModelConfig(image_size=48, patch_size=4, drop_path=0.2, dropout=0.2),
+        data=DataConfig(crop_padding=4),
+        train=TrainConfig(epochs=46, batch_size=256, learning_rate=1e-3, weight_decay=1e-4, warmup_fraction=0.15,
+                          label_smoothing=0.0),
+        tune=TuneConfig(trials=4, epochs=2),
+        evaluate=EvaluateConfig(min_top1=0.772, min_top5=0.98))
+
+
+PRESETS: dict[str, Callable[[], PipelineConfig]] = {
+    "quickstart": quickstart, "cifar10-cpu": cifar10_cpu, "cifar10": cifar10, "keras-example": keras_example}
+
+
+def preset(name: str) -> PipelineConfig:
+    """Returns the preset of that name.
+
+    Raises:
+        ConfigError: when there is none.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset {name!r}; {nearest(name, PRESETS)}")
+    return PRESETS[name]()
+
+
+def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
+    """Returns `config` with each KEY=VALUE applied; KEY is dotted, VALUE as JSON, a bare text, or a list 1,2,3.
+
+    Raises:
+        ConfigError: for an unknown key, a wrong type, or a setting without `=`.
+    """
+    values = to_dict(config)
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        require(bool(separator), f"--set {setting}: expected KEY=VALUE, such as train.epochs=20")
+        *groups, leaf = key.split(".")
+        table = values
+        for depth, group in enumerate(groups):
+            path = ".".join(groups[:depth])
+            require(isinstance(table.get(group), dict), f"unknown key {key}; {nearest(group, table, path)}")
+            table = table[group]
+        _set_leaf(table, leaf, text, key)
+    return from_dict(PipelineConfig, values)
+
+
+def _set_leaf(table: dict[str, Any], leaf: str, text: str, key: str) -> None:
+    if leaf not in table:
+        raise ConfigError(f"unknown key {key}; {nearest(leaf, table, key.rpartition('.')[0])}")
+    current = table[leaf]
+    if isinstance(current, dict):
+        raise ConfigError(f"{key} is a group of settings; {nearest('', current, key)}")
+    table[leaf] = _parse(text, current)
+
+
+def _parse(text: str, current: Any) -> Any:
+    if isinstance(current, str):
+        return text
+    if isinstance(current, list) and not text.startswith("["):
+        text = f"[{text}]"
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def save(config: PipelineConfig, path: Path) -> None:
+    """Writes the resolved configuration as JSON."""
+    path.write_text(json.dumps(to_dict(config), indent=2) + "\n")
+
+
+def load(path: Path) -> PipelineConfig:
+    """Reads what `save` wrote.
+
+    Raises:
+        ConfigError: when the file is missing, is not JSON, or does not fit.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not a JSON configuration ({error})") from error
+    return from_dict(PipelineConfig, values)

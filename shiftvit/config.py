@@ -1,0 +1,161 @@
+"""What is trained and how: one tree of frozen dataclasses, validated when built. Imports no TensorFlow.
+
+`from_dict` builds any such tree from plain data and refuses what it does not know; `to_dict` is its inverse.
+"""
+
+import dataclasses
+import difflib
+import math
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from shiftvit.errors import ConfigError
+
+Config = TypeVar("Config")
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Raises ConfigError with `sentence` unless `condition` holds."""
+    if not condition:
+        raise ConfigError(sentence)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network (Wang et al., "When Shift Operation Meets Vision Transformer", 2022)."""
+
+    image_size: int = 32  # pixels a side that the network sees; images of another size are resized
+    patch_size: int = 2
+    dims: tuple[int, ...] = (96, 192, 384, 768)  # channels of each stage
+    depths: tuple[int, ...] = (2, 4, 8, 2)  # blocks of each stage
+    n_div: int = 12  # channel groups; four of them move
+    mlp_ratio: float = 2.0
+    norm: Literal["group1", "layer"] = "group1"
+    drop_path: float = 0.1  # at the last block; grows linearly from 0 at the first
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        require(len(self.dims) == len(self.depths) > 0, "model.dims and model.depths must have one entry per stage")
+        require(min(*self.dims, *self.depths, self.image_size, self.patch_size) > 0,
+                "model.dims, model.depths, model.image_size and model.patch_size must be positive")
+        stride = self.patch_size * 2 ** (len(self.dims) - 1)
+        require(self.image_size % stride == 0,
+                f"model.image_size={self.image_size} is not a multiple of {stride}, the network's total stride "
+                "(patch_size, doubled by each further stage)")
+        require(4 <= self.n_div <= min(self.dims),
+                f"model.n_div={self.n_div} must be from 4 (the moving groups) to {min(self.dims)} (the fewest channels)")
+        require(self.mlp_ratio > 0, "model.mlp_ratio must be positive")
+        for name in ("drop_path", "dropout"):
+            require(0 <= getattr(self, name) < 1, f"model.{name} must be in [0, 1)")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Augmentation of the training images; sizes are in pixels of the image that the network sees."""
+
+    crop_padding: int = 4  # reflect-pad by so much, then crop at random; 0 is off
+    flip: bool = True
+    cutout: int = 0  # side of the square that is greyed out; 0 is off
+
+    def __post_init__(self):
+        require(self.crop_padding >= 0, "data.crop_padding must not be negative")
+        require(self.cutout >= 0, "data.cutout must not be negative")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Optimisation, precision and devices."""
+
+    epochs: int = 100
+    batch_size: int = 256  # global: shared out among the replicas
+    learning_rate: float = 1e-3  # peak of the schedule
+    warmup_fraction: float = 0.05  # of all steps
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0  # of all gradients together; 0 is off
+    label_smoothing: float = 0.1
+    ema: float = 0.0  # decay of the moving average of weights that is evaluated and exported; 0 is off
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"  # auto: bfloat16 where the hardware has it
+    replicas: int = 0  # 0: every GPU, or one CPU device where there is none; N: N logical CPU devices
+    steps_per_epoch: int = 0  # 0: the whole training split
+    seed: int = 0
+
+    def __post_init__(self):
+        require(self.epochs > 0, "train.epochs must be positive")
+        require(self.batch_size > 0, "train.batch_size must be positive")
+        require(self.replicas >= 0, "train.replicas must not be negative")
+        require(self.steps_per_epoch >= 0, "train.steps_per_epoch must not be negative")
+        require(self.batch_size % max(self.replicas, 1) == 0,
+                f"train.batch_size={self.batch_size} is not divisible by train.replicas={self.replicas}: "
+                "it is the global batch size, shared out evenly")
+        require(self.learning_rate > 0, "train.learning_rate must be positive")
+        require(0 <= self.warmup_fraction < 1, "train.warmup_fraction must be in [0, 1)")
+        require(self.weight_decay >= 0, "train.weight_decay must not be negative")
+        require(self.clip_norm >= 0, "train.clip_norm must not be negative")
+        for name in ("label_smoothing", "ema"):
+            require(0 <= getattr(self, name) < 1, f"train.{name} must be in [0, 1)")
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """All that determines a trained model, given its data."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Returns the tree as plain dicts, lists and scalars, as JSON has them."""
+    return {name: list(value) if isinstance(value, tuple) else value
+            for name, value in ((f.name, _plain(getattr(config, f.name))) for f in dataclasses.fields(config))}
+
+
+def _plain(value: Any) -> Any:
+    return to_dict(value) if dataclasses.is_dataclass(value) else value
+
+
+def from_dict(cls: type[Config], values: typing.Mapping[str, Any], path: str = "") -> Config:
+    """Builds the dataclass `cls` from plain data; a key left out keeps its default.
+
+    Raises:
+        ConfigError: for an unknown key (with the nearest known ones), a wrong type or a value out of range.
+    """
+    require(isinstance(values, typing.Mapping), f"{path or 'the configuration'} must be a table of keys, not {values!r}")
+    types = typing.get_type_hints(cls)
+    for key in values:
+        if key not in types:
+            raise ConfigError(f"unknown key {_join(path, key)}; {nearest(key, types, path)}")
+    return cls(**{key: _convert(value, types[key], _join(path, key)) for key, value in values.items()})
+
+
+def nearest(name: str, known: typing.Iterable[str], path: str = "") -> str:
+    """Returns a phrase that lists the known names most like `name`, or all of them where none is."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    listed = ", ".join(_join(path, k) for k in close or known)
+    return f"did you mean {listed}?" if close else f"known: {listed}"
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _convert(value: Any, kind: Any, path: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return from_dict(kind, value, path)
+    if typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        require(value in choices, f"{path}={value!r} is not one of {', '.join(map(str, choices))}")
+        return value
+    if typing.get_origin(kind) is tuple:
+        require(isinstance(value, (list, tuple)), f"{path}={value!r} must be a list, such as 2,4,8")
+        return tuple(_convert(item, typing.get_args(kind)[0], path) for item in value)
+    if kind is float and type(value) is int:
+        value = float(value)
+    require(type(value) is kind and (kind is not float or math.isfinite(value)),
+            f"{path}={value!r} must be {_TYPE_NAMES[kind]}")
+    return value
+
+
+_TYPE_NAMES = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}

@@ -1,0 +1,25 @@
+"""The errors a user can cause, each with the exit code the command line ends with."""
+
+
+class UserError(Exception):
+    """The run failed in a way that one sentence explains. Shown without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(UserError):
+    """Wrong usage or configuration; the sentence names the key or option and what it accepts."""
+
+    exit_code = 2
+
+
+class DataError(UserError):
+    """Bad data; the sentence names the file, and the offset where there is one."""
+
+    exit_code = 3
+
+
+class NotBlessedError(UserError):
+    """The model was not blessed, so it was not pushed; the sentence names the gate and by how much it failed."""
+
+    exit_code = 4
