@@ -1,0 +1,30 @@
+"""Packages, dependencies and the `shiftvit` command. Beam workers install the project from this file too."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="shiftvit-pipeline",
+    version="0.1.0",
+    description="A training pipeline for image classification with ShiftViT: TFX, TensorFlow, KerasTuner, Beam",
+    python_requires=">=3.10,<3.11",  # tfx 1.15 and tensorflow-addons hold it there
+    packages=find_packages(include=[f"{name}{sub}" for name in ("shiftvit", "tuner", "components", "pipeline")
+                                    for sub in ("", ".*")]),
+    entry_points={"console_scripts": ["shiftvit = pipeline.cli:main"]},
+    install_requires=[
+        "tfx==1.15.1",
+        "tensorflow==2.15.1",
+        "tensorflow-addons==0.23.0",
+        "tensorflow-datasets~=4.9",
+        "keras-tuner~=1.4",
+        "apache-beam~=2.74",
+        "dill",  # tfx imports it, apache-beam no longer brings it
+        "scikit-learn",  # of KerasTuner's Bayesian search
+        "setuptools<82",  # the last that has pkg_resources
+        "pillow",
+        "rich",
+    ],
+    extras_require={
+        "dev": ["pytest", "ruff", "uv"],
+        "gpu": ["tensorflow[and-cuda]==2.15.1"],
+    },
+)
