@@ -1,0 +1,1 @@
+"""Ingestion: binary records of CIFAR-10 to TFRecords of Examples."""

@@ -1,0 +1,156 @@
+"""Writes a source's records as TFRecords of Examples with Beam, one element for each file.
+
+Blocks of records are read and written whole, so no pixel passes through Beam, the files are the same whatever the
+runner, and a shard that Beam tries again ends in the same file.
+"""
+
+import json
+import math
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+from components.example_gen import records
+from shiftvit import progress
+from shiftvit.errors import DataError
+
+EXAMPLES = "examples"
+INPUT_BASE = "input_base"
+IDENTITY = "identity"
+IMAGES_PER_SHARD = "images_per_shard"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file to be written, and where its records are read."""
+
+    split: str
+    source: str  # file of binary records
+    start: int  # first record
+    images: int
+    split_images: int  # of all shards of the split together
+    target: str  # the TFRecord file
+    unfinished: str  # folder for files that are not whole yet; not one whose files are read as data
+
+
+def plan(counts: Mapping[str, int], input_base: str, output: str, images_per_shard: int) -> list[Shard]:
+    """Returns the shards of every split, in TFX's layout: `<output>/Split-<split>/data_tfrecord-00000-of-00008`."""
+    shards = []
+    for split, count in counts.items():
+        total = math.ceil(count / images_per_shard)
+        for index in range(total):
+            start = index * images_per_shard
+            shards.append(Shard(
+                split, f"{input_base}/{split}.bin", start, min(images_per_shard, count - start), count,
+                f"{split_folder(output, split)}/data_tfrecord-{index:05d}-of-{total:05d}", f"{output}/unfinished"))
+    return shards
+
+
+def split_folder(output: str, split: str) -> str:
+    """Returns the folder in which TFX looks for the files of a split."""
+    return f"{output}/Split-{split}"
+
+
+class WriteShards(beam.PTransform):
+    """Writes each Shard of its input, and gives the pair (split, images written) for each."""
+
+    def expand(self, shards: beam.PCollection) -> beam.PCollection:
+        """Spreads the shards over the workers and writes them."""
+        return shards | "Spread" >> beam.Reshuffle() | "Write" >> beam.ParDo(_WriteShard())
+
+
+class _WriteShard(beam.DoFn):
+    def process(self, shard: Shard) -> Iterator[tuple[str, int]]:
+        images, labels = _read(shard)
+        # Uncompressed: zlib alone would take longer than all the rest, and readers go by the file's suffix.
+        # The name is new at each try, since Beam may run one element twice at the same time.
+        path = f"{shard.unfinished}/{uuid.uuid4().hex}"
+        with tf.io.TFRecordWriter(path) as writer:
+            for example in records.serialize(images, labels):
+                writer.write(example)
+        tf.io.gfile.rename(path, shard.target, overwrite=True)
+        progress.report(f"writing {shard.split}", shard.start + shard.images, shard.split_images, "images")
+        yield shard.split, shard.images
+
+
+def _read(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    offset = shard.start * records.RECORD_BYTES
+    with tf.io.gfile.GFile(shard.source, "rb") as file:
+        file.seek(offset)
+        block = file.read(shard.images * records.RECORD_BYTES)
+    images, labels = records.unpack(block, shard.source, offset)
+    if len(images) != shard.images:
+        raise DataError(f"{shard.source}: {len(images):,} records from byte {offset}, expected {shard.images:,}")
+    return images, labels
+
+
+class Executor(BaseBeamExecutor):
+    """Ingests the source in `input_base` and verifies on disk that every image of every split arrived."""
+
+    def Do(self, input_dict: dict[str, list[types.Artifact]], output_dict: dict[str, list[types.Artifact]],  # noqa: N802
+           exec_properties: dict[str, Any]) -> None:
+        """Writes the splits of the `examples` artifact.
+
+        Raises:
+            DataError: when a split on disk has not as many records as the source; the splits are removed then.
+        """
+        examples = artifact_utils.get_single_instance(output_dict[EXAMPLES])
+        identity = json.loads(exec_properties[IDENTITY])
+        counts = identity["counts"]
+        shards = plan(counts, exec_properties[INPUT_BASE], examples.uri, int(exec_properties[IMAGES_PER_SHARD]))
+        folders = [split_folder(examples.uri, split) for split in counts]
+        unfinished = f"{examples.uri}/unfinished"
+        for folder in (*folders, unfinished):
+            tf.io.gfile.makedirs(folder)
+        try:
+            with self._make_beam_pipeline() as pipeline:
+                _ = pipeline | "Shards" >> beam.Create(shards, reshuffle=False) | "WriteShards" >> WriteShards()
+            verify(counts, examples.uri)
+        except BaseException:
+            for folder in folders:
+                tf.io.gfile.rmtree(folder)
+            raise
+        finally:
+            tf.io.gfile.rmtree(unfinished)
+        _describe(examples, identity)
+
+
+def verify(counts: Mapping[str, int], output: str) -> None:
+    """Counts the records of every split on disk; raises DataError at the first that are not as many as they should be.
+
+    Runners have been seen to lose elements and report success.
+    """
+    for split, expected in counts.items():
+        folder = split_folder(output, split)
+        found = count_records([f"{folder}/{name}" for name in tf.io.gfile.listdir(folder)])
+        if found != expected:
+            raise DataError(f"{folder}: {found:,} records were written of the {expected:,} images of the split "
+                            f"{split}; run again, with --runner=FnApiRunner if you chose another")
+
+
+def count_records(files: list[str]) -> int:
+    """Returns how many records TFRecord files hold, checking each record's checksum."""
+    return int(tf.data.TFRecordDataset(files).batch(1024).reduce(
+        np.int64(0), lambda total, batch: total + tf.size(batch, tf.int64)))
+
+
+def _describe(examples: types.Artifact, identity: Mapping[str, Any]) -> None:
+    """Says in ML Metadata what the artifact holds and where it comes from."""
+    examples.split_names = artifact_utils.encode_split_names(list(identity["counts"]))
+    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    examples.set_string_custom_property("source_kind", identity["kind"])
+    examples.set_string_custom_property("source_sha256", identity["sha256"])
+    examples.set_int_custom_property("source_published", int(identity["published"]))
+    examples.set_string_custom_property("class_names", json.dumps(identity["class_names"]))
+    for split, count in identity["counts"].items():
+        examples.set_int_custom_property(f"count_{split}", count)
