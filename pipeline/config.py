@@ -118,8 +118,7 @@ def cifar10() -> PipelineConfig:
     return PipelineConfig(
         preset="cifar10", source="tfds",
         model=ModelConfig(patch_size=2, drop_path=0.1),
-        data=DataConfig(cutout=8),
-        train=TrainConfig(epochs=200, batch_size=512, ema=0.999),
+        train=TrainConfig(epochs=200, batch_size=512),
         tune=TuneConfig(trials=12, epochs=10),
         evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99, min_class_top1=0.75))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from shiftvit.errors import ConfigError
+from shiftvit.features import IMAGE_SHAPE, NUM_CLASSES
 
 Config = TypeVar("Config")
 
@@ -31,14 +32,14 @@ class ModelConfig:
     depths: tuple[int, ...] = (2, 4, 8, 2)  # blocks of each stage
     n_div: int = 12  # channel groups; four of them move
     mlp_ratio: float = 2.0
-    norm: Literal["group1", "layer"] = "group1"
     drop_path: float = 0.1  # at the last block; grows linearly from 0 at the first
     dropout: float = 0.0
+    num_classes: int = NUM_CLASSES
 
     def __post_init__(self):
         require(len(self.dims) == len(self.depths) > 0, "model.dims and model.depths must have one entry per stage")
-        require(min(*self.dims, *self.depths, self.image_size, self.patch_size) > 0,
-                "model.dims, model.depths, model.image_size and model.patch_size must be positive")
+        require(min(*self.dims, *self.depths, self.image_size, self.patch_size, self.num_classes) > 0,
+                "model.dims, depths, image_size, patch_size and num_classes must be positive")
         stride = self.patch_size * 2 ** (len(self.dims) - 1)
         require(self.image_size % stride == 0,
                 f"model.image_size={self.image_size} is not a multiple of {stride}, the network's total stride "
@@ -52,15 +53,14 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Augmentation of the training images; sizes are in pixels of the image that the network sees."""
+    """Augmentation of the training images; sizes are in pixels of the stored image."""
 
     crop_padding: int = 4  # reflect-pad by so much, then crop at random; 0 is off
     flip: bool = True
-    cutout: int = 0  # side of the square that is greyed out; 0 is off
 
     def __post_init__(self):
-        require(self.crop_padding >= 0, "data.crop_padding must not be negative")
-        require(self.cutout >= 0, "data.cutout must not be negative")
+        require(0 <= self.crop_padding < IMAGE_SHAPE[0],
+                f"data.crop_padding must be from 0 to {IMAGE_SHAPE[0] - 1}, less than a side of the stored image")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,6 @@ class TrainConfig:
     weight_decay: float = 0.05
     clip_norm: float = 1.0  # of all gradients together; 0 is off
     label_smoothing: float = 0.1
-    ema: float = 0.0  # decay of the moving average of weights that is evaluated and exported; 0 is off
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"  # auto: bfloat16 where the hardware has it
     replicas: int = 0  # 0: every GPU, or one CPU device where there is none; N: N logical CPU devices
     steps_per_epoch: int = 0  # 0: the whole training split
@@ -92,8 +91,7 @@ class TrainConfig:
         require(0 <= self.warmup_fraction < 1, "train.warmup_fraction must be in [0, 1)")
         require(self.weight_decay >= 0, "train.weight_decay must not be negative")
         require(self.clip_norm >= 0, "train.clip_norm must not be negative")
-        for name in ("label_smoothing", "ema"):
-            require(0 <= getattr(self, name) < 1, f"train.{name} must be in [0, 1)")
+        require(0 <= self.label_smoothing < 1, "train.label_smoothing must be in [0, 1)")
 
 
 @dataclass(frozen=True)

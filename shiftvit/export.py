@@ -43,6 +43,11 @@ class Server(tf.Module):
         image_spec = {features.IMAGE: features.feature_spec()[features.IMAGE]}  # a client has no label to give
         return self.answer(features.decode_images(tf.io.parse_example(examples, image_spec)[features.IMAGE]))
 
+    @tf.function(input_signature=[])
+    def list_classes(self):
+        """Returns the class names by class id, for those who load the model and show its probabilities."""
+        return self.class_names
+
 
 def decode_image(encoded):
     """Returns uint8 IMAGE_SHAPE from the bytes of one PNG or JPEG; an image of that size is kept bit for bit."""

@@ -1,0 +1,43 @@
+"""The optimizer and its schedule. The only file that knows TensorFlow Addons, which is at its end of life."""
+
+import math
+
+import tensorflow as tf
+import tensorflow_addons as tfa
+
+from shiftvit.config import TrainConfig
+
+NO_DECAY = [r"bias", r"gamma", r"beta"]
+
+
+class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """Rises linearly from 0 to `peak` over `warmup_steps`, then falls along a cosine to 0 at `total_steps`."""
+
+    def __init__(self, peak: float, total_steps: int, warmup_steps: int):
+        super().__init__()
+        self.peak, self.total_steps, self.warmup_steps = peak, total_steps, warmup_steps
+
+    def __call__(self, step):
+        """step: how many updates were made before this one; returns a float32 scalar."""
+        step = tf.cast(step, tf.float32)
+        rising = (step + 1) / max(self.warmup_steps, 1)
+        fraction = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
+        falling = 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(fraction, 0.0, 1.0)))
+        return self.peak * tf.minimum(rising, falling) if self.warmup_steps else self.peak * falling
+
+    def get_config(self):
+        return {"peak": self.peak, "total_steps": self.total_steps, "warmup_steps": self.warmup_steps}
+
+
+def make_optimizer(config: TrainConfig, total_steps: int) -> tf.keras.optimizers.Optimizer:
+    """Returns AdamW with decoupled decay (Loshchilov and Hutter, 2019) that follows the learning rate.
+
+    Biases and the scales and offsets of norms do not decay.
+    """
+    warmup_steps = round(total_steps * config.warmup_fraction)
+    return tfa.optimizers.AdamW(
+        # TensorFlow Addons subtracts the decay as it is, so it needs the learning rate's schedule of its own.
+        weight_decay=WarmupCosine(config.weight_decay * config.learning_rate, total_steps, warmup_steps),
+        learning_rate=WarmupCosine(config.learning_rate, total_steps, warmup_steps),
+        exclude_from_weight_decay=NO_DECAY,
+        **({"global_clipnorm": config.clip_norm} if config.clip_norm else {}))

@@ -1,0 +1,149 @@
+"""Training under MirroredStrategy: the same code for the Trainer, for each trial of the search and for tests."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from shiftvit import progress
+from shiftvit.config import ExperimentConfig, TrainConfig
+from shiftvit.errors import ConfigError
+from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
+from shiftvit.metrics import LOSS, OBJECTIVE, SmoothedCrossEntropy, make_metrics
+from shiftvit.model import build_model
+from shiftvit.optimizer import make_optimizer
+
+
+@functools.cache
+def make_strategy(replicas: int = 0) -> tf.distribute.MirroredStrategy:
+    """Returns the strategy over `replicas` GPUs (0: all), or over as many logical CPU devices where there is no GPU.
+
+    One per process: a second MirroredStrategy after a first one crashes in its collectives.
+
+    Raises:
+        ConfigError: when there are fewer GPUs, or TensorFlow has already started with fewer CPU devices.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if replicas > len(gpus) > 0:
+        raise ConfigError(f"train.replicas={replicas}, but this machine has {len(gpus)} GPUs")
+    if gpus:
+        return tf.distribute.MirroredStrategy([f"/gpu:{i}" for i in range(replicas or len(gpus))])
+    devices = _logical_cpus(max(replicas, 1))
+    return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
+
+
+def _logical_cpus(count: int) -> list[str]:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if count > 1:
+        try:
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+        except RuntimeError as error:
+            raise ConfigError(f"train.replicas={count} must be set before TensorFlow starts: call make_strategy first "
+                              "in the process") from error
+    return [f"/cpu:{i}" for i in range(count)]
+
+
+def resolve_precision(precision: str) -> str:
+    """Returns the Keras policy for `train.precision`; "auto" takes bfloat16 where the hardware multiplies in it."""
+    if precision != "auto":
+        return precision
+    return "mixed_bfloat16" if _has_bfloat16() else "float32"
+
+
+def _has_bfloat16() -> bool:
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return all(tf.config.experimental.get_device_details(gpu)["compute_capability"] >= (8, 0) for gpu in gpus)
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and "bf16" in cpuinfo.read_text()
+
+
+def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:
+    """Returns the number of full batches in an epoch.
+
+    Raises:
+        ConfigError: when the training split holds less than one batch.
+    """
+    if config.steps_per_epoch:
+        return config.steps_per_epoch
+    records = count_records(train_files)
+    if records < config.batch_size:
+        raise ConfigError(f"train.batch_size={config.batch_size} is more than the {records} images of the training split")
+    return records // config.batch_size
+
+
+def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
+    """Builds and compiles the model of `config` under its strategy, with a schedule of `total_steps` updates.
+
+    Raises:
+        ConfigError: when the replicas do not divide the global batch.
+    """
+    strategy = make_strategy(config.train.replicas)
+    if config.train.batch_size % strategy.num_replicas_in_sync:
+        raise ConfigError(f"train.batch_size={config.train.batch_size} is not divisible by the "
+                          f"{strategy.num_replicas_in_sync} devices of this machine: it is the global batch size")
+    tf.keras.utils.set_random_seed(config.train.seed)
+    with strategy.scope():
+        model = build_model(config.model, resolve_precision(config.train.precision))
+        model.compile(make_optimizer(config.train, total_steps), SmoothedCrossEntropy(config.train.label_smoothing),
+                      make_metrics(), jit_compile=bool(tf.config.list_physical_devices("GPU")))
+    return model
+
+
+def fit(model: tf.keras.Model, config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequence[str],
+        steps: int, callbacks: Sequence[tf.keras.callbacks.Callback] = ()) -> tf.keras.callbacks.History:
+    """Trains for `config.train.epochs` epochs of `steps` updates, with the eval split evaluated after each."""
+    batch = config.train.batch_size
+    return model.fit(
+        training_batches(train_files, batch, config.data, config.train.seed), epochs=config.train.epochs,
+        steps_per_epoch=steps, validation_data=evaluation_batches(eval_files, batch), verbose=0,
+        callbacks=list(callbacks))
+
+
+def train(config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequence[str], *,
+          backup_dir: str, log_dir: str) -> tuple[tf.keras.Model, dict[str, list[float]]]:
+    """Trains from the start, or from the last epoch that a killed run finished.
+
+    Args:
+        config: what to train.
+        train_files: patterns of TFRecord files of the training split.
+        eval_files: patterns of TFRecord files of the eval split.
+        backup_dir: where the state after each epoch lies until training ends; the same for every attempt.
+        log_dir: for TensorBoard.
+
+    Returns:
+        The model, and its history: a list with one number per epoch of this attempt, for each metric.
+    """
+    steps = steps_per_epoch(config.train, train_files)
+    model = compile_model(config, steps * config.train.epochs)
+    history = fit(model, config, train_files, eval_files, steps, [
+        tf.keras.callbacks.BackupAndRestore(backup_dir),
+        tf.keras.callbacks.TensorBoard(log_dir, write_graph=False, update_freq="epoch"),
+        tf.keras.callbacks.TerminateOnNaN(),
+        ReportProgress("train", steps, config.train.epochs),
+    ])
+    return model, history.history
+
+
+class ReportProgress(tf.keras.callbacks.Callback):
+    """Reports the epochs done, fractions included, with the newest loss and accuracy."""
+
+    def __init__(self, stage: str, steps: int, epochs: int):
+        super().__init__()
+        self.stage, self.steps, self.epochs = stage, steps, epochs
+        self.epoch, self.evaluated = 0, {}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch % max(self.steps // 50, 1) == 0:
+            self._report(self.epoch + (batch + 1) / self.steps, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.evaluated = {OBJECTIVE: logs[OBJECTIVE]} if OBJECTIVE in logs else {}
+        self._report(epoch + 1, logs)
+
+    def _report(self, done: float, logs) -> None:
+        progress.report(self.stage, done, self.epochs, "epoch", **{LOSS: logs[LOSS]}, **self.evaluated)
