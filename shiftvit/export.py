@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from shiftvit import features
+from shiftvit.config import ModelConfig
+from shiftvit.model import build_model
 
 SERVING_DEFAULT = "serving_default"
 SERVING_EXAMPLES = "serving_examples"
@@ -57,8 +59,10 @@ def decode_image(encoded):
     return tf.ensure_shape(tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8), features.IMAGE_SHAPE)
 
 
-def export(model: tf.keras.Model, class_names: Sequence[str], directory: str) -> None:
-    """Writes the SavedModel of `model`, which maps uint8 images (N, 32, 32, 3) to logits."""
-    server = Server(model, class_names)
+def export(model: tf.keras.Model, config: ModelConfig, class_names: Sequence[str], directory: str) -> None:
+    """Writes the SavedModel of `model`, built by `build_model(config)`, in float32, which every server computes alike."""
+    serving = build_model(config)
+    serving.set_weights(model.get_weights())
+    server = Server(serving, class_names)
     tf.saved_model.save(server, directory, signatures={
         SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples})

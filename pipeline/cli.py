@@ -1,0 +1,240 @@
+"""`shiftvit`: starts runs, and tells what came of them. Imports nothing heavy, so that it answers at once.
+
+Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 3 bad data; 4 the model was not blessed; 130
+interrupted.
+"""
+
+import argparse
+import dataclasses
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline import config as configuration
+from pipeline.config import PRESETS, PipelineConfig
+from pipeline.workspace import Workspace
+from shiftvit.errors import ConfigError, UserError
+
+DISTRIBUTION = "shiftvit-pipeline"
+_DEFAULT_PRESET, _DEFAULT_WORKSPACE = "quickstart", "workspace"
+
+_EXAMPLES = """examples:
+  shiftvit run                                              the embedded pictures, minutes on a laptop
+  shiftvit run --preset cifar10-cpu --data cifar-10-binary.tar.gz
+  shiftvit show                                             the latest run: lineage, metrics, anomalies
+  shiftvit predict photo.png                                ask the pushed model
+"""
+_RUN_EXAMPLES = """examples:
+  shiftvit run
+  shiftvit run --preset cifar10 --data tfds --workspace /data/cifar
+  shiftvit run --preset cifar10-cpu --data cifar-10-batches-bin --set train.epochs=5 --set model.dims=64,128,256
+  shiftvit run --config workspace/runs/20261123-153012/config.json
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except UserError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Returns the parser; each subcommand's function is `command` of its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="shiftvit", description="Train, check, push and use ShiftViT image classifiers.", epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = _add(commands, "run", _run, "train a model on a data source and push it, if it is good enough",
+               epilog=_RUN_EXAMPLES)
+    _add_configuration(run)
+    data = _add(commands, "data", _data, "fetch or check a data source without training")
+    _add_configuration(data)
+
+    runs = _add(commands, "runs", _runs, "list the runs: state, quality, pushed version")
+    show = _add(commands, "show", _show, "show one run: configuration, lineage, metrics per class, anomalies")
+    show.add_argument("run", nargs="?", metavar="RUN", help="the run's id, as `shiftvit runs` lists it; the latest "
+                      "where left out")
+    versions = _add(commands, "versions", _versions, "list the pushed versions, and which one is served")
+    predict = _add(commands, "predict", _predict, "ask a pushed model what images show")
+    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG or JPEG file of any size")
+    predict.add_argument("--version", type=int, metavar="N", help="the pushed version to ask (default: the newest)")
+    rollback = _add(commands, "rollback", _rollback, "serve an earlier version again")
+    rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
+    for command in (runs, show, versions, predict, rollback):
+        command.add_argument("--workspace", metavar="DIR", default=_DEFAULT_WORKSPACE,
+                             help="folder that holds everything (default: %(default)s)")
+    for command in (runs, show, versions, predict):
+        command.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return parser
+
+
+def resolve(arguments: argparse.Namespace) -> PipelineConfig:
+    """Returns the configuration: preset or file, then --data and --workspace, then each --set.
+
+    Raises:
+        ConfigError: when one of them does not fit.
+    """
+    if arguments.config is not None and arguments.preset is not None:
+        raise ConfigError("give --preset or --config, not both: the file holds a whole configuration")
+    config = (configuration.preset(arguments.preset or _DEFAULT_PRESET) if arguments.config is None
+              else configuration.load(arguments.config))
+    given = {"source": arguments.data, "workspace": arguments.workspace}
+    config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
+    return configuration.override(config, arguments.set)
+
+
+def _add(commands: Any, name: str, function: Any, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".", epilog=epilog,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _add_configuration(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
+    parser.add_argument("--data", metavar="SOURCE", help="shapes (the embedded set), tfds, tfds:ARCHIVE, or the path "
+                        "of an official CIFAR-10 archive or folder (default: the preset's)")
+    parser.add_argument("--workspace", metavar="DIR",
+                        help=f"folder that holds everything (default: {_DEFAULT_WORKSPACE})")
+    parser.add_argument("--set", metavar="K=V", action="append", default=[],
+                        help="override one setting by its dotted name; may be repeated")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
+
+
+class _ShowVersion(argparse.Action):
+    def __call__(self, parser, *_):
+        import importlib.metadata
+
+        print(f"shiftvit {importlib.metadata.version(DISTRIBUTION)}")
+        parser.exit()
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pipeline import run
+    from pipeline.report import conclusion
+    from pipeline.terminal import make_display
+
+    folder = run.create(resolve(arguments))
+    with make_display() as display:
+        outcome = run.execute(folder, display.show)
+    if outcome.message is not None:
+        return _fail(outcome.message, outcome.exit_code)
+    if outcome.exit_code != run.DONE:
+        return _fail(conclusion(outcome.result), outcome.exit_code)
+    print(conclusion(outcome.result))
+    return run.DONE
+
+
+def _data(arguments: argparse.Namespace) -> int:
+    from pipeline.terminal import ProgressHandler, make_display
+    from shiftvit.progress import LOGGER
+
+    config = resolve(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow may be needed to read the source
+    with make_display() as display:
+        handler = ProgressHandler(display.show)
+        LOGGER.setLevel(logging.INFO)
+        LOGGER.addHandler(handler)
+        try:
+            display.show({"event": "plan", "nodes": ["Source"]})
+            display.show({"event": "node", "node": "Source", "state": "running"})
+            from pipeline.sources import prepare
+
+            source = prepare(config)
+            display.show({"event": "node", "node": "Source", "state": "complete"})
+        finally:
+            LOGGER.removeHandler(handler)
+    facts = {"kind": source.kind, "location": source.location,
+             "sha256": f"{source.sha256} ({'as published' if source.published else 'not a published checksum'})",
+             "images": ", ".join(f"{split} {count:,}" for split, count in source.counts.items()),
+             "classes": ", ".join(source.class_names), "prepared in": str(source.folder)}
+    for name, value in facts.items():
+        print(f"{name:<12} {value}")
+    return 0
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    from pipeline import pages, report
+
+    found = report.read_runs(_workspace(arguments))
+    if arguments.json:
+        return _print_json([run.to_dict() for run in found])
+    pages.print_runs(found)
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from pipeline import pages, report
+
+    workspace = _workspace(arguments)
+    details = report.examine(workspace, report.find_run(workspace, arguments.run))
+    if arguments.json:
+        return _print_json(details)
+    pages.print_run(details)
+    return 0
+
+
+def _versions(arguments: argparse.Namespace) -> int:
+    from pipeline import pages, versions
+
+    found = versions.list_versions(_workspace(arguments))
+    if arguments.json:
+        return _print_json([{**dataclasses.asdict(v), "folder": str(v.folder)} for v in found])
+    pages.print_versions(found)
+    return 0
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    from pipeline import versions
+
+    served = versions.rollback(_workspace(arguments), arguments.version)
+    print(f"Version {served} is served already; nothing to do." if served == arguments.version else
+          f"Version {served} is served now: a copy of version {arguments.version}.")
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from pipeline import predict, versions
+
+    model = versions.find(_workspace(arguments), arguments.version)
+    predictions = predict.predict(model, arguments.images)
+    if arguments.json:
+        return _print_json([{**dataclasses.asdict(p), "path": str(p.path), "version": int(model.name)}
+                            for p in predictions])
+    for p in predictions:
+        top3 = ", ".join(f"{name} {probability:.1%}" for name, probability in p.top3)
+        print(f"{p.path}\t{p.class_name}\t{p.probability:.1%}\t({top3})")
+    return 0
+
+
+def _workspace(arguments: argparse.Namespace) -> Workspace:
+    return Workspace(Path(arguments.workspace))
+
+
+def _print_json(value: Any) -> int:
+    print(json.dumps(value, indent=2))
+    return 0
+
+
+def _fail(sentence: str, exit_code: int) -> int:
+    sys.stdout.flush()
+    print(f"shiftvit: {sentence}", file=sys.stderr)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

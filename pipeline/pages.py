@@ -1,0 +1,84 @@
+"""Prints what is known of runs and versions, for people. Imports no TensorFlow."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline.report import Run, percent
+from pipeline.terminal import duration, print_table
+from pipeline.versions import Version
+
+
+def print_runs(runs: Sequence[Run]) -> None:
+    """Prints a line per run, oldest first."""
+    if not runs:
+        print("No run yet; `shiftvit run` starts the first.")
+        return
+    print_table(("run", "preset", "source", "state", "components", "top-1", "top-5", "version", "time"),
+                (_run_row(run) for run in runs))
+
+
+def print_versions(versions: Sequence[Version]) -> None:
+    """Prints a line per pushed version, newest first."""
+    if not versions:
+        print("No version was pushed yet; `shiftvit run` pushes the first.")
+        return
+    print_table(("version", "", "top-1", "run", "", "folder"),
+                ((str(v.number), "served" if v.served else "", percent(v.top1), v.run or "unknown",
+                  f"rollback of {v.rollback_of}" if v.rollback_of else "", str(v.folder)) for v in versions))
+
+
+def print_run(details: Mapping[str, Any]) -> None:
+    """Prints a page on one run, from `pipeline.report.examine`."""
+    took = f" in {duration(details['seconds'])}" if details["seconds"] is not None else ""
+    print(f"Run {details['id']}: {details['state']}{took}")
+    for sentence in (details["summary"], details["message"]):
+        if sentence:
+            print(sentence)
+    _print_section("Configuration", _settings(details["config"]),
+                   f"{details['config_file']}; again with `shiftvit run --config {details['config_file']}`")
+    print("\nComponents")
+    print_table(("", "execution", "state", "time"), (
+        (e["node"], str(e["id"]), e["state"], duration(e["seconds"])) for e in details["executions"]))
+    _print_section("Lineage", (line for step in details["lineage"] for line in _lineage_lines(step)))
+    _print_section("Metrics on the test split", (f"{name:<12} {value:.4g}" for name, value in details["metrics"].items()
+                                                 if isinstance(value, (int, float))))
+    if details["class_top1"]:
+        _print_section("Top-1 of each class", (f"{name:<12} {percent(value) or 'no images'}"
+                                               for name, value in details["class_top1"].items()))
+    _print_section("Anomalies of the data", details["anomalies"] or ["none found"])
+    print(f"\nLog: {details['log']}")
+
+
+def _run_row(run: Run) -> tuple[str, ...]:
+    facts = run.to_dict()
+    metrics = facts["metrics"]
+    return (facts["id"], facts["preset"] or "", facts["source"] or "", facts["state"], run.describe_components(),
+            percent(metrics.get("top1")), percent(metrics.get("top5")), str(facts["pushed_version"] or ""),
+            "" if facts["seconds"] is None else duration(facts["seconds"]))
+
+
+def _print_section(title: str, lines: Iterable[str], note: str = "") -> None:
+    print(f"\n{title}{f' ({note})' if note else ''}")
+    for line in lines:
+        print(f"  {line}")
+
+
+def _settings(config: Mapping[str, Any]) -> list[str]:
+    """Returns a line per group, as `--set` names its keys."""
+    own = [f"{key}={_value(value)}" for key, value in config.items() if not isinstance(value, Mapping)]
+    groups = [[f"{group}.{key}={_value(value)}" for key, value in keys.items()]
+              for group, keys in config.items() if isinstance(keys, Mapping)]
+    return [" ".join(settings) for settings in (own, *groups) if settings]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _lineage_lines(step: Mapping[str, Any]) -> list[str]:
+    origin = f" by {step['node']} (execution {step['execution']}, run {step['run']})" if step["node"] else ""
+    sources = f" from {', '.join(f'#{source}' for source in step['from'])}" if step["from"] else ""
+    facts = [f"    {name} = {value}" for name, value in step["facts"].items()]
+    return [f"#{step['id']} {step['type']}{origin}{sources}", f"    {step['uri']}", *facts]

@@ -1,0 +1,104 @@
+"""Asks a pushed model what images show. TensorFlow is imported only when there is something to ask."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from shiftvit.errors import DataError, UserError
+
+MAX_PIXELS = 64_000_000  # of one image; decoded it takes 200 MB
+_BATCH = 64
+_MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The model's answer for one image file."""
+
+    path: Path
+    class_name: str
+    class_id: int
+    probability: float
+    top3: tuple[tuple[str, float], ...]  # the most probable class names, each with its probability
+
+
+def predict(model: Path, images: Sequence[Path]) -> list[Prediction]:
+    """Returns the answers of the SavedModel in folder `model`, in the order of `images`, which are PNG or JPEG files.
+
+    Raises:
+        DataError: for the first file that is missing, is no such image, is damaged or too large; before any is asked.
+    """
+    for path in images:
+        check_image(path)
+    return list(_ask(_load(model), images))
+
+
+def check_image(path: Path) -> None:
+    """Decodes the file once.
+
+    Raises:
+        DataError: as `predict` does.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise DataError(f"{path}: cannot read it ({error.strerror})") from error
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    if kind is None:
+        raise DataError(f"{path}: not a PNG or JPEG image; convert it to one of them")
+    try:
+        with Image.open(path, formats=[kind]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(f"{path}: {image.width} x {image.height} pixels are more than {MAX_PIXELS:,}; "
+                                "scale it down")
+            image.load()
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: more than {MAX_PIXELS:,} pixels; scale it down") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path}: a damaged {kind} image ({error})") from error
+
+
+def _load(model: Path) -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    try:
+        return tf.saved_model.load(str(model))
+    except OSError as error:
+        raise UserError(f"{model}: not a SavedModel that loads ({error})") from error
+
+
+def _ask(model: Any, images: Sequence[Path]) -> Iterator[Prediction]:
+    from shiftvit.export import CLASS_ID, CLASS_NAME, PROBABILITIES, SERVING_DEFAULT
+
+    names = [name.decode() for name in model.list_classes().numpy()]
+    for start in range(0, len(images), _BATCH):
+        batch = images[start:start + _BATCH]
+        answers = _answers(model.signatures[SERVING_DEFAULT], batch)
+        for path, name, class_id, probabilities in zip(
+                batch, answers[CLASS_NAME], answers[CLASS_ID], answers[PROBABILITIES].tolist(), strict=True):
+            top3 = sorted(zip(names, probabilities, strict=True), key=lambda item: -item[1])[:3]
+            yield Prediction(path, name.decode(), int(class_id), probabilities[class_id], tuple(top3))
+
+
+def _answers(signature: Any, batch: Sequence[Path]) -> dict[str, Any]:
+    """Returns the outputs by name, as NumPy arrays."""
+    import tensorflow as tf
+
+    from shiftvit.export import IMAGE_BYTES_INPUT
+
+    try:
+        outputs = signature(**{IMAGE_BYTES_INPUT: tf.constant([path.read_bytes() for path in batch])})
+    except tf.errors.InvalidArgumentError as error:
+        if len(batch) == 1:
+            raise DataError(f"{batch[0]}: the model cannot decode it; save it anew as a plain RGB image") from error
+        for path in batch:  # finds which one it was
+            _answers(signature, [path])
+        raise
+    return {name: value.numpy() for name, value in outputs.items()}

@@ -1,0 +1,198 @@
+"""Starts a run in a process of its own and watches it. Imports no TensorFlow, so that the terminal answers at once.
+
+The process of the graph (`pipeline.local`) writes its chatter to the run's log and tells what matters as JSON lines
+through a pipe: plan, node, progress, error, result.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import config as configuration
+from pipeline.config import PipelineConfig
+from pipeline.workspace import RunFolder, Workspace
+from shiftvit.errors import ConfigError, NotBlessedError
+
+Event = dict[str, Any]
+
+DONE, FAILED = 0, 1
+INTERRUPTED = 130
+CHILD = (sys.executable, "-m", "pipeline.local")
+_GRACE = 10.0  # seconds that an interrupted child gets to end by itself
+_EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$", re.MULTILINE)
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Outcome:
+    """How a run ended: the exit code, one sentence where it failed, and the child's result where it came that far."""
+
+    exit_code: int
+    message: str | None = None
+    result: Event | None = None
+    seconds: float = 0.0
+
+
+def create(config: PipelineConfig) -> RunFolder:
+    """Makes the folder of a new run, with its resolved configuration.
+
+    Raises:
+        ConfigError: when the workspace cannot be written.
+    """
+    runs = Workspace(Path(config.workspace)).runs
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        folder = RunFolder(_make_unused(runs, stamp))
+        configuration.save(config, folder.config)
+    except OSError as error:
+        raise ConfigError(f"--workspace {config.workspace}: cannot write there ({error.strerror})") from error
+    return folder
+
+
+def _make_unused(runs: Path, stamp: str) -> Path:
+    attempt = 1
+    while True:
+        path = runs / (stamp if attempt == 1 else f"{stamp}-{attempt}")
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            attempt += 1
+
+
+def is_alive(folder: RunFolder) -> bool:
+    """Says whether a process of that run lives: each of them holds the lock of the log, which ends with the last."""
+    try:
+        with folder.log.open("rb") as log:
+            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def execute(folder: RunFolder, show: Callable[[Event], None], command: Sequence[str] = CHILD) -> Outcome:
+    """Runs the graph for `folder` to its end, and records the outcome there.
+
+    Args:
+        folder: made by `create`.
+        show: is given every event as it comes.
+        command: what to start; `--run-dir DIR --events-fd N` is appended.
+
+    An interrupt (Ctrl-C or SIGTERM) ends the child and gives the exit code 130.
+    """
+    started = time.monotonic()
+    with folder.log.open("ab") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)  # shared by all who inherit the file: see is_alive
+        outcome = _watch(folder, show, command, log)
+        outcome.seconds = round(time.monotonic() - started, 1)
+        _record(folder, outcome)
+    return outcome
+
+
+def _watch(folder: RunFolder, show: Callable[[Event], None], command: Sequence[str], log: Any) -> Outcome:
+    outcome = Outcome(FAILED)
+    terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    reading, child = _start(folder, command, log)
+    try:
+        for event in _events(reading, child):
+            if event["event"] == "error":
+                outcome.message, outcome.exit_code = event["message"], event["exit_code"]
+            elif event["event"] == "result":
+                outcome.result = event
+            show(event)
+        return _conclude(outcome, child.wait(), folder.log)
+    except KeyboardInterrupt:
+        return Outcome(INTERRUPTED, "interrupted; the same command goes on where this run stopped")
+    finally:
+        _stop(child)
+        os.close(reading)
+        signal.signal(signal.SIGTERM, terminated)
+
+
+def _start(folder: RunFolder, command: Sequence[str], log: Any) -> tuple[int, subprocess.Popen]:
+    reading, writing = os.pipe()
+    try:
+        child = subprocess.Popen(
+            [*command, "--run-dir", str(folder.path), "--events-fd", str(writing)], stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log, pass_fds=[writing], start_new_session=True, preexec_fn=_die_with_parent())
+    finally:
+        os.close(writing)
+    return reading, child
+
+
+def _die_with_parent() -> Callable[[], Any] | None:
+    """Has the kernel terminate the child when this process is killed; elsewhere the child fails at its next event."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork: afterwards as little as possible may happen
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _events(reading: int, child: subprocess.Popen) -> Iterator[Event]:
+    """Yields events until the pipe ends, or until the child has died though a process it left holds the pipe open."""
+    pending = b""
+    while True:
+        ready, _, _ = select.select([reading], [], [], 0.5)
+        if not ready:
+            if child.poll() is not None:
+                return
+            continue
+        received = os.read(reading, 1 << 16)
+        if not received:
+            return
+        *lines, pending = (pending + received).split(b"\n")
+        yield from (json.loads(line) for line in lines if line)
+
+
+def _conclude(outcome: Outcome, status: int, log: Path) -> Outcome:
+    if outcome.message is not None:
+        return outcome
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = ", which is what happens when memory runs out" if name == "SIGKILL" else ""
+        outcome.message = f"the run was ended by {name}{hint}; its log is {log}"
+    elif outcome.result is None or status not in (DONE, NotBlessedError.exit_code):
+        found = _EXCEPTION_LINE.findall(_tail(log))
+        reason = found[-1].strip()[:300] if found else f"exit status {status} without a reason"
+        outcome.message = f"the run failed: {reason} (log: {log})"
+    else:
+        outcome.exit_code = status
+    return outcome
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - (1 << 16)))
+        return file.read().decode(errors="replace")
+
+
+def _stop(child: subprocess.Popen) -> None:
+    """Ends the child and what it started, by force after a while or at a second interrupt."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGTERM)
+        try:
+            child.wait(_GRACE)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def _record(folder: RunFolder, outcome: Outcome) -> None:
+    record = {"exit_code": outcome.exit_code, "message": outcome.message, "seconds": outcome.seconds}
+    temporary = folder.outcome.with_suffix(".partial")
+    temporary.write_text(json.dumps(record, indent=2) + "\n")
+    temporary.rename(folder.outcome)
