@@ -1,0 +1,1 @@
+"""Tries the exported model in a process of its own, before anything is pushed."""

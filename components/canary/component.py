@@ -1,0 +1,41 @@
+"""The Canary as a TFX component."""
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.canary import executor
+
+
+class CanarySpec(ComponentSpec):
+    """What the Canary takes and gives."""
+
+    PARAMETERS = {"images": ExecutionParameter(type=int), "timeout": ExecutionParameter(type=int)}  # noqa: RUF012
+    INPUTS = {"model": ChannelParameter(type=standard_artifacts.Model),  # noqa: RUF012
+              "examples": ChannelParameter(type=standard_artifacts.Examples)}
+    OUTPUTS = {"blessing": ChannelParameter(type=standard_artifacts.InfraBlessing)}  # noqa: RUF012
+
+
+class Canary(base_component.BaseComponent):
+    """Loads the exported model in a fresh process, without this project's code, and asks it through every signature.
+
+    Stands where TFX's InfraValidator stands, which needs Docker or Kubernetes; the Pusher takes its `blessing` as
+    `infra_blessing`.
+    """
+
+    SPEC_CLASS = CanarySpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(self, model: types.BaseChannel, examples: types.BaseChannel, images: int, timeout: int):
+        """Declares the node.
+
+        Args:
+            model: the exported Model.
+            examples: Examples, of which the first `images` of split test are sent.
+            images: how many.
+            timeout: seconds that the process may take, its start included.
+        """
+        blessing = types.Channel(type=standard_artifacts.InfraBlessing)
+        super().__init__(CanarySpec(
+            model=model, examples=examples, images=images, timeout=timeout, blessing=blessing))

@@ -1,0 +1,171 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toy_models
+from tfx import types
+from tfx.components.pusher.executor import Executor as PusherExecutor
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.canary import executor, probe
+from components.canary.component import Canary
+from shiftvit.errors import DataError
+
+
+class NotANumber(toy_models.FirstPixel):
+    def __call__(self, images, training=False):
+        return super().__call__(images) * float("nan")
+
+
+class TwoMinded(toy_models.FirstPixel):
+    """Answers one way through the first signature that is traced, another way through the second."""
+
+    def __call__(self, images, training=False):
+        self.traced = getattr(self, "traced", 0) + 1
+        return super().__call__(images) * float(self.traced)
+
+
+class Endless(toy_models.FirstPixel):
+    def __call__(self, images, training=False):
+        zero = tf.while_loop(lambda i: i < 1.0, lambda i: (i * 1.0,), [tf.constant(0.0)])[0]
+        return super().__call__(images) + zero
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    artifact = standard_artifacts.Examples()
+    artifact.uri = toy_models.write_examples(tmp_path_factory.mktemp("examples"), 20)
+    artifact.split_names = artifact_utils.encode_split_names(["test"])
+    return artifact
+
+
+def make_model(folder, module):
+    model = standard_artifacts.Model()
+    model.uri = toy_models.save(module, folder / "model")
+    return model
+
+
+def try_out(folder, model, examples, timeout=120):
+    """Runs the Canary; returns its blessing."""
+    blessing = standard_artifacts.InfraBlessing()
+    blessing.uri = str(folder / "blessing")
+    executor.Executor(BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")).Do(
+        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, {"images": 12, "timeout": timeout})
+    return blessing
+
+
+def push(folder, model, blessing):
+    """Runs TFX's own Pusher; returns the versions it pushed."""
+    pushed = standard_artifacts.PushedModel()
+    pushed.uri = str(folder / "pushed")
+    destination = {"filesystem": {"base_directory": str(folder / "serving")}}
+    PusherExecutor(BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")).Do(
+        {"model": [model], "infra_blessing": [blessing]}, {"pushed_model": [pushed]},
+        {"push_destination": json.dumps(destination), "custom_config": "null"})
+    return sorted((folder / "serving").glob("*")) if (folder / "serving").exists() else []
+
+
+def test_a_model_that_serves_is_blessed_and_the_stock_pusher_pushes_it(tmp_path, examples):
+    model = make_model(tmp_path, toy_models.FirstPixel())
+
+    blessing = try_out(tmp_path, model, examples)
+
+    report = json.loads((tmp_path / "blessing" / executor.REPORT).read_text())
+    assert (tmp_path / "blessing" / "INFRA_BLESSED").exists(), report
+    assert executor.explain(blessing.uri) == "answered 12 images alike through every signature"
+    assert set(report["latency_ms"]) == {"1", "12"} and min(report["latency_ms"].values()) > 0
+    assert len(push(tmp_path, model, blessing)) == 1
+
+
+def test_a_model_that_answers_nan_is_refused_and_the_stock_pusher_leaves_it(tmp_path, examples):
+    model = make_model(tmp_path, NotANumber())
+
+    blessing = try_out(tmp_path, model, examples)
+
+    assert (tmp_path / "blessing" / "INFRA_NOT_BLESSED").exists()
+    assert executor.explain(blessing.uri) == "serving_default answers probabilities that are not finite"
+    assert push(tmp_path, model, blessing) == []
+
+
+def test_signatures_that_disagree_are_refused(tmp_path, examples):
+    blessing = try_out(tmp_path, make_model(tmp_path, TwoMinded()), examples)
+
+    assert executor.explain(blessing.uri).startswith("the signatures disagree on the same 1 image")
+    assert blessing.get_int_custom_property("blessed") == 0
+
+
+def test_a_model_that_answers_what_is_no_image_is_refused(tmp_path, examples):
+    class Anything(tf.Module):
+        def answer(self, items):
+            count = tf.size(items)
+            return {"class_name": tf.repeat("cat", count), "class_id": tf.zeros(count, tf.int64),
+                    "probabilities": tf.one_hot(tf.zeros(count, tf.int32), 10)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+        def images(self, image_bytes):
+            return self.answer(image_bytes)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def examples(self, examples):
+            return self.answer(examples)
+
+    module, model = Anything(), standard_artifacts.Model()
+    model.uri = str(tmp_path / "model")
+    tf.saved_model.save(module, str(tmp_path / "model" / "Format-Serving"), signatures={
+        "serving_default": module.images, "serving_examples": module.examples})
+
+    blessing = try_out(tmp_path, model, examples)
+
+    assert executor.explain(blessing.uri) == "serving_default answers bytes that are no input as if they were one"
+
+
+@pytest.mark.parametrize("reason, probabilities, class_id", [
+    ("not finite", [np.inf, 0.5], 0), ("outside of 0 to 1", [1.5, -0.5], 0), ("do not sum to 1", [0.5, 0.4], 0),
+    ("not the most probable", [0.6, 0.4], 1)])
+def test_answers_that_are_no_distribution_are_refused(reason, probabilities, class_id):
+    with pytest.raises(probe.Refusal, match=reason):
+        probe.check_probabilities("serving_default", np.array([class_id]), np.array([probabilities]))
+
+
+def test_the_node_takes_a_model_and_examples_and_gives_an_infra_blessing():
+    node = Canary(model=types.Channel(standard_artifacts.Model), examples=types.Channel(standard_artifacts.Examples),
+                  images=5, timeout=60)
+
+    assert node.id == "Canary" and node.exec_properties == {"images": 5, "timeout": 60}
+    assert node.outputs["blessing"].type is standard_artifacts.InfraBlessing
+
+
+def test_a_model_that_never_answers_is_refused_in_time(tmp_path, examples):
+    blessing = try_out(tmp_path, make_model(tmp_path, Endless()), examples, timeout=8)
+
+    assert executor.explain(blessing.uri) == "the process that asks the model did not end within 8 seconds"
+    assert blessing.get_int_custom_property("blessed") == 0
+
+
+def test_a_model_without_its_variables_is_refused(tmp_path, examples):
+    model = make_model(tmp_path, toy_models.FirstPixel())
+    shutil.rmtree(tmp_path / "model" / "Format-Serving" / "variables")
+
+    blessing = try_out(tmp_path, model, examples)
+
+    assert executor.explain(blessing.uri).startswith("the model cannot be loaded or asked: ")
+    assert blessing.get_int_custom_property("blessed") == 0
+
+
+def test_a_probe_that_breaks_is_a_refusal_with_its_last_words():
+    verdict = executor._run_probe({}, timeout=60)
+
+    assert verdict == {"passed": False,
+                       "reason": "the process that asks the model ended with code 1, saying: KeyError: 'images'"}
+
+
+def test_an_empty_test_split_is_bad_data(tmp_path):
+    empty = standard_artifacts.Examples()
+    empty.uri = toy_models.write_examples(tmp_path / "examples", 0)
+    empty.split_names = artifact_utils.encode_split_names(["test"])
+
+    with pytest.raises(DataError, match="Split-test: holds no records"):
+        try_out(tmp_path, make_model(tmp_path, toy_models.FirstPixel()), empty)

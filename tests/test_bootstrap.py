@@ -1,0 +1,77 @@
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = ("sh", "dirname", "cat", "cmp", "tr", "sed", "awk", "mkdir", "rm")
+
+
+@pytest.fixture
+def bare_machine(tmp_path):
+    """A copy of what .ci/bootstrap reads, on a PATH that has neither Python nor uv."""
+    project, programs = tmp_path / "project", tmp_path / "bin"
+    (project / ".ci").mkdir(parents=True)
+    programs.mkdir()
+    for name in (".ci/bootstrap", "requirements.lock", "setup.py"):
+        shutil.copy(ROOT / name, project / name)
+    for name in COMMANDS:
+        (programs / name).symlink_to(shutil.which(name))
+    return project, programs
+
+
+def bootstrap(project, programs):
+    environment = {"PATH": str(programs), "HOME": str(project)}
+    return subprocess.run([project / ".ci/bootstrap"], env=environment, capture_output=True, text=True)
+
+
+def write_program(path, text):
+    path.write_text(f"#!{shutil.which('sh')}\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_without_any_python_one_sentence_says_what_to_install(bare_machine):
+    project, programs = bare_machine
+    write_program(programs / "python3", "exit 127")  # a pyenv shim without its version
+
+    ended = bootstrap(project, programs)
+
+    assert ended.returncode == 1
+    assert ended.stderr == ("bootstrap: found neither uv nor a Python 3.8 or newer with pip; "
+                            "install either, then try again\n")
+    assert not (project / ".venv").exists() and not (project / ".tools").exists()
+
+
+def test_without_a_python_3_10_one_sentence_says_what_to_install(bare_machine):
+    project, programs = bare_machine
+    write_program(programs / "python3.10", "echo 'pyenv: python3.10: command not found' >&2; exit 127")
+    write_program(programs / "uv", '[ "$1" = --version ]')  # finds no Python, gets none
+
+    ended = bootstrap(project, programs)
+
+    assert ended.returncode == 1
+    assert "found no Python 3.10 (on PATH, under pyenv), and uv could not install one" in ended.stderr
+    assert not (project / ".venv").exists()
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_an_environment_is_made_once_and_again_when_interrupted(bare_machine, interrupted):
+    project, programs = bare_machine
+    write_program(programs / "python3.10", "exit 0")
+    write_program(programs / "uv", f'echo "$1 $2" >> {project}/calls\n'
+                  + ('[ "$1" = pip ] && exit 1\n' if interrupted else "")
+                  + f'if [ "$1" = venv ]; then mkdir -p {project}/.venv; fi; exit 0')
+
+    assert bootstrap(project, programs).returncode == int(interrupted)
+    calls = (project / "calls").read_text()
+    assert bootstrap(project, programs).returncode == int(interrupted)
+    assert ((project / "calls").read_text() == calls) == (not interrupted)
+
+
+def test_the_lock_names_no_host_and_no_folder():
+    text = (ROOT / "requirements.lock").read_text()
+
+    assert "://" not in text and str(ROOT) not in text
+    assert os.sep + "tmp" not in text
