@@ -91,7 +91,7 @@ class Progress:
     def update(self, event: Event) -> None:
         """Takes an event of the run; those that say nothing of a component change nothing."""
         if event["event"] == "plan":
-            self.nodes = {name: Node(name) for name in event["nodes"]}
+            self.nodes |= {name: Node(name) for name in event["nodes"] if name not in self.nodes}
         elif event["event"] == "node":
             self._enter(self.nodes.setdefault(event["node"], Node(event["node"])), event["state"])
         elif event["event"] == "progress" and self.running is not None:

@@ -55,6 +55,11 @@ class Workspace:
         return self.root / "artifacts"
 
     @property
+    def training(self) -> Path:
+        """The state of trainings that have not ended, from which they are resumed."""
+        return self.root / "training"
+
+    @property
     def serving(self) -> Path:
         """Pushed versions in TensorFlow Serving's layout: a folder per version, the highest number is served."""
         return self.root / "serving" / PIPELINE_NAME

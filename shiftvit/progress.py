@@ -6,6 +6,7 @@ The runner of the command line attaches a handler; elsewhere the lines are ordin
 import logging
 
 LOGGER = logging.getLogger("shiftvit.progress")
+LOGGER.setLevel(logging.INFO)
 FACTS = "facts"  # attribute of the log record
 
 

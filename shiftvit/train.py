@@ -1,18 +1,22 @@
 """Training under MirroredStrategy: the same code for the Trainer, for each trial of the search and for tests."""
 
 import functools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from shiftvit import progress
 from shiftvit.config import ExperimentConfig, TrainConfig
-from shiftvit.errors import ConfigError
+from shiftvit.errors import ConfigError, UserError
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
 from shiftvit.metrics import LOSS, OBJECTIVE, SmoothedCrossEntropy, make_metrics
 from shiftvit.model import build_model
 from shiftvit.optimizer import make_optimizer
+
+HISTORY_FILE = "history.csv"
 
 
 @functools.cache
@@ -102,36 +106,43 @@ def fit(model: tf.keras.Model, config: ExperimentConfig, train_files: Sequence[s
 
 
 def train(config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequence[str], *,
-          backup_dir: str, log_dir: str) -> tuple[tf.keras.Model, dict[str, list[float]]]:
-    """Trains from the start, or from the last epoch that a killed run finished.
+          resume_dir: str, log_dir: str) -> tf.keras.Model:
+    """Trains from the start, or from the last epoch that a killed attempt finished.
 
     Args:
         config: what to train.
         train_files: patterns of TFRecord files of the training split.
         eval_files: patterns of TFRecord files of the eval split.
-        backup_dir: where the state after each epoch lies until training ends; the same for every attempt.
+        resume_dir: holds the state after the last epoch while training goes on, and HISTORY_FILE, one row an epoch;
+            to be the same for every attempt, and the caller's to remove.
         log_dir: for TensorBoard.
 
-    Returns:
-        The model, and its history: a list with one number per epoch of this attempt, for each metric.
+    Raises:
+        UserError: when the loss ceases to be finite; what was kept for a resumption is removed.
     """
     steps = steps_per_epoch(config.train, train_files)
     model = compile_model(config, steps * config.train.epochs)
+    tf.io.gfile.makedirs(resume_dir)
     history = fit(model, config, train_files, eval_files, steps, [
-        tf.keras.callbacks.BackupAndRestore(backup_dir),
-        tf.keras.callbacks.TensorBoard(log_dir, write_graph=False, update_freq="epoch"),
+        tf.keras.callbacks.CSVLogger(os.path.join(resume_dir, HISTORY_FILE), append=True),
+        tf.keras.callbacks.BackupAndRestore(os.path.join(resume_dir, "state")),
+        tf.keras.callbacks.TensorBoard(log_dir, write_graph=False),
         tf.keras.callbacks.TerminateOnNaN(),
         ReportProgress("train", steps, config.train.epochs),
-    ])
-    return model, history.history
+    ]).history
+    if not np.all(np.isfinite(history.get(LOSS, []))):
+        tf.io.gfile.rmtree(resume_dir)
+        raise UserError(f"training diverged in epoch {len(history[LOSS])} of this attempt (the loss is not finite): "
+                        f"lower train.learning_rate, now {config.train.learning_rate:g}")
+    return model
 
 
 class ReportProgress(tf.keras.callbacks.Callback):
-    """Reports the epochs done, fractions included, with the newest loss and accuracy."""
+    """Reports how far training is, with the newest loss and accuracy: in epochs, or, for a trial, in trials."""
 
-    def __init__(self, stage: str, steps: int, epochs: int):
+    def __init__(self, stage: str, steps: int, epochs: int, trial: int = 0, trials: int = 0):
         super().__init__()
-        self.stage, self.steps, self.epochs = stage, steps, epochs
+        self.stage, self.steps, self.epochs, self.trial, self.trials = stage, steps, epochs, trial, trials
         self.epoch, self.evaluated = 0, {}
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -142,8 +153,10 @@ class ReportProgress(tf.keras.callbacks.Callback):
             self._report(self.epoch + (batch + 1) / self.steps, logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.evaluated = {OBJECTIVE: logs[OBJECTIVE]} if OBJECTIVE in logs else {}
+        self.evaluated = {OBJECTIVE: logs[OBJECTIVE]}
         self._report(epoch + 1, logs)
 
-    def _report(self, done: float, logs) -> None:
-        progress.report(self.stage, done, self.epochs, "epoch", **{LOSS: logs[LOSS]}, **self.evaluated)
+    def _report(self, epochs_done: float, logs) -> None:
+        done, total, unit = ((self.trial + epochs_done / self.epochs, self.trials, "trial") if self.trials
+                             else (epochs_done, self.epochs, "epoch"))
+        progress.report(self.stage, done, total, unit, **{LOSS: logs[LOSS]}, **self.evaluated)

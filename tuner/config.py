@@ -1,8 +1,8 @@
 """The budget of the hyperparameter search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from shiftvit.config import require
+from shiftvit.config import ExperimentConfig, require
 
 
 @dataclass(frozen=True)
@@ -17,3 +17,8 @@ class TuneConfig:
         require(self.trials > 0, "tune.trials must be positive")
         require(self.epochs > 0, "tune.epochs must be positive")
         require(self.steps_per_epoch >= 0, "tune.steps_per_epoch must not be negative")
+
+    def trial_of(self, experiment: ExperimentConfig) -> ExperimentConfig:
+        """Returns `experiment` with the budget of one trial."""
+        return replace(experiment, train=replace(
+            experiment.train, epochs=self.epochs, steps_per_epoch=self.steps_per_epoch))

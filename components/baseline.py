@@ -1,0 +1,25 @@
+"""Which model a candidate is compared with."""
+
+from tfx.components.evaluator import constants
+from tfx.dsl.components.common.resolver import ResolverStrategy
+
+
+class BlessedBeforeStrategy(ResolverStrategy):
+    """Resolves to the latest blessed model that is older than the candidate.
+
+    The stock strategy takes the latest blessed model of all, which after a run is the candidate itself: a repeated run
+    would then evaluate it against itself and push it once more. Older than the candidate is the same answer every time.
+
+    Inputs are `model` and `model_blessing`, each with all artifacts of its kind, and `candidate`, the model of this run.
+    """
+
+    def resolve_artifacts(self, store, input_dict):
+        """Returns the channels with the baseline and its blessing, or with nothing where there is none."""
+        candidate = max(artifact.id for artifact in input_dict["candidate"])
+        blessings = {blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): blessing
+                     for blessing in input_dict["model_blessing"]
+                     if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY)}
+        older = [model for model in input_dict["model"] if model.id in blessings and model.id < candidate]
+        baseline = [max(older, key=lambda model: model.id)] if older else []
+        return {"candidate": input_dict["candidate"], "model": baseline,
+                "model_blessing": [blessings[model.id] for model in baseline]}

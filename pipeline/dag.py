@@ -1,0 +1,95 @@
+"""The graph. One for every runner."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tfx import v1 as tfx
+from tfx.dsl.components.base.base_node import BaseNode
+
+import components
+import shiftvit
+import tuner
+from components.baseline import BlessedBeforeStrategy
+from components.canary.component import Canary
+from components.evaluator import SPLITS as EVALUATED_SPLITS
+from components.evaluator import make_eval_config
+from components.example_gen.component import Cifar10ExampleGen
+from components.gate import DataGate
+from components.schema import SCHEMA_FILE
+from pipeline.config import PipelineConfig
+from pipeline.sources import Source
+from pipeline.workspace import PIPELINE_NAME, Workspace
+from shiftvit.config import to_dict
+
+BASELINE = "Baseline"
+# Beam's default runner first looks for an engine to download; this one is in the package, and the fastest here.
+BEAM_ARGS = ["--runner=FnApiRunner"]
+
+
+def create_pipeline(config: PipelineConfig, source: Source) -> tfx.dsl.Pipeline:
+    """Returns the whole pipeline, from the prepared source to the pushed model."""
+    workspace = Workspace(Path(config.workspace).resolve())
+    return tfx.dsl.Pipeline(
+        PIPELINE_NAME, str(workspace.artifacts), components=_make_nodes(config, source, workspace), enable_cache=True,
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(workspace.metadata)),
+        beam_pipeline_args=BEAM_ARGS)
+
+
+def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) -> list[BaseNode]:
+    example_gen, *validation = _make_data_nodes(config, source)
+    gate = validation[-1]
+    examples = example_gen.outputs["examples"]
+    search, trainer = _make_training_nodes(config, source, workspace, examples)
+    search.add_upstream_node(gate)
+    trainer.add_upstream_node(gate)
+    model = trainer.outputs["model"]
+    baseline = tfx.dsl.Resolver(
+        BlessedBeforeStrategy, candidate=model, model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing)).with_id(BASELINE)
+    evaluator = tfx.components.Evaluator(
+        examples, model, baseline_model=baseline.outputs["model"], example_splits=list(EVALUATED_SPLITS),
+        eval_config=make_eval_config(**asdict(config.evaluate)))
+    canary = Canary(model, examples, config.canary.images, config.canary.timeout)
+    pusher = tfx.components.Pusher(
+        model, model_blessing=evaluator.outputs["blessing"], infra_blessing=canary.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(workspace.serving))))
+    return [example_gen, *validation, search, trainer, baseline, evaluator, canary, pusher]
+
+
+def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
+    example_gen = Cifar10ExampleGen(
+        str(source.folder.resolve()), json.dumps(source.identity(), sort_keys=True), config.ingest.images_per_shard)
+    statistics = tfx.components.StatisticsGen(example_gen.outputs["examples"])
+    schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE))
+    validator = tfx.components.ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
+    return [example_gen, statistics, schema, validator, DataGate(anomalies=validator.outputs["anomalies"])]
+
+
+def _make_training_nodes(config: PipelineConfig, source: Source, workspace: Workspace,
+                         examples: tfx.dsl.Channel) -> tuple[BaseNode, ...]:
+    code = fingerprint(shiftvit, tuner, components)
+    search = tfx.components.Tuner(
+        examples, tuner_fn="components.tuning.tuner_fn", train_args=tfx.proto.TrainArgs(),
+        eval_args=tfx.proto.EvalArgs(), custom_config={
+            "experiment": to_dict(config.tune.trial_of(config.experiment)), "trials": config.tune.trials, "code": code})
+    trainer = tfx.components.Trainer(
+        run_fn="components.trainer.run_fn", examples=examples, train_args=tfx.proto.TrainArgs(),
+        eval_args=tfx.proto.EvalArgs(), hyperparameters=search.outputs["best_hyperparameters"], custom_config={
+            "experiment": to_dict(config.experiment), "class_names": list(source.class_names),
+            "resume_root": str(workspace.training), "code": code})
+    return search, trainer
+
+
+def fingerprint(*packages: ModuleType) -> str:
+    """Returns a digest of the packages' sources: TFX's cache does not see an edit behind a dotted path, this it sees."""
+    digest = hashlib.sha256()
+    for package in packages:
+        root = Path(package.__file__).parent
+        for file in sorted(root.rglob("*.py")):
+            digest.update(f"{package.__name__}/{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
