@@ -9,6 +9,7 @@ setup(
     python_requires=">=3.10,<3.11",  # tfx 1.15 and tensorflow-addons hold it there
     packages=find_packages(include=[f"{name}{sub}" for name in ("shiftvit", "tuner", "components", "pipeline")
                                     for sub in ("", ".*")]),
+    package_data={"components": ["schema/*.pbtxt"]},
     entry_points={"console_scripts": ["shiftvit = pipeline.cli:main"]},
     install_requires=[
         "tfx==1.15.1",

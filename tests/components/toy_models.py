@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from shiftvit import features
-from shiftvit.export import export
+from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES, Server
 
 
 class FirstPixel(tf.Module):
@@ -28,7 +28,9 @@ def picture(class_id: int) -> np.ndarray:
 
 def save(model: tf.Module, folder) -> str:
     """Writes `model` into a Model artifact's folder, as the Trainer does; returns the folder."""
-    export(model, features.CLASS_NAMES, str(folder / "Format-Serving"))
+    server = Server(model, features.CLASS_NAMES)
+    tf.saved_model.save(server, str(folder / "Format-Serving"), signatures={
+        SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples})
     return str(folder)
 
 
