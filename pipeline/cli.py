@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     arguments = make_parser().parse_args(argv)
     try:
-        return arguments.command(arguments)
+        exit_code = arguments.command(arguments)
+        sys.stdout.flush()
+        return exit_code
     except UserError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -130,7 +132,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     folder = run.create(resolve(arguments))
     with make_display() as display:
-        outcome = run.execute(folder, display.show)
+        outcome = run.execute(folder, display.show, run.CHILD)
     if outcome.message is not None:
         return _fail(outcome.message, outcome.exit_code)
     if outcome.exit_code != run.DONE:

@@ -64,16 +64,17 @@ class Lineage:
     def __init__(self, metadata: Path, writable: bool = False):
         """Opens the store; one that does not exist reads as empty, and is made where `writable`."""
         self._path, self._writable = metadata, writable
+        self._store: ml_metadata.MetadataStore | None = None
 
-    @cached_property
+    @property
     def store(self) -> ml_metadata.MetadataStore | None:
-        """The store itself; None where there is none to read."""
-        if not (self._writable or self._path.exists()):
-            return None
-        source = mlmd.SqliteMetadataSourceConfig
-        mode = source.READWRITE_OPENCREATE if self._writable else source.READONLY
-        return ml_metadata.MetadataStore(mlmd.ConnectionConfig(
-            sqlite=source(filename_uri=str(self._path), connection_mode=mode)))
+        """The store itself; None for as long as there is none to read."""
+        if self._store is None and (self._writable or self._path.exists()):
+            source = mlmd.SqliteMetadataSourceConfig
+            mode = source.READWRITE_OPENCREATE if self._writable else source.READONLY
+            self._store = ml_metadata.MetadataStore(mlmd.ConnectionConfig(
+                sqlite=source(filename_uri=str(self._path), connection_mode=mode)))
+        return self._store
 
     def executions(self, run: str) -> list[Execution]:
         """Returns what ran in the run of that id, in order; none when ML Metadata knows no such run."""
@@ -118,7 +119,7 @@ class Lineage:
         return self._execution(self.store.get_executions_by_id(makers[:1])[0]) if makers else None
 
     def _execution(self, execution: mlmd.Execution) -> Execution:
-        contexts = {self._type_name(c.type_id): c.name for c in self.store.get_contexts_by_execution(execution.id)}
+        contexts = {self._context_types[c.type_id]: c.name for c in self.store.get_contexts_by_execution(execution.id)}
         started = execution.create_time_since_epoch / 1000
         return Execution(
             id=execution.id, node=contexts.get(_NODE, execution.name).removeprefix(f"{PIPELINE_NAME}."),
@@ -134,9 +135,6 @@ class Lineage:
             key = next((step.key for step in event.path.steps if step.key), "")
             groups[key] = (*groups.get(key, ()), found[event.artifact_id])
         return groups
-
-    def _type_name(self, type_id: int) -> str:
-        return self._context_types[type_id]
 
     @cached_property
     def _context_types(self) -> dict[int, str]:

@@ -15,7 +15,7 @@ from shiftvit.errors import ConfigError, NotBlessedError
 
 RUNNING, COMPLETE, NOT_BLESSED, FAILED, INTERRUPTED = "running", "complete", "not blessed", "failed", "interrupted"
 _CLASS_NAMES = "class_names"  # property of Examples, as a JSON list
-_INTERNAL = ("name", "state", "tfx_version", "is_external", "split_names", _CLASS_NAMES)  # told by no one's wish
+_INTERNAL = ("name", "state", "tfx_version", "is_external", "split_names", _CLASS_NAMES)  # nothing a reader wants
 _TITLES = {"top1": "top-1", "top5": "top-5"}
 
 

@@ -84,13 +84,13 @@ def is_alive(folder: RunFolder) -> bool:
     return False
 
 
-def execute(folder: RunFolder, show: Callable[[Event], None], command: Sequence[str] = CHILD) -> Outcome:
+def execute(folder: RunFolder, show: Callable[[Event], None], command: Sequence[str]) -> Outcome:
     """Runs the graph for `folder` to its end, and records the outcome there.
 
     Args:
         folder: made by `create`.
         show: is given every event as it comes.
-        command: what to start; `--run-dir DIR --events-fd N` is appended.
+        command: what to start, CHILD but in tests; `--run-dir DIR --events-fd N` is appended.
 
     An interrupt (Ctrl-C or SIGTERM) ends the child and gives the exit code 130.
     """

@@ -1,0 +1,190 @@
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from pipeline import cli, config, run
+from pipeline.cli import main, make_parser, resolve
+from pipeline.report import conclusion
+from shiftvit.errors import ConfigError
+
+
+def resolved(*options):
+    return resolve(make_parser().parse_args(["run", *options]))
+
+
+def test_settings_win_over_options_and_options_over_the_preset():
+    assert resolved() == config.quickstart()
+    assert resolved("--preset", "cifar10-cpu", "--data", "a.tar.gz", "--workspace", "w").source == "a.tar.gz"
+    chosen = resolved("--data", "a", "--set", "source=b", "--set", "train.epochs=3")
+    assert (chosen.source, chosen.train.epochs) == ("b", 3)
+
+
+def test_configuration_file_does_a_run_again(tmp_path):
+    first = resolved("--preset", "cifar10-cpu", "--set", "train.epochs=3")
+    config.save(first, tmp_path / "config.json")
+    assert resolved("--config", str(tmp_path / "config.json")) == first
+    assert resolved("--config", str(tmp_path / "config.json"), "--data", "shapes").source == "shapes"
+    with pytest.raises(ConfigError, match="not both"):
+        resolved("--config", str(tmp_path / "config.json"), "--preset", "cifar10")
+
+
+@pytest.mark.parametrize(("options", "told"), [
+    (["--preset", "cifar"], "unknown preset 'cifar'; did you mean"),
+    (["--set", "train.epoch=3"], "unknown key train.epoch; did you mean train.epochs"),
+    (["--set", "train.epochs=many"], "train.epochs='many' must be a whole number"),
+    (["--set", "train.replicas=3"], "not divisible by train.replicas=3"),
+    (["--config", "absent.json"], "absent.json: cannot read the configuration"),
+])
+def test_wrong_configuration_is_one_sentence_and_exit_2(tmp_path, monkeypatch, capsys, options, told):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", *options]) == 2
+    out, err = capsys.readouterr()
+    assert told in err and err.startswith("shiftvit: ") and err.count("\n") == 1 and out == ""
+    assert list(tmp_path.iterdir()) == [], "something was written"
+
+
+def test_wrong_usage_exits_2(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["rum"])
+    assert ended.value.code == 2
+    assert "rum" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments):
+    heavy = ("tensorflow", "tfx", "apache_beam", "ml_metadata", "rich", "PIL")
+    code = (f"import sys\nfrom pipeline import cli\ntry:\n cli.main({arguments})\nexcept SystemExit as end:\n"
+            f" assert not end.code\nloaded = [m for m in {heavy} if m in sys.modules]\nassert not loaded, loaded")
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("command", [["runs"], ["versions"]])
+def test_lists_of_an_empty_workspace_say_how_to_start(tmp_path, capsys, command):
+    assert main([*command, "--workspace", str(tmp_path / "none")]) == 0
+    assert "`shiftvit run`" in capsys.readouterr().out
+    assert main([*command, "--workspace", str(tmp_path / "none"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("command", [["show"], ["predict", "x.png"], ["rollback", "3"]])
+def test_commands_that_need_a_run_say_how_to_get_one(tmp_path, capsys, command):
+    assert main([*command, "--workspace", str(tmp_path)]) == 2
+    assert "`shiftvit run`" in capsys.readouterr().err
+
+
+CHILD = """
+import json, os, sys
+def send(**event):
+    os.write(int(sys.argv[-1]), (json.dumps(event) + "\\n").encode())
+send(event="plan", nodes=["Trainer"])
+send(event="node", node="Trainer", state="running")
+"""
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """Runs `shiftvit run` with a small child in the place of the graph."""
+    def execute(body):
+        (tmp_path / "child.py").write_text(CHILD + textwrap.dedent(body))
+        monkeypatch.setattr(run, "CHILD", (sys.executable, str(tmp_path / "child.py")))
+        return main(["run", "--workspace", str(tmp_path / "workspace")])
+    return execute
+
+
+def runs(tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["runs", "--json", "--workspace", str(tmp_path / "workspace")]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_run_ends_with_what_was_pushed(tmp_path, capsys, execute):
+    assert execute("""
+        send(event="node", node="Trainer", state="complete")
+        result = dict(event="result", pushed_version="17", new=True, destination="w/serving/shiftvit/17",
+                      metrics={"top1": 0.931, "top5": 0.998}, reasons=[])
+        send(**result)
+        json.dump(result, open(os.path.join(sys.argv[sys.argv.index("--run-dir") + 1], "result.json"), "w"))
+    """) == 0
+    out, err = capsys.readouterr()
+    assert out == "Pushed version 17 to w/serving/shiftvit: top-1 93.1%, top-5 99.8% on the test split.\n"
+    assert err.splitlines()[0] == "Trainer: running" and err.splitlines()[1].startswith("Trainer: complete")
+    told, = runs(tmp_path, capsys)
+    assert (told["state"], told["pushed_version"], told["metrics"]["top1"]) == ("complete", "17", 0.931)
+    assert main(["show", "--workspace", str(tmp_path / "workspace")]) == 0
+    page = capsys.readouterr().out
+    assert f"Run {told['id']}: complete" in page and "Pushed version 17" in page and "train.epochs=10" in page
+
+
+def test_model_that_is_not_good_enough_exits_4_with_the_reason(tmp_path, capsys, execute):
+    assert execute("""
+        send(event="result", pushed_version=None, new=False, destination="w", metrics={"top1": 0.4},
+             reasons=["top-1 is 0.400, 0.500 below the bound 0.900"])
+        sys.exit(4)
+    """) == 4
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "shiftvit: not pushed: top-1 is 0.400, 0.500 below the bound 0.900")
+    assert runs(tmp_path, capsys)[0]["state"] == "not blessed"
+
+
+def test_bad_data_exits_3_with_the_sentence(tmp_path, capsys, execute):
+    assert execute("""
+        send(event="node", node="Trainer", state="failed")
+        send(event="error", message="a.bin: label 200 at offset 3073", exit_code=3)
+        sys.exit(3)
+    """) == 3
+    out, err = capsys.readouterr()
+    assert out == "" and err.splitlines()[-1] == "shiftvit: a.bin: label 200 at offset 3073"
+    told, = runs(tmp_path, capsys)
+    assert (told["state"], told["message"]) == ("failed", "a.bin: label 200 at offset 3073")
+
+
+def test_run_whose_watcher_was_killed_is_interrupted(tmp_path, capsys, execute):
+    execute("sys.exit(1)")
+    outcome, = (tmp_path / "workspace" / "runs").glob("*/outcome.json")
+    outcome.unlink()
+    assert runs(tmp_path, capsys)[0]["state"] == "interrupted"
+
+
+def test_unknown_run_is_told_with_the_nearest(tmp_path, capsys, execute):
+    execute("sys.exit(1)")
+    capsys.readouterr()
+    assert main(["show", "20200101-000000", "--workspace", str(tmp_path / "workspace")]) == 2
+    assert "no run '20200101-000000'" in capsys.readouterr().err
+
+
+def test_conclusion_when_the_model_was_pushed_before():
+    told = conclusion({"pushed_version": "17", "new": False, "destination": "serving/17", "metrics": {"top1": 0.931}})
+    assert told == "Nothing new to push: version 17 in serving is this model (top-1 93.1% on the test split)."
+
+
+def test_data_prints_the_identity_of_the_source(tmp_path, capsys):
+    assert main(["data", "--workspace", str(tmp_path), "--set", "shapes.train=20", "--set", "shapes.eval=10",
+                 "--set", "shapes.test=10"]) == 0
+    out, err = capsys.readouterr()
+    assert "train 20, eval 10, test 10" in out and "sha256" in out and "Source: complete" in err
+
+
+def test_data_that_does_not_exist_exits_3(tmp_path, capsys):
+    assert main(["data", "--workspace", str(tmp_path), "--data", str(tmp_path / "absent")]) == 3
+    assert "absent: no such file or folder" in capsys.readouterr().err
+
+
+def test_predict_refuses_before_it_prints(tmp_path, capsys):
+    (tmp_path / "serving" / "shiftvit" / "5").mkdir(parents=True)
+    (tmp_path / "serving" / "shiftvit" / "5" / "saved_model.pb").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("no image")
+    assert main(["predict", str(tmp_path / "notes.txt"), "--workspace", str(tmp_path)]) == 3
+    out, err = capsys.readouterr()
+    assert out == "" and "notes.txt: not a PNG or JPEG" in err
+
+
+def test_reader_that_stops_early_is_no_error(tmp_path):
+    for number in range(2000):
+        (tmp_path / "runs" / f"20261123-{number:06}").mkdir(parents=True)
+    command = f"{sys.executable} -m pipeline.cli runs --json --workspace {tmp_path} | head -1"
+    ended = subprocess.run(command, shell=True, capture_output=True, check=True, cwd=cli.__file__.rsplit("/", 2)[0])
+    assert (ended.stdout, ended.stderr) == (b"[\n", b"")

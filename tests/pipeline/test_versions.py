@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import ml_metadata
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.lineage import Lineage
+from pipeline.versions import find, list_versions, pushed_numbers, rollback
+from pipeline.workspace import PIPELINE_NAME, RunFolder, Workspace
+from shiftvit.errors import ConfigError, UserError
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """Two versions, 100 and 200, pushed by the runs `old` and `new`."""
+    place = Workspace(tmp_path)
+    store = ml_metadata.MetadataStore(mlmd.ConnectionConfig(sqlite=mlmd.SqliteMetadataSourceConfig(
+        filename_uri=str(place.metadata), connection_mode=mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE)))
+    pipeline = mlmd.Context(type_id=store.put_context_type(mlmd.ContextType(name="pipeline")), name=PIPELINE_NAME)
+    run_type = store.put_context_type(mlmd.ContextType(name="pipeline_run"))
+    pushed_type = store.put_artifact_type(mlmd.ArtifactType(name="PushedModel", base_type=mlmd.ArtifactType.MODEL))
+    pusher_type = store.put_execution_type(mlmd.ExecutionType(name="tfx.components.pusher.component.Pusher"))
+    pipeline.id, = store.put_contexts([pipeline])
+    for run_id, version, top1 in (("old", "100", 0.75), ("new", "200", 0.5)):
+        folder = place.serving / version
+        (folder / "variables").mkdir(parents=True)
+        (folder / "saved_model.pb").write_text(run_id)
+        (folder / "variables" / "variables.index").write_text(version)
+        artifact = mlmd.Artifact(type_id=pushed_type, uri=str(tmp_path / "artifacts" / version))
+        artifact.custom_properties["pushed_version"].string_value = version
+        artifact.custom_properties["pushed_destination"].string_value = str(folder)
+        execution = mlmd.Execution(type_id=pusher_type, last_known_state=mlmd.Execution.COMPLETE)
+        store.put_execution(execution, [(artifact, mlmd.Event(type=mlmd.Event.OUTPUT))],
+                            [pipeline, mlmd.Context(type_id=run_type, name=run_id)])
+        run_folder = RunFolder(place.runs / run_id)
+        run_folder.path.mkdir(parents=True)
+        run_folder.result.write_text(json.dumps({"metrics": {"top1": top1}}))
+    return place
+
+
+def test_versions_newest_first_with_run_and_quality(workspace):
+    assert [(v.number, v.served, v.run, v.top1, v.rollback_of) for v in list_versions(workspace)] == [
+        (200, True, "new", 0.5, None), (100, False, "old", 0.75, None)]
+
+
+def test_half_versions_and_other_names_do_not_count(workspace):
+    (workspace.serving / "300").mkdir()
+    (workspace.serving / "latest").mkdir()
+    (workspace.serving / "latest" / "saved_model.pb").write_text("")
+    assert pushed_numbers(workspace) == [200, 100]
+
+
+def test_find_gives_the_newest_or_the_one_asked_for(workspace, tmp_path):
+    assert find(workspace, None).name == "200" and find(workspace, 100).name == "100"
+    with pytest.raises(ConfigError, match=r"version 150 was never pushed .* it has 200, 100"):
+        find(workspace, 150)
+    with pytest.raises(ConfigError, match="no version was pushed there yet; `shiftvit run`"):
+        find(Workspace(tmp_path / "empty"), None)
+
+
+def test_rollback_serves_a_whole_copy_under_the_next_number(workspace):
+    assert rollback(workspace, 100) == 201
+    assert contents(workspace.serving / "201") == contents(workspace.serving / "100")
+    assert sorted(path.name for path in workspace.serving.iterdir()) == ["100", "200", "201"]
+    assert [(v.number, v.served, v.run, v.top1, v.rollback_of) for v in list_versions(workspace)] == [
+        (201, True, "old", 0.75, 100), (200, False, "new", 0.5, None), (100, False, "old", 0.75, None)]
+
+
+def test_rollback_is_an_execution_that_leads_back_to_the_pusher(workspace):
+    rollback(workspace, 100)
+    lineage = Lineage(workspace.metadata)
+    steps = list(lineage.walk(lineage.pushed()["201"][0]))
+    assert [step.artifact.properties["pushed_version"] for step in steps] == ["201", "100"]
+    assert steps[0].artifact.properties["rollback_of"] == "100"
+    assert steps[1].maker.run == "old"
+    assert "Rollback" in {e.type for e in lineage.store.get_executions_by_context(lineage.pipeline_contexts()[0].id)}
+
+
+def test_rollback_of_a_rollback_remembers_the_run(workspace):
+    for number in (100, 200, 201):
+        rollback(workspace, number)
+    assert [(v.number, v.run, v.rollback_of) for v in list_versions(workspace)][:3] == [
+        (203, "old", 201), (202, "new", 200), (201, "old", 100)]
+
+
+def test_rollback_to_the_served_version_changes_nothing(workspace):
+    before = workspace.metadata.read_bytes()
+    assert rollback(workspace, 200) == 200
+    assert pushed_numbers(workspace) == [200, 100] and workspace.metadata.read_bytes() == before
+
+
+def test_rollback_to_an_unknown_version_is_refused(workspace):
+    with pytest.raises(ConfigError, match="it has 200, 100"):
+        rollback(workspace, 7)
+    assert pushed_numbers(workspace) == [200, 100]
+
+
+def test_rollback_that_cannot_be_written_leaves_nothing(workspace):
+    (workspace.serving / "201").write_text("in the way")
+    with pytest.raises(UserError, match="201: cannot copy version 100 there"):
+        rollback(workspace, 100)
+    assert sorted(path.name for path in workspace.serving.iterdir()) == ["100", "200", "201"]
+    assert set(Lineage(workspace.metadata).pushed()) == {"100", "200"}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
