@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from components.example_gen import records
 from pipeline import pickles
 from shiftvit.errors import DataError
-from shiftvit.features import CLASS_NAMES, NUM_CLASSES
+from shiftvit.features import CLASS_NAMES, IMAGE_BYTES, NUM_CLASSES
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 BATCH_RECORDS = 10_000
@@ -26,7 +26,7 @@ PUBLISHED = ("c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
 
 Sink = Callable[[int, bytes], None]  # takes the number of a batch, in the order of BATCHES, and its records
 
-_SMALL = 64 * 1024  # bytes; more than any file but the batches needs
+_SMALL = 64 * 1024  # bytes
 _PICKLED_EXTRA = 2 * 1024 * 1024  # bytes of labels and file names that a pickled batch has beside its pixels
 _CHUNK = 1 << 20
 
@@ -60,19 +60,15 @@ class _Collector:
 
     def admit(self, name: str, size: int) -> bool:
         """Says whether file `name` is wanted; raises DataError when it is and its size, in bytes, cannot be right."""
-        if name == self._form.meta:
-            smallest = largest = min(size, _SMALL)
-        elif name in self._form.files:
-            smallest, largest = self._sizes()
-        elif name.startswith(("data_batch", "test_batch")):
-            raise DataError(f"{self._source}: {name} is none of the six batches of CIFAR-10")
-        else:
+        if name not in (*self._form.files, self._form.meta):
+            if name.startswith(("data_batch", "test_batch")):
+                raise DataError(f"{self._source}: {name} is none of the {len(BATCHES)} batches of CIFAR-10")
             return False
         if name in self._seen:
             raise DataError(f"{self._source}: {name} is there twice")
+        smallest, largest, needed = self._sizes(name)
         if not smallest <= size <= largest:
-            raise DataError(f"{self._source}: {name} has {size:,} bytes where {self._records:,} records take "
-                            f"{'' if smallest == largest else 'at least '}{smallest:,}; get a whole copy")
+            raise DataError(f"{self._source}: {name} has {size:,} bytes where {needed}; get a whole copy")
         self._seen.add(name)
         return True
 
@@ -91,11 +87,15 @@ class _Collector:
             raise DataError(f"{self._source}: {', '.join(missing)} missing; CIFAR-10 has {len(BATCHES)} batch files")
         return tuple(self._names)
 
-    def _sizes(self) -> tuple[int, int]:
+    def _sizes(self, name: str) -> tuple[int, int, str]:
+        """Returns the fewest and the most bytes that a file can have, and why."""
+        if name == self._form.meta:
+            return 0, _SMALL, f"the names of {NUM_CLASSES} classes take less than {_SMALL:,}"
         if self._form is BINARY:
-            return (self._records * records.RECORD_BYTES,) * 2
-        pixels = self._records * records.IMAGE_BYTES
-        return pixels, pixels + _PICKLED_EXTRA
+            size = self._records * records.RECORD_BYTES
+            return size, size, f"{self._records:,} records take {size:,}"
+        pixels = self._records * IMAGE_BYTES
+        return pixels, pixels + _PICKLED_EXTRA, f"{self._records:,} images take {pixels:,} and some thousands"
 
 
 def _batch(form: Format, content: bytes, batch_records: int, file: str) -> bytes:
@@ -166,7 +166,8 @@ def read_archive(path: Path, batch_records: int, sink: Sink) -> tuple[str, ...]:
     """
     try:
         with gzip.open(path) as unzipped:
-            stream = _Bounded(unzipped, path, len(BATCHES) * (batch_records * records.RECORD_BYTES + 2 * _PICKLED_EXTRA))
+            largest_batch = batch_records * records.RECORD_BYTES + _PICKLED_EXTRA
+            stream = _Bounded(unzipped, path, 2 * _PICKLED_EXTRA + len(BATCHES) * largest_batch)
             with tarfile.open(fileobj=stream, mode="r|") as archive:
                 class_names = _read_members(archive, path, batch_records, sink)
             while stream.read(_CHUNK):  # the checksum that tells of damage stands at the very end

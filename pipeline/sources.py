@@ -6,8 +6,8 @@ That form is a folder `<workspace>/sources/<kind>-<checksum>` with one file of b
 
 import functools
 import json
-import os
 import shutil
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ def prepare(config: PipelineConfig, batch_records: int = official.BATCH_RECORDS)
     """Brings the source that `config` names to the form that ExampleGen reads, unless that was done before.
 
     Args:
-        config: its source, workspace and shapes count.
+        config: `source`, `workspace` and, for the embedded set, `shapes` are what counts in it.
         batch_records: records that each official batch must have.
 
     Raises:
@@ -120,16 +120,24 @@ def _draw(counts: dict[str, int], seed: int, write: _Write) -> tuple[str, ...]:
 
 def _write(folder: Path, origin: _Origin) -> None:
     """Makes the folder of a source under another name, and renames it when it is complete."""
-    unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
+    unfinished = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
     unfinished.mkdir(parents=True)
     try:
         class_names = origin.read(_Writer(unfinished, origin))
         identity = {"kind": origin.kind, "sha256": origin.sha256, "published": origin.published,
                     "counts": origin.counts, "class_names": class_names}
         (unfinished / IDENTITY_FILE).write_text(json.dumps(identity, indent=2) + "\n")
-        unfinished.rename(folder)
+        _publish(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _publish(unfinished: Path, folder: Path) -> None:
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another run has made the same just now
+            raise
 
 
 class _Writer:

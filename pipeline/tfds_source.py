@@ -1,4 +1,4 @@
-"""CIFAR-10 through tensorflow-datasets: downloaded by it, or from a local copy of the archive that it would download."""
+"""CIFAR-10 through tensorflow-datasets: downloaded by it, or from a local copy of what it would download."""
 
 import http.client
 import tempfile
@@ -36,8 +36,8 @@ def checksum(archive: Path | None) -> str:
         raise DataError(f"{archive}: no such file; tfds:ARCHIVE takes a local copy of {ARCHIVE}")
     found = official.file_checksum(archive)
     if found != SHA256:
-        raise DataError(f"{archive}: tensorflow-datasets reads only the published {ARCHIVE}, whose sha256 is "
-                        f"{SHA256[:16]}…, and this is {found[:16]}…; to use it nevertheless, give its path without tfds:")
+        raise DataError(f"{archive}: tensorflow-datasets reads only the published {ARCHIVE}, sha256 {SHA256[:16]}…, "
+                        f"and this one has {found[:16]}…; to use it nevertheless, give its path without tfds:")
     return found
 
 
@@ -67,7 +67,8 @@ def _require_network() -> None:
 
     def probe():
         try:
-            with urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=_PROBE_SECONDS):
+            request = urllib.request.Request(URL, method="HEAD")
+            with urllib.request.build_opener().open(request, timeout=_PROBE_SECONDS):
                 answered.set()
         except (OSError, http.client.HTTPException) as error:
             failures.append(str(getattr(error, "reason", error)))
@@ -97,7 +98,8 @@ def _prepare(archive: Path | None, scratch: Path) -> Any:
                                      download_config=tfds.download.DownloadConfig(manual_dir=local))
     except (tfds.download.DownloadError, tfds.download.download_manager.NonMatchingChecksumError,
             tfds.download.extractor.ExtractError) as error:
-        raise DataError(f"tfds: {' '.join(str(error).split())}; give a local copy with --data tfds:{ARCHIVE}") from error
+        raise DataError(f"tfds: {' '.join(str(error).split())}; "
+                        f"give a local copy with --data tfds:{ARCHIVE}") from error
     progress.report("preparing tfds", 1, 1, "dataset")
     return builder
 

@@ -97,7 +97,7 @@ def _read(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
 class Executor(BaseBeamExecutor):
     """Ingests the source in `input_base` and verifies on disk that every image of every split arrived."""
 
-    def Do(self, input_dict: dict[str, list[types.Artifact]], output_dict: dict[str, list[types.Artifact]],  # noqa: N802
+    def Do(self, input_dict: dict[str, list[types.Artifact]], output_dict: dict[str, list[types.Artifact]],
            exec_properties: dict[str, Any]) -> None:
         """Writes the splits of the `examples` artifact.
 
@@ -140,7 +140,7 @@ def verify(counts: Mapping[str, int], output: str) -> None:
 
 def count_records(files: list[str]) -> int:
     """Returns how many records TFRecord files hold, checking each record's checksum."""
-    return int(tf.data.TFRecordDataset(files).batch(1024).reduce(
+    return int(tf.data.TFRecordDataset(tf.constant(files, tf.string)).batch(1024).reduce(
         np.int64(0), lambda total, batch: total + tf.size(batch, tf.int64)))
 
 

@@ -1,0 +1,151 @@
+import hashlib
+import json
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.util import assert_that, equal_to
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.example_gen import executor, records
+from components.example_gen.component import Cifar10ExampleGen
+from shiftvit import features
+from shiftvit.errors import DataError
+
+COUNTS = {"train": 25, "eval": 10, "test": 3}
+
+
+@pytest.fixture
+def source(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for split, count in COUNTS.items():
+        images, labels = rng.integers(0, 256, (count, 32, 32, 3), np.uint8), rng.integers(0, 10, count)
+        (folder / f"{split}.bin").write_bytes(records.pack(images, labels))
+    return folder
+
+
+def shards_of(source, output, images_per_shard=10):
+    shards = executor.plan(COUNTS, str(source), str(output), images_per_shard)
+    for shard in shards:
+        Path(shard.target).parent.mkdir(parents=True, exist_ok=True)
+        Path(shard.unfinished).mkdir(exist_ok=True)
+    return shards
+
+
+def local_pipeline():
+    return beam.Pipeline(argv=["--runner=FnApiRunner"])
+
+
+def write(shards):
+    with local_pipeline() as pipeline:
+        _ = pipeline | beam.Create(shards) | executor.WriteShards()
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def properties(source, counts=COUNTS):
+    identity = {"kind": "folder", "sha256": hashlib.sha256(b"").hexdigest(), "published": False, "counts": counts,
+                "class_names": list(features.CLASS_NAMES)}
+    return {"input_base": str(source), "identity": json.dumps(identity), "images_per_shard": 10}
+
+
+def do(folder, exec_properties):
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder)
+    # Not beam_pipeline_args: given those, TFX packs itself for remote workers, which takes longer than all the rest.
+    context = BaseBeamExecutor.Context(make_beam_pipeline_fn=local_pipeline, tmp_dir=str(folder.parent), unique_id="1")
+    executor.Executor(context).Do({}, {"examples": [examples]}, exec_properties)
+    return examples
+
+
+def test_plan_covers_every_record_once():
+    shards = executor.plan(COUNTS, "in", "out", images_per_shard=10)
+    assert [(s.split, s.start, s.images) for s in shards] == [
+        ("train", 0, 10), ("train", 10, 10), ("train", 20, 5), ("eval", 0, 10), ("test", 0, 3)]
+    assert shards[2].target == "out/Split-train/data_tfrecord-00002-of-00003"
+
+
+def test_transform_gives_the_images_written_of_each_shard(source, tmp_path):
+    with TestPipeline(runner="FnApiRunner") as pipeline:
+        written = pipeline | beam.Create(shards_of(source, tmp_path / "out")) | executor.WriteShards()
+        assert_that(written, equal_to([("train", 10), ("train", 10), ("train", 5), ("eval", 10), ("test", 3)]))
+
+
+def test_a_shard_that_is_tried_again_leaves_the_same_files(source, tmp_path):
+    shards = shards_of(source, tmp_path / "out")
+    write(shards)
+    once = contents(tmp_path / "out")
+    write(shards + shards)
+    assert contents(tmp_path / "out") == once and len(once) == len(shards)
+
+
+def test_a_source_shorter_than_planned_writes_nothing_for_that_shard(source, tmp_path):
+    (source / "test.bin").write_bytes((source / "test.bin").read_bytes()[:2 * records.RECORD_BYTES])
+    with pytest.raises(Exception, match=r"test\.bin: 2 records from byte 0, expected 3"):
+        write([shard for shard in shards_of(source, tmp_path / "out") if shard.split == "test"])
+    assert not contents(tmp_path / "out")
+
+
+def test_do_writes_every_image_of_the_source_byte_for_byte_and_in_order(source, tmp_path):
+    examples = do(tmp_path / "examples", properties(source))
+    for split in COUNTS:
+        files = sorted(Path(artifact_utils.get_split_uri([examples], split)).iterdir())
+        read = list(tf.data.TFRecordDataset([str(file) for file in files]).as_numpy_iterator())
+        images, labels = features.parse(tf.constant(read))
+        assert records.pack(images.numpy(), labels.numpy()) == (source / f"{split}.bin").read_bytes()
+    assert {path.name for path in (tmp_path / "examples").iterdir()} == {"Split-train", "Split-eval", "Split-test"}
+
+
+def test_do_describes_the_examples_and_where_they_come_from(source, tmp_path):
+    examples = do(tmp_path / "examples", properties(source))
+    assert artifact_utils.decode_split_names(examples.split_names) == ["train", "eval", "test"]
+    assert examples_utils.get_payload_format(examples) == example_gen_pb2.FORMAT_TF_EXAMPLE
+    assert examples.get_string_custom_property("source_kind") == "folder"
+    assert examples.get_string_custom_property("source_sha256") == hashlib.sha256(b"").hexdigest()
+    assert examples.get_int_custom_property("source_published") == 0
+    assert [examples.get_int_custom_property(f"count_{split}") for split in COUNTS] == list(COUNTS.values())
+    assert json.loads(examples.get_string_custom_property("class_names")) == list(features.CLASS_NAMES)
+
+
+def test_do_leaves_no_split_behind_when_a_shard_fails(source, tmp_path):
+    with pytest.raises(Exception, match="expected 4"):
+        do(tmp_path / "examples", properties(source, COUNTS | {"test": 4}))
+    assert not contents(tmp_path / "examples")
+
+
+def lose_one(files):
+    files[1].unlink()
+
+
+def lose_all(files):
+    for file in files:
+        file.unlink()
+
+
+def double_one(files):
+    files[1].with_name("another").write_bytes(files[1].read_bytes())
+
+
+@pytest.mark.parametrize("spoil, found", [(lose_one, 15), (lose_all, 0), (double_one, 35)])
+def test_records_lost_or_doubled_on_disk_are_an_error(source, tmp_path, spoil, found):
+    do(tmp_path / "examples", properties(source))
+    spoil(sorted((tmp_path / "examples/Split-train").iterdir()))
+    with pytest.raises(DataError, match=rf"Split-train: {found} records were written of the 25 images"):
+        executor.verify(COUNTS, str(tmp_path / "examples"))
+
+
+def test_component_declares_its_parameters_and_examples(source):
+    node = Cifar10ExampleGen(**properties(source))
+    assert node.outputs["examples"].type is standard_artifacts.Examples
+    assert node.exec_properties["images_per_shard"] == 10
+    assert node.executor_spec.class_path == "components.example_gen.executor.Executor"

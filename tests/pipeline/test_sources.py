@@ -1,0 +1,316 @@
+import dataclasses
+import gzip
+import io
+import json
+import pickle
+import shutil
+import socket
+import tarfile
+import time
+
+import numpy as np
+import pytest
+
+from components.example_gen import records
+from pipeline import official, sources, tfds_source
+from pipeline.config import PipelineConfig, ShapesConfig
+from shiftvit.errors import DataError
+from shiftvit.features import CLASS_NAMES
+
+RECORDS = 12  # of each batch
+BATCH_BYTES = RECORDS * records.RECORD_BYTES
+
+
+def batch(number):
+    """Channel-planar images and labels of one batch; every batch has others."""
+    rng = np.random.default_rng(number)
+    return rng.integers(0, 256, (RECORDS, 3072), np.uint8), rng.integers(0, 10, RECORDS).tolist()
+
+
+BLOCKS = [records.pack_planes(*batch(number)) for number in range(6)]
+SPLITS = {"train": b"".join(BLOCKS[:4]), "eval": BLOCKS[4], "test": BLOCKS[5]}
+
+
+def make_binary(parent):
+    folder = parent / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    for name, block in zip(official.BATCHES, BLOCKS, strict=True):
+        (folder / f"{name}.bin").write_bytes(block)
+    (folder / "batches.meta.txt").write_text("\n".join(CLASS_NAMES) + "\n\n")
+    (folder / "readme.html").write_text("not data")
+    return folder
+
+
+def make_python(parent):
+    folder = parent / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    for number, name in enumerate(official.BATCHES):
+        data, labels = batch(number)
+        rewrite_pickle(folder / name, {b"data": data, b"labels": labels, b"batch_label": name.encode(),
+                                       b"filenames": [b"a.png"] * RECORDS})
+    rewrite_pickle(folder / "batches.meta", {b"label_names": [name.encode() for name in CLASS_NAMES]})
+    return folder
+
+
+def rewrite_pickle(path, value):
+    path.write_bytes(pickle.dumps(value, protocol=2))
+
+
+def make_archive(folder, reverse=False):
+    """Packs a folder into a `.tar.gz` beside it; the published archives are in no particular order."""
+    path = folder.with_suffix(".tar.gz")
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder, folder.name, recursive=False)
+        for file in sorted(folder.iterdir(), reverse=reverse):
+            archive.add(file, f"{folder.name}/{file.name}")
+    return path
+
+
+def prepare(source, tmp_path, **settings):
+    config = PipelineConfig(source=str(source), workspace=str(tmp_path / "workspace"), **settings)
+    return sources.prepare(config, batch_records=RECORDS)
+
+
+def splits(source):
+    return {split: sources.split_file(source.folder, split).read_bytes() for split in source.counts}
+
+
+def left_behind(tmp_path):
+    return list((tmp_path / "workspace").rglob("*.*"))
+
+
+FORMS = {
+    "binary folder": make_binary,
+    "python folder": make_python,
+    "parent of a folder": lambda parent: make_python(parent).parent,
+    "binary archive": lambda parent: make_archive(make_binary(parent)),
+    "python archive": lambda parent: make_archive(make_python(parent), reverse=True),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_ends_in_the_same_records(form, tmp_path):
+    source = prepare(FORMS[form](tmp_path / "data"), tmp_path)
+    assert splits(source) == SPLITS
+    assert source.kind == ("archive" if "archive" in form else "folder")
+    assert source.counts == {"train": 48, "eval": 12, "test": 12}
+    assert source.class_names == CLASS_NAMES and not source.published
+    assert source.folder.name == f"{source.kind}-{source.sha256[:16]}"
+    assert json.loads(json.dumps(source.identity())) == json.loads((source.folder / "source.json").read_text())
+
+
+def test_binary_goes_before_python_where_both_lie(tmp_path):
+    make_python(tmp_path)
+    folder = make_binary(tmp_path)
+    assert prepare(tmp_path, tmp_path).sha256 == prepare(folder, tmp_path).sha256
+
+
+def test_a_source_is_made_once_and_anew_when_its_content_changes(tmp_path):
+    folder = make_binary(tmp_path)
+    first = prepare(folder, tmp_path)
+    made = sources.split_file(first.folder, "train").stat().st_mtime_ns
+    assert prepare(folder, tmp_path) == first
+    assert sources.split_file(first.folder, "train").stat().st_mtime_ns == made
+    (folder / "test_batch.bin").write_bytes(BLOCKS[0])
+    second = prepare(folder, tmp_path)
+    assert second.sha256 != first.sha256 and splits(second)["test"] == BLOCKS[0] and splits(first) == SPLITS
+
+
+def test_an_archive_with_the_published_checksum_says_so(tmp_path, monkeypatch):
+    archive = make_archive(make_binary(tmp_path))
+    monkeypatch.setattr(official, "PUBLISHED", (official.file_checksum(archive),))
+    assert prepare(archive, tmp_path).published
+
+
+def test_a_prepared_folder_that_was_damaged_is_not_used(tmp_path):
+    folder = make_binary(tmp_path)
+    sources.split_file(prepare(folder, tmp_path).folder, "eval").write_bytes(b"")
+    with pytest.raises(DataError, match="damaged since it was made; remove it"):
+        prepare(folder, tmp_path)
+
+
+def test_shapes_are_drawn_to_their_counts(tmp_path):
+    source = prepare("shapes", tmp_path, shapes=ShapesConfig(train=50, eval=20, test=10, seed=5))
+    assert source.counts == {"train": 50, "eval": 20, "test": 10} and source.kind == "shapes"
+    images, labels = records.unpack(splits(source)["train"], "train")
+    assert images.std() > 10 and np.bincount(labels).tolist() == [5] * 10
+
+
+def cut_at_a_record(folder):
+    path = folder / "data_batch_3.bin"
+    path.write_bytes(path.read_bytes()[:-records.RECORD_BYTES])
+
+
+def spoil_label(folder):
+    path = folder / "data_batch_2.bin"
+    content = bytearray(path.read_bytes())
+    content[5 * records.RECORD_BYTES] = 200
+    path.write_bytes(content)
+
+
+def call_code(folder):
+    (folder / "data_batch_4").write_bytes(b"cos\nsystem\n(S'touch called'\ntR.".ljust(RECORDS * 3072, b" "))
+
+
+def wrong_shape(folder):
+    data, labels = batch(0)
+    rewrite_pickle(folder / "data_batch_1", {b"data": data.reshape(-1), b"labels": labels})
+
+
+def too_few_labels(folder):
+    data, labels = batch(0)
+    rewrite_pickle(folder / "data_batch_1", {b"data": data, b"labels": labels[:-1]})
+
+
+def label_of_another_set(folder):
+    data, labels = batch(0)
+    rewrite_pickle(folder / "data_batch_1", {b"data": data, b"labels": [*labels[:-1], 42]})
+
+
+def foreign_classes(folder):
+    (folder / "batches.meta.txt").write_text("beaver\ndolphin\n")
+
+
+SPOILED = [
+    (make_binary, cut_at_a_record, r"data_batch_3\.bin has 33,803 bytes where 12 records take 36,876"),
+    (make_binary, spoil_label, r"data_batch_2\.bin: label 200 at byte 15365; labels are 0 to 9"),
+    (make_binary, lambda folder: (folder / "test_batch.bin").unlink(), r"test_batch\.bin missing"),
+    (make_binary, lambda folder: shutil.copy(folder / "test_batch.bin", folder / "data_batch_6.bin"), "none of the 6"),
+    (make_binary, foreign_classes, r"batches\.meta\.txt: expected the names of 10 classes, found 2"),
+    (make_python, call_code, r"data_batch_4: not a pickle of plain arrays.*it calls os\.system"),
+    (make_python, wrong_shape, "data_batch_1: its 'data' is not an array of 12 images"),
+    (make_python, too_few_labels, "data_batch_1: its 'labels' is not a list of 12 whole numbers"),
+    (make_python, label_of_another_set, "data_batch_1: label 42 of image 11"),
+    (make_python, lambda folder: (folder / "data_batch_5").write_bytes(b""), "data_batch_5 has 0 bytes"),
+]
+
+
+@pytest.mark.parametrize("pack", [lambda folder: folder, make_archive], ids=["folder", "archive"])
+@pytest.mark.parametrize("make, spoil, sentence", SPOILED)
+def test_bad_batches_are_refused_and_nothing_is_left(make, spoil, sentence, pack, tmp_path):
+    folder = make(tmp_path / "data")
+    spoil(folder)
+    with pytest.raises(DataError, match=sentence):
+        prepare(pack(folder), tmp_path)
+    assert not left_behind(tmp_path)
+
+
+def test_an_archive_cut_anywhere_or_damaged_is_refused(tmp_path):
+    path = make_archive(make_binary(tmp_path))
+    content = path.read_bytes()
+    for cut in (len(content) - 1, len(content) // 2, 30, 5):
+        path.write_bytes(content[:cut])
+        with pytest.raises(DataError, match="truncated archive; get a whole copy"):
+            prepare(path, tmp_path)
+    path.write_bytes(content[:-8] + b"\0\0\0\0" + content[-4:])
+    with pytest.raises(DataError, match="not a gzip archive, or a damaged one"):
+        prepare(path, tmp_path)
+    assert not left_behind(tmp_path)
+
+
+def write_archive(path, *members):
+    """Makes a `.tar.gz` of (member's header, content) pairs."""
+    with gzip.open(path, "wb", compresslevel=1) as file, tarfile.open(fileobj=file, mode="w") as archive:
+        for header, content in members:
+            archive.addfile(header, io.BytesIO(content))
+
+
+def header(name, size=0, kind=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname = size, kind, link
+    return info
+
+
+BOMB = 40 << 20
+MEMBERS = [
+    (header("cifar-100-binary/train.bin", 10), bytes(10), "not CIFAR-10"),
+    (header("cifar-10-batches-bin/data_batch_1.bin", BATCH_BYTES + 1), bytes(BATCH_BYTES + 1), "has 36,877 bytes"),
+    (header("cifar-10-batches-bin/data_batch_1.bin", kind=tarfile.SYMTYPE, link="/etc/passwd"), b"", "is a link"),
+    (header("cifar-10-batches-bin/data_batch_1.bin", kind=tarfile.LNKTYPE, link="x"), b"", "is a link"),
+    (header("cifar-10-batches-bin/pipe", kind=tarfile.FIFOTYPE), b"", "a link or a device"),
+    (header("cifar-10-batches-bin/../../out.bin", 1), b"x", "points outside"),
+    (header("/cifar-10-batches-bin/data_batch_1.bin", 1), b"x", "points outside"),
+    (header("cifar-10-batches-bin/readme.html", BOMB), bytes(BOMB), "unpacks to far more"),
+    (header("pax", BOMB, tarfile.XHDTYPE), bytes(BOMB), "unpacks to far more"),
+]
+
+
+@pytest.mark.parametrize("info, content, sentence", MEMBERS)
+def test_an_archive_of_something_else_is_refused(info, content, sentence, tmp_path):
+    path = tmp_path / "archive.tar.gz"
+    write_archive(path, (info, content))
+    with pytest.raises(DataError, match=sentence):
+        prepare(path, tmp_path)
+    assert not left_behind(tmp_path)
+
+
+def test_a_batch_that_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / "archive.tar.gz"
+    member = (header("cifar-10-batches-bin/data_batch_1.bin", BATCH_BYTES), BLOCKS[0])
+    write_archive(path, member, member)
+    with pytest.raises(DataError, match="is there twice"):
+        prepare(path, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"plain text, no archive", gzip.compress(b"no tar inside" * 100),
+                                     gzip.compress(b"")])
+def test_a_file_that_is_no_archive_is_refused(content, tmp_path):
+    path = tmp_path / "some.tar.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"some\.tar\.gz: "):
+        prepare(path, tmp_path)
+
+
+def test_no_such_path_and_an_empty_folder_are_refused(tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such file or folder; --data takes shapes, tfds"):
+        prepare(tmp_path / "nowhere", tmp_path)
+    with pytest.raises(DataError, match=r"no CIFAR-10 in this folder; expected data_batch_1\.bin"):
+        prepare(tmp_path, tmp_path)
+    assert not (tmp_path / "workspace").exists()
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A small archive that stands for the published one: tensorflow-datasets is told to expect its checksum."""
+    import tensorflow_datasets as tfds
+
+    known = tfds.builder_cls("cifar10").url_infos
+    assert known[tfds_source.URL].checksum == official.PUBLISHED[0]
+    path = make_archive(make_binary(tmp_path / "data"))
+    expected = dataclasses.replace(known[tfds_source.URL], checksum=official.file_checksum(path),
+                                   size=type(known[tfds_source.URL].size)(path.stat().st_size))
+    monkeypatch.setitem(known, tfds_source.URL, expected)
+    monkeypatch.setattr(tfds_source, "SHA256", expected.checksum)
+    return path
+
+
+def test_tensorflow_datasets_reads_a_local_archive_in_the_official_order(published, tmp_path):
+    source = prepare(f"tfds:{published}", tmp_path)
+    assert splits(source) == SPLITS
+    assert (source.kind, source.sha256, source.published) == ("tfds", official.file_checksum(published), True)
+    assert source.class_names == CLASS_NAMES
+    assert list((tmp_path / "workspace/sources").iterdir()) == [source.folder]
+    assert prepare("tfds", tmp_path).folder == source.folder  # nothing is downloaded that is there
+
+
+def test_tensorflow_datasets_is_given_no_other_archive(tmp_path):
+    archive = make_archive(make_binary(tmp_path))
+    with pytest.raises(DataError, match=r"reads only the published.*give its path without tfds:"):
+        prepare(f"tfds:{archive}", tmp_path)
+    with pytest.raises(DataError, match=r"gone\.tar\.gz: no such file; tfds:ARCHIVE takes a local copy"):
+        prepare("tfds:gone.tar.gz", tmp_path)
+
+
+@pytest.mark.parametrize("answer, reason", [("refused", "refused"), ("silence", r"timed out|no answer in 1 second")])
+def test_without_a_network_tfds_ends_soon_and_says_what_to_do(answer, reason, tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds_source, "_PROBE_SECONDS", 1)
+    with socket.socket() as proxy:
+        proxy.bind(("127.0.0.1", 0))
+        if answer == "silence":
+            proxy.listen()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(DataError, match=rf"cannot download .*({reason}).*give a local copy with --data tfds:"):
+            prepare("tfds", tmp_path)
+    assert time.monotonic() - started < 5
+    assert not left_behind(tmp_path)
