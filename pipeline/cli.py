@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from pipeline.report import conclusion
     from pipeline.terminal import make_display
 
-    folder = run.create(resolve(arguments))
+    config = resolve(arguments)
+    folder = run.create(config)
     with make_display() as display:
         outcome = run.execute(folder, display.show, run.CHILD)
     if outcome.message is not None:
@@ -138,7 +140,18 @@ def _run(arguments: argparse.Namespace) -> int:
     if outcome.exit_code != run.DONE:
         return _fail(conclusion(outcome.result), outcome.exit_code)
     print(conclusion(outcome.result))
+    _warn_if_another_is_served(Workspace(Path(config.workspace)), outcome.result)
     return run.DONE
+
+
+def _warn_if_another_is_served(workspace: Workspace, result: dict[str, Any]) -> None:
+    """A run that finds its model pushed before does not undo a rollback."""
+    from pipeline import versions
+
+    version = int(result["pushed_version"])
+    numbers = versions.pushed_numbers(workspace)
+    if version in numbers and versions.served_as(workspace, version) is None:
+        print(f"Version {numbers[0]} is served instead of it; `shiftvit rollback {version}` changes that.")
 
 
 def _data(arguments: argparse.Namespace) -> int:
@@ -146,7 +159,7 @@ def _data(arguments: argparse.Namespace) -> int:
     from shiftvit.progress import LOGGER
 
     config = resolve(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow may be needed to read the source
+    _hush_libraries()
     with make_display() as display:
         handler = ProgressHandler(display.show)
         LOGGER.setLevel(logging.INFO)
@@ -203,9 +216,10 @@ def _versions(arguments: argparse.Namespace) -> int:
 def _rollback(arguments: argparse.Namespace) -> int:
     from pipeline import versions
 
-    served = versions.rollback(_workspace(arguments), arguments.version)
-    print(f"Version {served} is served already; nothing to do." if served == arguments.version else
-          f"Version {served} is served now: a copy of version {arguments.version}.")
+    workspace = _workspace(arguments)
+    made = versions.rollback(workspace, arguments.version)
+    print(f"Version {made} is served now: a copy of version {arguments.version}." if made is not None else
+          f"Version {versions.served_as(workspace, arguments.version)} is served already, and is that model.")
     return 0
 
 
@@ -213,6 +227,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from pipeline import predict, versions
 
     model = versions.find(_workspace(arguments), arguments.version)
+    _hush_libraries()
     predictions = predict.predict(model, arguments.images)
     if arguments.json:
         return _print_json([{**dataclasses.asdict(p), "path": str(p.path), "version": int(model.name)}
@@ -225,6 +240,14 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 def _workspace(arguments: argparse.Namespace) -> Workspace:
     return Workspace(Path(arguments.workspace))
+
+
+def _hush_libraries() -> None:
+    """For commands that load TensorFlow here, and not in a child with a log: its chatter would hide the answer."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 def _print_json(value: Any) -> int:

@@ -40,11 +40,11 @@ def print_run(details: Mapping[str, Any]) -> None:
     print_table(("", "execution", "state", "time"), (
         (e["node"], str(e["id"]), e["state"], duration(e["seconds"])) for e in details["executions"]))
     _print_section("Lineage", (line for step in details["lineage"] for line in _lineage_lines(step)))
-    _print_section("Metrics on the test split", (f"{name:<12} {value:.4g}" for name, value in details["metrics"].items()
-                                                 if isinstance(value, (int, float))))
+    _print_section("Metrics on the test split", _columns(
+        {name: f"{value:.4g}" for name, value in details["metrics"].items() if isinstance(value, (int, float))}))
     if details["class_top1"]:
-        _print_section("Top-1 of each class", (f"{name:<12} {percent(value) or 'no images'}"
-                                               for name, value in details["class_top1"].items()))
+        _print_section("Top-1 of each class", _columns(
+            {name: percent(value) or "no images" for name, value in details["class_top1"].items()}))
     _print_section("Anomalies of the data", details["anomalies"] or ["none found"])
     print(f"\nLog: {details['log']}")
 
@@ -61,6 +61,11 @@ def _print_section(title: str, lines: Iterable[str], note: str = "") -> None:
     print(f"\n{title}{f' ({note})' if note else ''}")
     for line in lines:
         print(f"  {line}")
+
+
+def _columns(facts: Mapping[str, str]) -> list[str]:
+    width = max(map(len, facts), default=0)
+    return [f"{name:<{width}}  {value}" for name, value in facts.items()]
 
 
 def _settings(config: Mapping[str, Any]) -> list[str]:
@@ -80,5 +85,5 @@ def _value(value: Any) -> str:
 def _lineage_lines(step: Mapping[str, Any]) -> list[str]:
     origin = f" by {step['node']} (execution {step['execution']}, run {step['run']})" if step["node"] else ""
     sources = f" from {', '.join(f'#{source}' for source in step['from'])}" if step["from"] else ""
-    facts = [f"    {name} = {value}" for name, value in step["facts"].items()]
+    facts = [f"    {name} = {value}" for name, value in sorted(step["facts"].items())]
     return [f"#{step['id']} {step['type']}{origin}{sources}", f"    {step['uri']}", *facts]

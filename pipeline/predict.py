@@ -1,6 +1,5 @@
 """Asks a pushed model what images show. TensorFlow is imported only when there is something to ask."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +63,8 @@ def check_image(path: Path) -> None:
 
 
 def _load(model: Path) -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")
     try:
         return tf.saved_model.load(str(model))
     except OSError as error:

@@ -1,6 +1,7 @@
 """What the command line says of runs, in words and as plain data. Imports no TensorFlow."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,9 +63,8 @@ def read_run(folder: RunFolder, lineage: Lineage) -> Run:
     outcome, result = _read(folder.outcome), _read(folder.result)
     state = RUNNING if running.is_alive(folder) else _final_state(outcome, result)
     executions = tuple(lineage.executions(folder.id))
-    seconds = outcome.get("seconds") or (
-        max(e.started + e.seconds for e in executions) - executions[0].started if executions else None)
-    return Run(folder, state, outcome.get("message"), seconds, _read(folder.config), result, executions)
+    return Run(folder, state, outcome.get("message"), _seconds(folder, state, outcome, executions),
+               _read(folder.config), result, executions)
 
 
 def find_run(workspace: Workspace, run_id: str | None) -> RunFolder:
@@ -156,6 +156,15 @@ def _by_class(values: Sequence[float | None], steps: Sequence[Step]) -> dict[str
     told = next((s.artifact.properties[_CLASS_NAMES] for s in steps if _CLASS_NAMES in s.artifact.properties), "[]")
     names = json.loads(told) or [str(class_id) for class_id in range(len(values))]
     return dict(zip(names, values, strict=False))
+
+
+def _seconds(folder: RunFolder, state: str, outcome: Mapping[str, Any], executions: Sequence[Execution]
+             ) -> float | None:
+    if state == RUNNING and folder.config.exists():
+        return time.time() - folder.config.stat().st_mtime
+    if "seconds" in outcome or not executions:
+        return outcome.get("seconds")
+    return max(e.started + e.seconds for e in executions) - executions[0].started
 
 
 def _final_state(outcome: Mapping[str, Any], result: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ INTERRUPTED = "interrupted"
 _MARKS = {PENDING: ("·", "."), COMPLETE: ("✓", "+"), CACHED: ("=", "="), FAILED: ("✗", "x"), INTERRUPTED: ("!", "!")}
 _STYLES = {PENDING: "dim", COMPLETE: "green", CACHED: "cyan", FAILED: "bold red", INTERRUPTED: "yellow"}
 _WINDOW = 30  # reports that the rate is averaged over
+_SPAN = 1.0  # seconds that they must span
 _BAR_WIDTH = 24
 
 
@@ -41,17 +42,17 @@ class Stage:
         """Takes a progress event, at `now` seconds."""
         if event["done"] < self.done:  # starts anew, as each trial of the tuner does
             self._reports.clear()
-        self.done, self.total, self.unit = event["done"], event["total"], event["unit"]
+        self.done, self.total, self.unit = event["done"], event["total"], event["unit"].removesuffix("s")
         self.metrics = event.get("metrics") or {}
         self._reports.append((now, self.done))
 
     @property
     def rate(self) -> float | None:
-        """Units a second over the newest reports; None until there are two."""
+        """Units a second over the newest reports; None until they span enough time to tell."""
         if len(self._reports) < 2:
             return None
         (start, before), (end, after) = self._reports[0], self._reports[-1]
-        return (after - before) / (end - start) if end > start and after > before else None
+        return (after - before) / (end - start) if end - start >= _SPAN and after > before else None
 
     def describe(self) -> str:
         """Returns for example `3.2/20 epochs, 12 s/epoch, 3:22 left, loss 0.51`."""

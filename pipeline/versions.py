@@ -7,9 +7,19 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.lineage import PUSHED_DESTINATION, PUSHED_MODEL, PUSHED_VERSION, ROLLBACK_OF, Lineage
+from pipeline.lineage import (
+    PUSHED_DESTINATION,
+    PUSHED_MODEL,
+    PUSHED_VERSION,
+    ROLLBACK_OF,
+    Artifact,
+    Execution,
+    Lineage,
+)
 from pipeline.workspace import RunFolder, Workspace
 from shiftvit.errors import ConfigError, UserError
+
+Pushed = dict[str, tuple[Artifact, Execution]]  # by version, as Lineage.pushed gives it
 
 _MODEL_FILE = "saved_model.pb"  # the Pusher copies it last: a folder without it is half a version
 
@@ -56,23 +66,29 @@ def find(workspace: Workspace, number: int | None) -> Path:
     return workspace.serving / str(numbers[0] if number is None else number)
 
 
-def rollback(workspace: Workspace, number: int) -> int:
-    """Makes version `number` the served one, by a copy under the next number; returns the number that is served then.
+def served_as(workspace: Workspace, number: int) -> int | None:
+    """Returns the served version if its model is that of version `number`: itself, or brought back by a rollback."""
+    newest = pushed_numbers(workspace)[0]
+    pushed = Lineage(workspace.metadata).pushed()
+    return newest if _origins(newest, pushed)[-1] == _origins(number, pushed)[-1] else None
 
-    Nothing is copied when it is the served one already.
+
+def rollback(workspace: Workspace, number: int) -> int | None:
+    """Makes the model of version `number` the served one, by a copy under the next number.
+
+    Returns the new version; None, and nothing is copied, when that model is served already.
 
     Raises:
         ConfigError: when there is no such version.
         UserError: when the copy cannot be written.
     """
     folder = find(workspace, number)
-    newest = pushed_numbers(workspace)[0]
-    if number == newest:
-        return newest
-    target = workspace.serving / str(newest + 1)
+    if served_as(workspace, number) is not None:
+        return None
+    target = workspace.serving / str(pushed_numbers(workspace)[0] + 1)
     _copy_whole(folder, target)
     _record(workspace, number, target)
-    return newest + 1
+    return int(target.name)
 
 
 def _copy_whole(folder: Path, target: Path) -> None:
@@ -110,13 +126,20 @@ def _event(kind: int, key: str) -> mlmd.Event:
         steps=[mlmd.Event.Path.Step(key=key), mlmd.Event.Path.Step(index=0)]))
 
 
-def _describe(workspace: Workspace, number: int, served: bool, pushed: dict) -> Version:
-    rollback_of, name = None, str(number)
-    while name in pushed and ROLLBACK_OF in pushed[name][0].properties:
-        name = pushed[name][0].properties[ROLLBACK_OF]
-        rollback_of = rollback_of or int(name)
-    run = pushed[name][1].run if name in pushed else None
-    return Version(number, workspace.serving / str(number), served, run, _top1(workspace, run), rollback_of)
+def _describe(workspace: Workspace, number: int, served: bool, pushed: Pushed) -> Version:
+    _, *origins = _origins(number, pushed)
+    original = str(origins[-1] if origins else number)
+    run = pushed[original][1].run if original in pushed else None
+    return Version(number, workspace.serving / str(number), served, run, _top1(workspace, run),
+                   origins[0] if origins else None)
+
+
+def _origins(number: int, pushed: Pushed) -> list[int]:
+    """The version itself, that which it brought back, and so on to the one that a run pushed."""
+    origins = [number]
+    while (name := str(origins[-1])) in pushed and ROLLBACK_OF in pushed[name][0].properties:
+        origins.append(int(pushed[name][0].properties[ROLLBACK_OF]))
+    return origins
 
 
 def _top1(workspace: Workspace, run: str | None) -> float | None:

@@ -119,6 +119,17 @@ def test_run_ends_with_what_was_pushed(tmp_path, capsys, execute):
     assert f"Run {told['id']}: complete" in page and "Pushed version 17" in page and "train.epochs=10" in page
 
 
+def test_run_that_finds_its_model_rolled_back_says_so(tmp_path, capsys, execute):
+    for version in (17, 18):
+        folder = tmp_path / "workspace" / "serving" / "shiftvit" / str(version)
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").write_text("")
+    assert execute(f"""
+        send(event="result", pushed_version="17", new=False, destination={str(tmp_path)!r} + "/17", metrics={{}})
+    """) == 0
+    assert "Version 18 is served instead of it; `shiftvit rollback 17`" in capsys.readouterr().out
+
+
 def test_model_that_is_not_good_enough_exits_4_with_the_reason(tmp_path, capsys, execute):
     assert execute("""
         send(event="result", pushed_version=None, new=False, destination="w", metrics={"top1": 0.4},

@@ -6,7 +6,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.lineage import Lineage
-from pipeline.versions import find, list_versions, pushed_numbers, rollback
+from pipeline.versions import find, list_versions, pushed_numbers, rollback, served_as
 from pipeline.workspace import PIPELINE_NAME, RunFolder, Workspace
 from shiftvit.errors import ConfigError, UserError
 
@@ -86,8 +86,14 @@ def test_rollback_of_a_rollback_remembers_the_run(workspace):
 
 def test_rollback_to_the_served_version_changes_nothing(workspace):
     before = workspace.metadata.read_bytes()
-    assert rollback(workspace, 200) == 200
+    assert rollback(workspace, 200) is None and served_as(workspace, 200) == 200
     assert pushed_numbers(workspace) == [200, 100] and workspace.metadata.read_bytes() == before
+
+
+def test_rollback_to_the_model_that_a_rollback_serves_changes_nothing(workspace):
+    rollback(workspace, 100)
+    assert rollback(workspace, 100) is None and served_as(workspace, 100) == 201
+    assert served_as(workspace, 200) is None and pushed_numbers(workspace) == [201, 200, 100]
 
 
 def test_rollback_to_an_unknown_version_is_refused(workspace):
