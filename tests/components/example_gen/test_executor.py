@@ -6,7 +6,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing import test_pipeline as beam_test
 from apache_beam.testing.util import assert_that, equal_to
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
@@ -76,7 +76,7 @@ def test_plan_covers_every_record_once():
 
 
 def test_transform_gives_the_images_written_of_each_shard(source, tmp_path):
-    with TestPipeline(runner="FnApiRunner") as pipeline:
+    with beam_test.TestPipeline(runner="FnApiRunner") as pipeline:
         written = pipeline | beam.Create(shards_of(source, tmp_path / "out")) | executor.WriteShards()
         assert_that(written, equal_to([("train", 10), ("train", 10), ("train", 5), ("eval", 10), ("test", 3)]))
 
