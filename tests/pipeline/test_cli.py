@@ -7,7 +7,9 @@ import pytest
 
 from pipeline import cli, config, run
 from pipeline.cli import main, make_parser, resolve
-from pipeline.report import conclusion
+from pipeline.lineage import Execution
+from pipeline.report import Run, conclusion
+from pipeline.workspace import RunFolder
 from shiftvit.errors import ConfigError
 
 
@@ -160,6 +162,15 @@ def test_run_whose_watcher_was_killed_is_interrupted(tmp_path, capsys, execute):
     assert runs(tmp_path, capsys)[0]["state"] == "interrupted"
 
 
+def test_component_left_running_by_a_dead_run_was_interrupted(tmp_path):
+    executions = tuple(Execution(number, node, "r", state, 0.0, 1.0, {}, {}) for number, (node, state) in enumerate(
+        [("Ingest", "cached"), ("Tuner", "complete"), ("Trainer", "running")]))
+    dead, alive = (Run(RunFolder(tmp_path), state, None, None, {}, {}, executions) for state in (
+        "interrupted", "running"))
+    assert dead.describe_components() == "1 cached, 1 complete, Trainer interrupted"
+    assert alive.describe_components() == "1 cached, 1 complete, Trainer running"
+
+
 def test_unknown_run_is_told_with_the_nearest(tmp_path, capsys, execute):
     execute("sys.exit(1)")
     capsys.readouterr()
@@ -194,7 +205,7 @@ def test_predict_refuses_before_it_prints(tmp_path, capsys):
 
 
 def test_reader_that_stops_early_is_no_error(tmp_path):
-    for number in range(2000):
+    for number in range(700):
         (tmp_path / "runs" / f"20261123-{number:06}").mkdir(parents=True)
     command = f"{sys.executable} -m pipeline.cli runs --json --workspace {tmp_path} | head -1"
     ended = subprocess.run(command, shell=True, capture_output=True, check=True, cwd=cli.__file__.rsplit("/", 2)[0])

@@ -13,14 +13,16 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.types import standard_artifacts
 
-from pipeline import lineage
+from pipeline import config as configuration
+from pipeline import lineage, pages, report
 from pipeline.lineage import Lineage
-from pipeline.workspace import PIPELINE_NAME
+from pipeline.workspace import PIPELINE_NAME, RunFolder, Workspace
 
 
 @component
 def Ingest(examples: OutputArtifact[standard_artifacts.Examples], sha256: Parameter[str]):
     examples.set_string_custom_property("source_sha256", sha256)
+    examples.set_string_custom_property("class_names", json.dumps(["cat", "dog"]))
 
 
 @component
@@ -96,6 +98,24 @@ def test_walk_goes_back_from_pushed_model_to_the_archive(metadata):
     assert {s.maker.run for s in steps[1:]} == {"run-1"}, "the cache was taken for the maker"
     assert steps[3].artifact.properties["source_sha256"] == "abc123"
     assert lineage.hyperparameters(steps[2].artifact) == {"learning_rate": 0.01}
+
+
+def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata, capsys):
+    workspace = Workspace(metadata.parent)
+    folder = RunFolder(workspace.runs / "run-2")
+    folder.path.mkdir(parents=True)
+    configuration.save(configuration.quickstart(), folder.config)
+    folder.result.write_text(json.dumps({
+        "pushed_version": "12", "destination": "serving/12", "metrics": {"top1": 0.75, "class_top1": [1.0, None]}}))
+    details = report.examine(workspace, folder)
+    assert details["class_top1"] == {"cat": 1.0, "dog": None}
+    assert details["components"]["Train"] == "cached" and details["config"]["preset"] == "quickstart"
+    assert details["lineage"][-1]["facts"] == {"source_sha256": "abc123"}
+    pages.print_run(json.loads(json.dumps(details)))
+    page = capsys.readouterr().out
+    for told in ("source_sha256 = abc123", "learning_rate = 0.01", "train.epochs=10", "dog  no images", "none found",
+                 "Pushed version 12 to serving: top-1 75.0%", str(folder.config)):
+        assert told in page
 
 
 def test_no_store_and_no_such_run_read_as_empty(metadata, tmp_path):
