@@ -79,6 +79,8 @@ def _explain_failure(failure, where: str) -> str:
     value = failure.metric_value.double_value.value
     if failure.metric_key.is_diff:
         allowed = -failure.metric_threshold.change_threshold.absolute.value
+        if -value <= allowed:
+            return f"{name} on {where} cannot be compared with the baseline's, which is 0"
         return (f"{name} on {where} is {-100 * value:.2f} points below the baseline's, "
                 f"{100 * (-value - allowed):.2f} more than the {100 * allowed:.2f} allowed")
     least = failure.metric_threshold.value_threshold.lower_bound.value

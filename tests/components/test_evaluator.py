@@ -28,7 +28,7 @@ def models(tmp_path_factory):
         artifact.uri = toy_models.save(toy_models.FirstPixel(wrong), tmp_path_factory.mktemp(f"wrong{wrong}"))
         return artifact
 
-    return {wrong: make(wrong) for wrong in (0, 2)}
+    return {wrong: make(wrong) for wrong in (0, 2, 10)}
 
 
 def evaluate(folder, examples, model, baseline=None, **bounds):
@@ -77,6 +77,13 @@ def test_a_model_worse_than_the_baseline_is_refused_and_the_drop_told(tmp_path, 
     assert evaluator.explain(uri) == [
         "top-1 on all test images is 20.00 points below the baseline's, 10.00 more than the 10.00 allowed"]
     assert evaluator.read_metrics(uri)["top1"] == pytest.approx(0.8)
+
+
+def test_a_baseline_without_a_right_answer_is_told_from_a_drop(tmp_path, examples, models):
+    blessed, uri = evaluate(tmp_path, examples, models[0], baseline=models[10])
+
+    assert not blessed  # TFMA divides by the baseline's value, and refuses what it cannot divide by
+    assert evaluator.explain(uri) == ["top-1 on all test images cannot be compared with the baseline's, which is 0"]
 
 
 def test_a_model_as_good_as_the_baseline_is_blessed_though_no_drop_is_allowed(tmp_path, examples, models):
