@@ -48,7 +48,8 @@ class ShapesConfig:
     seed: int = 0
 
     def __post_init__(self):
-        require(min(self.train, self.eval, self.test) >= 10, "shapes.train, shapes.eval and shapes.test must be 10 or more")
+        require(min(self.train, self.eval, self.test) >= 10,
+                "shapes.train, shapes.eval and shapes.test must be 10 or more")
 
 
 @dataclass(frozen=True)
@@ -210,4 +211,7 @@ def load(path: Path) -> PipelineConfig:
         raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from error
     except ValueError as error:
         raise ConfigError(f"{path}: not a JSON configuration ({error})") from error
-    return from_dict(PipelineConfig, values)
+    try:
+        return from_dict(PipelineConfig, values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error

@@ -41,11 +41,11 @@ class ModelConfig:
         require(min(*self.dims, *self.depths, self.image_size, self.patch_size, self.num_classes) > 0,
                 "model.dims, depths, image_size, patch_size and num_classes must be positive")
         stride = self.patch_size * 2 ** (len(self.dims) - 1)
-        require(self.image_size % stride == 0,
-                f"model.image_size={self.image_size} is not a multiple of {stride}, the network's total stride "
-                "(patch_size, doubled by each further stage)")
+        require(self.image_size % self.patch_size == 0 and self.image_size >= stride,
+                f"model.image_size={self.image_size} must be a multiple of model.patch_size={self.patch_size}, and at "
+                f"least {stride}, the network's total stride (patch_size, doubled by each further stage)")
         require(4 <= self.n_div <= min(self.dims),
-                f"model.n_div={self.n_div} must be from 4 (the moving groups) to {min(self.dims)} (the fewest channels)")
+                f"model.n_div={self.n_div} must be from 4 (the moving groups) to {min(self.dims)}, the fewest channels")
         require(self.mlp_ratio > 0, "model.mlp_ratio must be positive")
         for name in ("drop_path", "dropout"):
             require(0 <= getattr(self, name) < 1, f"model.{name} must be in [0, 1)")
@@ -119,7 +119,8 @@ def from_dict(cls: type[Config], values: typing.Mapping[str, Any], path: str = "
     Raises:
         ConfigError: for an unknown key (with the nearest known ones), a wrong type or a value out of range.
     """
-    require(isinstance(values, typing.Mapping), f"{path or 'the configuration'} must be a table of keys, not {values!r}")
+    require(isinstance(values, typing.Mapping),
+            f"{path or 'the configuration'} must be a table of keys, not {values!r}")
     types = typing.get_type_hints(cls)
     for key in values:
         if key not in types:

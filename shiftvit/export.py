@@ -60,7 +60,7 @@ def decode_image(encoded):
 
 
 def export(model: tf.keras.Model, config: ModelConfig, class_names: Sequence[str], directory: str) -> None:
-    """Writes the SavedModel of `model`, built by `build_model(config)`, in float32, which every server computes alike."""
+    """Writes the SavedModel of `model`, built by `build_model(config)`: in float32, as every server computes alike."""
     serving = build_model(config)
     serving.set_weights(model.get_weights())
     server = Server(serving, class_names)

@@ -8,7 +8,8 @@ import tensorflow as tf
 from shiftvit.config import ModelConfig
 
 NORM_EPSILON = 1e-5
-DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # where groups 0-3 read from (rows, columns): they move left, right, up, down
+# Where groups 0-3 read from (rows, columns): they move left, right, up, down.
+DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 class Shift(tf.keras.layers.Layer):
@@ -23,6 +24,7 @@ class Shift(tf.keras.layers.Layer):
         self.n_div = n_div
 
     def build(self, input_shape):
+        """Makes the kernels for the channels of (N, H, W, C)."""
         channels = input_shape[-1]
         group = channels // self.n_div
         kernel = np.zeros((3, 3, channels, 1), np.float32)
@@ -40,6 +42,7 @@ class GroupNorm1(tf.keras.layers.Layer):
     """Group normalisation with one group: over height, width and channels of each image; statistics in float32."""
 
     def build(self, input_shape):
+        """Makes a scale and an offset for each channel of (N, H, W, C)."""
         channels = input_shape[-1]
         self.gamma = self.add_weight("gamma", (channels,), initializer="ones")
         self.beta = self.add_weight("beta", (channels,), initializer="zeros")
@@ -74,9 +77,12 @@ def dense(units: int, name: str, dtype) -> tf.keras.layers.Dense:
 
 
 def patches(channels: int, size: int, name: str, dtype, use_bias: bool = True) -> tf.keras.layers.Conv2D:
-    """Returns a convolution over non-overlapping patches of `size` x `size`, with the published initialisation."""
-    return tf.keras.layers.Conv2D(channels, size, strides=size, use_bias=use_bias, name=name, dtype=dtype,
-                                  kernel_initializer=tf.keras.initializers.TruncatedNormal(stddev=0.02))
+    """Returns a convolution over non-overlapping patches of `size` x `size`, with the published initialisation.
+
+    Patches that reach over the border of a map are filled up with zeros, so an odd map loses nothing.
+    """
+    return tf.keras.layers.Conv2D(channels, size, strides=size, padding="same", use_bias=use_bias, name=name,
+                                  dtype=dtype, kernel_initializer=tf.keras.initializers.TruncatedNormal(stddev=0.02))
 
 
 class ShiftBlock(tf.keras.layers.Layer):

@@ -26,6 +26,7 @@ class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * tf.minimum(rising, falling) if self.warmup_steps else self.peak * falling
 
     def get_config(self):
+        """Returns what makes the same schedule again."""
         return {"peak": self.peak, "total_steps": self.total_steps, "warmup_steps": self.warmup_steps}
 
 

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from shiftvit.metrics import OBJECTIVE, TOP1, TOP5, SmoothedCrossEntropy, make_metrics
+
+LOGITS = np.random.default_rng(0).standard_normal((6, 10)).astype(np.float32) * 3
+CLASS_IDS = np.array([0, 9, 3, 3, 7, 1])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("shape", [(6,), (6, 1)])
+def test_the_loss_is_softmax_cross_entropy_with_smoothed_targets(smoothing, shape):
+    targets = np.eye(10)[CLASS_IDS] * (1 - smoothing) + smoothing / 10
+    log_probabilities = LOGITS - np.log(np.exp(LOGITS).sum(axis=1, keepdims=True))
+    expected = -(targets * log_probabilities).sum(axis=1)
+
+    loss = SmoothedCrossEntropy(smoothing)
+
+    np.testing.assert_allclose(loss.call(CLASS_IDS.reshape(shape), LOGITS), expected, rtol=1e-5)
+    assert float(loss(CLASS_IDS.reshape(shape), LOGITS)) == pytest.approx(expected.mean(), rel=1e-5)
+
+
+def test_metrics_are_the_shares_of_right_first_and_first_five_answers():
+    rank = (LOGITS[np.arange(6), CLASS_IDS][:, None] < LOGITS).sum(axis=1)
+    found = {metric.name: metric for metric in make_metrics()}
+    for metric in found.values():
+        metric.update_state(CLASS_IDS, LOGITS)
+
+    assert set(found) == {TOP1, TOP5}
+    assert float(found[TOP1].result()) == pytest.approx((rank < 1).mean())
+    assert float(found[TOP5].result()) == pytest.approx((rank < 5).mean())
+
+
+def test_the_objective_is_the_validations_top_1():
+    assert f"val_{TOP1}" == OBJECTIVE

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from shiftvit.config import ModelConfig, TrainConfig
+from shiftvit.model import build_network
+from shiftvit.optimizer import WarmupCosine, make_optimizer
+
+
+def apply(config, *gradients):
+    """Updates a pair of weights, both 1, by each gradient (a pair too) in turn; returns how far each weight went."""
+    optimizer, weights = make_optimizer(config, 10), [tf.Variable(1.0), tf.Variable(1.0)]
+    for pair in gradients:
+        optimizer.apply_gradients(zip(map(tf.constant, pair), weights, strict=True))
+    return [1 - float(weight) for weight in weights]
+
+
+def test_the_rate_rises_linearly_to_the_peak_and_falls_along_a_cosine_to_zero():
+    schedule = WarmupCosine(0.8, total_steps=1004, warmup_steps=4)
+    rates = [float(schedule(step)) for step in (0, 1, 3, 4, 254, 504, 754, 1003, 1004, 2000)]
+
+    halfway_down = 0.4 * (1 + np.cos(np.pi / 4))
+    np.testing.assert_allclose(rates[:6], [0.2, 0.4, 0.8, 0.8, halfway_down, 0.4], rtol=1e-5)
+    assert rates[6] == pytest.approx(0.8 - halfway_down, rel=1e-4)
+    assert 0 < rates[7] < 1e-5 and rates[8] < 1e-7 and rates[9] < 1e-7
+
+
+def test_without_warm_up_the_first_update_has_the_peak():
+    assert float(WarmupCosine(0.8, total_steps=10, warmup_steps=0)(0)) == pytest.approx(0.8)
+
+
+def test_a_training_of_one_update_is_no_special_case():
+    assert float(WarmupCosine(0.8, total_steps=1, warmup_steps=0)(0)) == pytest.approx(0.8)
+
+
+def test_the_first_update_is_by_the_rate_of_the_schedule():
+    config = TrainConfig(learning_rate=0.1, warmup_fraction=0.5, weight_decay=0.0, clip_norm=0.0)
+
+    assert apply(config, (1.0, -2.0)) == pytest.approx([0.1 / 5, -0.1 / 5], rel=1e-4)
+
+
+def test_kernels_decay_with_the_rate_and_biases_and_norms_do_not():
+    config = TrainConfig(learning_rate=0.5, warmup_fraction=0.0, weight_decay=0.02)
+    network = build_network(ModelConfig(patch_size=4, dims=(8, 16), depths=(1, 1), n_div=4))
+    before = [weight.numpy() + 1 for weight in network.weights]
+    network.set_weights(before)
+
+    make_optimizer(config, 10).apply_gradients([(tf.zeros_like(weight), weight) for weight in network.weights])
+
+    kernels = {weight.name for weight in network.weights if "kernel" in weight.name}
+    assert len(kernels) == 7
+    for weight, old in zip(network.weights, before, strict=True):
+        np.testing.assert_allclose(weight, old * (1 - 0.5 * 0.02) if weight.name in kernels else old, rtol=1e-5,
+                                   err_msg=weight.name)
+
+
+def test_gradients_are_clipped_by_their_norm_together():
+    config = TrainConfig(learning_rate=0.1, warmup_fraction=0.0, weight_decay=0.0, clip_norm=5.0)
+
+    clipped = apply(config, (0.3, 0.4), (300.0, 400.0))
+
+    assert clipped == pytest.approx(apply(config, (0.3, 0.4), (3.0, 4.0)), rel=1e-5)
+
+
+def test_clipping_can_be_off():
+    config = TrainConfig(learning_rate=0.1, warmup_fraction=0.0, weight_decay=0.0, clip_norm=0.0)
+
+    assert apply(config, (0.3, 0.4), (300.0, 400.0)) != pytest.approx(apply(config, (0.3, 0.4), (3.0, 4.0)), rel=0.01)
