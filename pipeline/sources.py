@@ -154,7 +154,7 @@ class _Writer:
             file.seek(start * records.RECORD_BYTES)
             file.write(block)
         self._done += len(block) // records.RECORD_BYTES
-        progress.report(f"reading {self._origin.kind}", self._done, sum(self._origin.counts.values()), "images")
+        progress.report(f"reading {self._origin.kind}", self._done, sum(self._origin.counts.values()), "image")
 
 
 def _load(folder: Path, location: str) -> Source:

@@ -79,7 +79,7 @@ class _WriteShard(beam.DoFn):
             for example in records.serialize(images, labels):
                 writer.write(example)
         tf.io.gfile.rename(path, shard.target, overwrite=True)
-        progress.report(f"writing {shard.split}", shard.start + shard.images, shard.split_images, "images")
+        progress.report(f"writing {shard.split}", shard.start + shard.images, shard.split_images, "image")
         yield shard.split, shard.images
 
 
