@@ -1,5 +1,6 @@
 """Training under MirroredStrategy: the same code for the Trainer, for each trial of the search and for tests."""
 
+import csv
 import functools
 import os
 from collections.abc import Sequence
@@ -73,7 +74,8 @@ def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:
         return config.steps_per_epoch
     records = count_records(train_files)
     if records < config.batch_size:
-        raise ConfigError(f"train.batch_size={config.batch_size} is more than the {records} images of the training split")
+        raise ConfigError(f"train.batch_size={config.batch_size} is more than the {records} images of the training "
+                          "split")
     return records // config.batch_size
 
 
@@ -113,8 +115,8 @@ def train(config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequ
         config: what to train.
         train_files: patterns of TFRecord files of the training split.
         eval_files: patterns of TFRecord files of the eval split.
-        resume_dir: holds the state after the last epoch while training goes on, and HISTORY_FILE, one row an epoch;
-            to be the same for every attempt, and the caller's to remove.
+        resume_dir: holds the state after the last epoch, and HISTORY_FILE, one row an epoch; to be the same for every
+            attempt, and the caller's to remove once it has kept the model.
         log_dir: for TensorBoard.
 
     Raises:
@@ -124,8 +126,8 @@ def train(config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequ
     model = compile_model(config, steps * config.train.epochs)
     tf.io.gfile.makedirs(resume_dir)
     history = fit(model, config, train_files, eval_files, steps, [
-        tf.keras.callbacks.CSVLogger(os.path.join(resume_dir, HISTORY_FILE), append=True),
-        tf.keras.callbacks.BackupAndRestore(os.path.join(resume_dir, "state")),
+        KeepHistory(os.path.join(resume_dir, HISTORY_FILE)),
+        tf.keras.callbacks.BackupAndRestore(os.path.join(resume_dir, "state"), delete_checkpoint=False),
         tf.keras.callbacks.TensorBoard(log_dir, write_graph=False),
         tf.keras.callbacks.TerminateOnNaN(),
         ReportProgress("train", steps, config.train.epochs),
@@ -137,6 +139,30 @@ def train(config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequ
     return model
 
 
+class KeepHistory(tf.keras.callbacks.Callback):
+    """Writes a CSV file with a row for each epoch; an epoch that is run again, because of a kill, replaces its row."""
+
+    def __init__(self, path: str):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the row of the epoch."""
+        rows = [row for row in self._read() if int(row["epoch"]) < epoch] + [{"epoch": epoch, **logs}]
+        unfinished = f"{self.path}.partial"
+        with tf.io.gfile.GFile(unfinished, "w") as file:
+            writer = csv.DictWriter(file, rows[-1], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        tf.io.gfile.rename(unfinished, self.path, overwrite=True)
+
+    def _read(self) -> list[dict[str, str]]:
+        if not tf.io.gfile.exists(self.path):
+            return []
+        with tf.io.gfile.GFile(self.path) as file:
+            return list(csv.DictReader(file))
+
+
 class ReportProgress(tf.keras.callbacks.Callback):
     """Reports how far training is, with the newest loss and accuracy: in epochs, or, for a trial, in trials."""
 
@@ -146,13 +172,16 @@ class ReportProgress(tf.keras.callbacks.Callback):
         self.epoch, self.evaluated = 0, {}
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Notes which epoch runs."""
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
+        """Reports, some fifty times an epoch."""
         if batch % max(self.steps // 50, 1) == 0:
             self._report(self.epoch + (batch + 1) / self.steps, logs)
 
     def on_epoch_end(self, epoch, logs=None):
+        """Reports, with the accuracy on the eval split."""
         self.evaluated = {OBJECTIVE: logs[OBJECTIVE]}
         self._report(epoch + 1, logs)
 

@@ -6,6 +6,7 @@ import keras_tuner
 
 from shiftvit import train
 from shiftvit.config import ExperimentConfig
+from shiftvit.errors import UserError
 from shiftvit.metrics import OBJECTIVE
 from tuner import space
 
@@ -33,6 +34,16 @@ class Trial(keras_tuner.HyperModel):
                          [*callbacks, reporter])
 
 
+class Search(keras_tuner.RandomSearch):
+    """A random search in which a trial may fail, one too large for the memory say, but not every trial."""
+
+    def on_search_end(self):
+        """Raises UserError when no trial has a score."""
+        super().on_search_end()
+        if all(trial.score is None for trial in self.oracle.trials.values()):
+            raise UserError("every trial of the search failed; the log has a traceback of each")
+
+
 def make_tuner(experiment: ExperimentConfig, trials: int, train_files: Sequence[str], eval_files: Sequence[str],
                directory: str) -> keras_tuner.Tuner:
     """Returns a random search whose `search()` needs no arguments.
@@ -43,7 +54,19 @@ def make_tuner(experiment: ExperimentConfig, trials: int, train_files: Sequence[
         train_files: patterns of TFRecord files of the training split.
         eval_files: patterns of TFRecord files of the eval split, which the objective is measured on.
         directory: where the results go.
+
+    Raises:
+        ConfigError: when the space does not fit the experiment, or the training split holds less than one batch.
     """
-    return keras_tuner.RandomSearch(
+    _check_space(experiment)
+    return Search(
         Trial(experiment, trials, train_files, eval_files), objective=keras_tuner.Objective(OBJECTIVE, "max"),
-        max_trials=trials, seed=experiment.train.seed, directory=directory, project_name="search")
+        max_trials=trials, seed=experiment.train.seed, directory=directory, project_name="search",
+        max_consecutive_failed_trials=trials + 1)  # never: how many may fail is for Search to say
+
+
+def _check_space(experiment: ExperimentConfig) -> None:
+    """Applies the space once, since KerasTuner would take a mistake in it for a trial that failed."""
+    hp = keras_tuner.HyperParameters()
+    space.declare(hp)
+    space.apply(hp, experiment)

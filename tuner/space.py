@@ -11,7 +11,7 @@ def declare(hp: keras_tuner.HyperParameters) -> None:
     A trial is far shorter than the training it speaks for, and short training always prefers less regularisation:
     the ranges stay where long training was found to do well.
     """
-    hp.Float("train.learning_rate", 1e-3, 4e-3, sampling="log")  # AdamW on small batches: below it is slow, above it spikes
+    hp.Float("train.learning_rate", 1e-3, 4e-3, sampling="log")  # on small batches: below it is slow, above it spikes
     hp.Float("train.weight_decay", 0.02, 0.1, sampling="log")  # the paper's 0.05, a factor of two either way
     hp.Float("model.drop_path", 0.0, 0.1, step=0.05)  # small networks need little of it
     hp.Choice("train.label_smoothing", [0.0, 0.1])

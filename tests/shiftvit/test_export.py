@@ -1,0 +1,145 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline import shapes
+from shiftvit import export
+from shiftvit.config import ModelConfig
+from shiftvit.features import CLASS_NAMES, encode
+from shiftvit.model import build_model
+
+CONFIG = ModelConfig(image_size=48, patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4)
+IMAGES, LABELS = shapes.draw(12, 0, "test")
+OUTPUTS = (export.CLASS_NAME, export.CLASS_ID, export.PROBABILITIES)
+
+LOAD_WITHOUT_THIS_PROJECT = """
+import json, sys
+sys.modules.update(dict.fromkeys(["shiftvit", "tuner", "components", "pipeline", "tensorflow_addons"]))
+import tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+with open(sys.argv[2], "rb") as image:
+    answer = loaded.signatures["serving_default"](image_bytes=tf.constant([image.read()]))
+print(json.dumps([answer["class_name"].numpy()[0].decode(), answer["probabilities"].numpy()[0].tolist()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model with weights large enough to have opinions, trained in bfloat16 as far as the exporter can tell."""
+    tf.keras.utils.set_random_seed(0)
+    model = build_model(CONFIG, "mixed_bfloat16")
+    model.set_weights([weight * 4 for weight in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("exported") / "model")
+    export.export(model, CONFIG, CLASS_NAMES, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(folder):
+    return tf.saved_model.load(folder)
+
+
+def ask(loaded, files):
+    return loaded.signatures[export.SERVING_DEFAULT](image_bytes=tf.constant(list(files)))
+
+
+def png(image):
+    return tf.io.encode_png(image).numpy()
+
+
+def test_the_signatures_agree_exactly(loaded):
+    records = tf.constant([encode(image, int(label)) for image, label in zip(IMAGES, LABELS, strict=True)])
+
+    by_file, by_record = ask(loaded, map(png, IMAGES)), loaded.signatures[export.SERVING_EXAMPLES](examples=records)
+
+    assert set(by_file) == set(by_record) == set(OUTPUTS)
+    for name in OUTPUTS:
+        np.testing.assert_array_equal(by_file[name], by_record[name])
+
+
+def test_it_answers_with_what_the_model_says_in_float32(loaded, model):
+    answer = ask(loaded, map(png, IMAGES))
+    reference = build_model(CONFIG)
+    reference.set_weights(model.get_weights())
+    expected = tf.nn.softmax(reference(IMAGES)).numpy()
+
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
+    np.testing.assert_array_equal(answer["class_id"], expected.argmax(axis=1))
+    assert len(set(answer["class_id"].numpy())) > 1, "a model that always says the same tests nothing"
+
+
+def test_a_class_has_its_name(loaded):
+    answer = ask(loaded, map(png, IMAGES))
+
+    assert [name.decode() for name in answer["class_name"].numpy()] == [CLASS_NAMES[k] for k in answer["class_id"]]
+    assert [name.decode() for name in loaded.list_classes().numpy()] == list(CLASS_NAMES)
+
+
+def test_records_need_no_label(loaded):
+    example = tf.train.Example.FromString(encode(IMAGES[0], 0))
+    del example.features.feature["label"]
+
+    answer = loaded.signatures[export.SERVING_EXAMPLES](examples=tf.constant([example.SerializeToString()]))
+
+    np.testing.assert_array_equal(answer["probabilities"], ask(loaded, [png(IMAGES[0])])["probabilities"])
+
+
+@pytest.mark.parametrize("size", [(32, 32), (7, 90), (200, 64), (1, 1)])
+@pytest.mark.parametrize("encoder", [tf.io.encode_png, tf.io.encode_jpeg])
+def test_files_of_any_size_are_taken_in_one_request(loaded, size, encoder):
+    image = tf.cast(tf.random.stateless_uniform((*size, 3), (0, 0)) * 255, tf.uint8)
+
+    answer = ask(loaded, [encoder(image).numpy(), png(IMAGES[0])])
+
+    assert answer["probabilities"].shape == (2, 10)
+    np.testing.assert_allclose(tf.reduce_sum(answer["probabilities"], axis=1), 1, atol=1e-5)
+
+
+def test_an_image_of_the_stored_size_is_decoded_bit_for_bit():
+    for image in IMAGES:
+        np.testing.assert_array_equal(export.decode_image(png(image)), image)
+
+
+def test_a_large_image_is_averaged_not_sampled():
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[::2] = 200
+
+    small = export.decode_image(png(stripes)).numpy().astype(int)
+
+    assert small.shape == (32, 32, 3) and np.abs(small - 100).max() <= 8
+
+
+def test_grey_becomes_rgb_and_transparency_is_ignored():
+    image = IMAGES[0]
+    grey, opacity = image[..., :1], np.full((32, 32, 1), 9, np.uint8)
+
+    np.testing.assert_array_equal(export.decode_image(png(grey)), np.repeat(grey, 3, axis=-1))
+    np.testing.assert_array_equal(export.decode_image(png(np.concatenate([image, opacity], -1))), image)
+
+
+def test_what_is_no_image_is_refused(loaded):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        ask(loaded, [b"no image"])
+
+
+@pytest.mark.slow
+def test_it_loads_without_any_code_of_this_project(folder, loaded, tmp_path):
+    (tmp_path / "image.png").write_bytes(png(IMAGES[0]))
+
+    ended = subprocess.run([sys.executable, "-c", LOAD_WITHOUT_THIS_PROJECT, folder, str(tmp_path / "image.png")],
+                           capture_output=True, text=True, cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    name, probabilities = json.loads(ended.stdout.splitlines()[-1])
+    here = ask(loaded, [png(IMAGES[0])])
+    assert name == here["class_name"].numpy()[0].decode()
+    np.testing.assert_allclose(probabilities, here["probabilities"][0], atol=1e-6)

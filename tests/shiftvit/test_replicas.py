@@ -1,0 +1,22 @@
+import json
+
+import numpy as np
+import pytest
+import trainings
+
+pytestmark = pytest.mark.slow
+
+
+def test_one_and_two_replicas_share_the_global_batch_and_have_the_same_losses(drawn_examples, tmp_path):
+    losses = {}
+    for replicas in (1, 2):
+        config = trainings.experiment(epochs=20, steps_per_epoch=1, replicas=replicas, seed=3)  # a row for each update
+        ended = trainings.attempt(config, drawn_examples, tmp_path / str(replicas))
+        assert ended.returncode == 0, ended.stderr
+        result = json.loads(ended.stdout.splitlines()[-1])
+        assert (result["updates"], result["replicas"]) == (20, replicas)
+        rows = trainings.read_history(tmp_path / str(replicas) / "resume" / "history.csv")
+        losses[replicas] = np.array([[row["loss"], row["val_loss"], row["val_top1"]] for row in rows])
+
+    assert losses[1].shape == (20, 3) and losses[1][-1, 0] < losses[1][0, 0]
+    np.testing.assert_allclose(losses[2], losses[1], atol=1e-4)

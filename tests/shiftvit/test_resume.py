@@ -1,0 +1,45 @@
+"""What a kill leaves of a training, and what the next attempt makes of it."""
+
+import json
+import signal
+
+import pytest
+import trainings
+
+pytestmark = pytest.mark.slow
+CONFIG = trainings.experiment(epochs=3)  # of 8 updates each
+
+
+@pytest.fixture(scope="module")
+def resumed(drawn_examples, tmp_path_factory):
+    """A training killed within its second epoch and run again, and its folder."""
+    folder = tmp_path_factory.mktemp("resumed")
+    killed = trainings.attempt(CONFIG, drawn_examples, folder, kill_at=1.3)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [row["epoch"] for row in trainings.read_history(folder / "resume" / "history.csv")] == [0]
+    return folder, trainings.attempt(CONFIG, drawn_examples, folder)
+
+
+def result_of(ended):
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def test_the_next_attempt_goes_on_after_the_last_finished_epoch(resumed):
+    folder, ended = resumed
+
+    assert ended.returncode == 0, ended.stderr
+    assert result_of(ended)["updates"] == 24
+    history = trainings.read_history(folder / "resume" / "history.csv")
+    assert [row["epoch"] for row in history] == [0, 1, 2]
+    assert history[2]["loss"] < history[0]["loss"]
+
+
+def test_a_training_that_is_done_but_not_yet_exported_is_not_done_again(resumed, drawn_examples):
+    folder, ended = resumed
+    before = (folder / "resume" / "history.csv").stat().st_mtime_ns
+
+    again = trainings.attempt(CONFIG, drawn_examples, folder)
+
+    assert again.returncode == 0, again.stderr
+    assert result_of(again)["eval_loss"] == pytest.approx(result_of(ended)["eval_loss"], rel=1e-5)
+    assert (folder / "resume" / "history.csv").stat().st_mtime_ns == before
