@@ -10,7 +10,7 @@ class BlessedBeforeStrategy(ResolverStrategy):
     The stock strategy takes the latest blessed model of all, which after a run is the candidate itself: a repeated run
     would then evaluate it against itself and push it once more. Older than the candidate is the same answer every time.
 
-    Inputs are `model` and `model_blessing`, each with all artifacts of its kind, and `candidate`, the model of this run.
+    Inputs are `model` and `model_blessing`, each with all artifacts of its kind, and `candidate`, this run's model.
     """
 
     def resolve_artifacts(self, store, input_dict):

@@ -30,6 +30,8 @@ def find_anomalies(anomalies: tfx.types.standard_artifacts.ExampleAnomalies) -> 
         path = os.path.join(artifact_utils.get_split_uris([anomalies], split)[0], ANOMALIES_FILE)
         with tfx.dsl.io.fileio.open(path, "rb") as file:
             report = anomalies_pb2.Anomalies.FromString(file.read())
+        if report.data_missing:
+            sentences.append(f"split {split}: has no records")
         if report.dataset_anomaly_info.reason:
             sentences.append(f"split {split}: {report.dataset_anomaly_info.description}")
         for feature, info in report.anomaly_info.items():

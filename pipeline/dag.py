@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
@@ -86,7 +85,7 @@ def _make_training_nodes(config: PipelineConfig, source: Source, workspace: Work
 
 
 def fingerprint(*packages: ModuleType) -> str:
-    """Returns a digest of the packages' sources: TFX's cache does not see an edit behind a dotted path, this it sees."""
+    """Returns a digest of the packages' sources, for TFX's cache, which does not see an edit behind a dotted path."""
     digest = hashlib.sha256()
     for package in packages:
         root = Path(package.__file__).parent

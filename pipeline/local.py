@@ -19,7 +19,8 @@ from tfx import v1 as tfx
 from tfx.dsl.compiler import constants
 from tfx.orchestration.portable import runtime_parameter_utils
 
-from components import canary, evaluator
+from components import evaluator
+from components.canary import executor as canary
 from pipeline import config as configuration
 from pipeline.config import PipelineConfig
 from pipeline.dag import create_pipeline
@@ -52,7 +53,7 @@ class NamedRunner(tfx.orchestration.LocalDagRunner):
 
 
 class NodeWatcher(logging.Handler):
-    """Tells when a component starts and ends, which TFX's local runner says nowhere but in its log."""
+    """Tells when a component starts and ends, which TFX's local runner says only in its log."""
 
     _STARTS, _ENDS = "Component %s is running.", "Component %s is finished."
 

@@ -1,0 +1,167 @@
+"""The real graph on a small drawn set, through the command line, as a user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pipeline.lineage import Lineage
+from pipeline.workspace import Workspace
+from shiftvit import export, features
+from shiftvit.errors import NotBlessedError
+
+pytestmark = pytest.mark.slow
+
+COMPONENTS = {"Cifar10ExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "DataGate", "Tuner",
+              "Trainer", "Baseline", "Evaluator", "Canary", "Pusher"}
+SMALL = {"shapes.train": 512, "shapes.eval": 128, "shapes.test": 128, "tune.trials": 1, "tune.epochs": 1,
+         "train.epochs": 2, "train.replicas": 2, "evaluate.min_top1": 0.01, "evaluate.min_top5": 0.1}
+
+
+def shiftvit(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "pipeline.cli", *map(str, arguments)], capture_output=True, text=True)
+
+
+def run_arguments(workspace, **settings) -> list[str]:
+    chosen = SMALL | {key.replace("__", "."): value for key, value in settings.items()}
+    return ["run", "--workspace", str(workspace), *(f"--set={key}={value}" for key, value in chosen.items())]
+
+
+def shown(workspace, run="") -> dict:
+    done = shiftvit("show", *filter(None, [run]), "--json", "--workspace", workspace)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def versions(workspace) -> list[str]:
+    return sorted(path.name for path in Workspace(workspace).serving.iterdir())
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A workspace in which one run has ended with a pushed model."""
+    folder = tmp_path_factory.mktemp("workspace")
+    done = shiftvit(*run_arguments(folder))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Pushed version ")
+    return folder
+
+
+def test_every_component_has_an_execution_in_ml_metadata(workspace):
+    [run] = Workspace(workspace).run_folders()
+
+    states = {execution.node: execution.state for execution in Lineage(Workspace(workspace).metadata).executions(run.id)}
+
+    assert states == dict.fromkeys(COMPONENTS, "complete")
+
+
+def test_the_trainer_trained_with_the_hyperparameters_that_the_tuner_found(workspace):
+    [run] = Workspace(workspace).run_folders()
+    executions = {e.node: e for e in Lineage(Workspace(workspace).metadata).executions(run.id)}
+    [best] = executions["Tuner"].outputs["best_hyperparameters"]
+    [model_run] = executions["Trainer"].outputs["model_run"]
+    with open(f"{best.uri}/best_hyperparameters.txt") as file:
+        found = json.load(file)["values"]
+    with open(f"{model_run.uri}/experiment.json") as file:
+        trained = json.load(file)
+
+    assert executions["Trainer"].inputs["hyperparameters"] == (best,)
+    assert found["train.learning_rate"] == trained["train"]["learning_rate"]
+
+
+def test_show_walks_from_the_pushed_version_to_the_source(workspace):
+    details = shown(workspace)
+
+    assert details["lineage"][0]["type"] == "PushedModel"
+    [examples] = [step for step in details["lineage"] if step["type"] == "Examples"]
+    identity = json.loads(next((workspace / "sources").glob("shapes-*/source.json")).read_text())
+    assert examples["facts"]["source_sha256"] == identity["sha256"]
+    assert details["config"]["shapes"]["train"] == SMALL["shapes.train"]
+
+
+def test_the_pushed_model_answers_pictures_as_the_evaluator_was_answered(workspace, tmp_path):
+    [version] = versions(workspace)
+    records = next((workspace / "artifacts/Cifar10ExampleGen/examples").glob("*/Split-test"))
+    serialized = tf.constant([r.numpy() for r in tf.data.TFRecordDataset(sorted(map(str, records.iterdir())))])
+    images, labels = features.parse(serialized)
+    paths = [tmp_path / f"{number}.png" for number in range(len(images))]
+    for path, image in zip(paths, images.numpy(), strict=True):
+        Image.fromarray(image).save(path)
+
+    done = shiftvit("predict", "--json", "--workspace", workspace, *paths)
+    model = tf.saved_model.load(str(Workspace(workspace).serving / version))
+    answers = model.signatures[export.SERVING_EXAMPLES](**{export.EXAMPLES_INPUT: serialized})
+
+    predicted = [answer["class_id"] for answer in json.loads(done.stdout)]
+    assert predicted == answers[export.CLASS_ID].numpy().tolist()
+    assert np.mean(predicted == labels.numpy()) == pytest.approx(shown(workspace)["metrics"]["top1"])
+
+
+def test_the_same_configuration_again_comes_from_the_cache_and_pushes_nothing(workspace):
+    [before] = versions(workspace)
+    first = Workspace(workspace).run_folders()[0]
+
+    done = shiftvit("run", "--config", first.config)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Nothing new to push: version {before}")
+    assert versions(workspace) == [before]
+    states = {e["node"]: e["state"] for e in shown(workspace)["executions"]}
+    assert states == dict.fromkeys(COMPONENTS, "cached") | {"Baseline": "complete"}
+
+
+def test_a_model_under_a_threshold_is_not_pushed_and_the_reason_is_told(workspace):
+    before = versions(workspace)
+
+    done = shiftvit(*run_arguments(workspace, evaluate__min_top1=1.0))
+
+    assert done.returncode == NotBlessedError.exit_code
+    assert "top-1 on all test images is" in done.stderr
+    assert "below the required 100.00% by" in done.stderr
+    assert versions(workspace) == before
+
+
+def test_a_run_killed_in_mid_training_goes_on_from_its_last_epoch(tmp_path):
+    arguments = run_arguments(tmp_path, train__epochs=40, train__replicas=1)
+    process = subprocess.Popen([sys.executable, "-m", "pipeline.cli", *arguments], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    wait_for_epoch(tmp_path, process, 3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    done = shiftvit(*run_arguments(tmp_path, train__epochs=40, train__replicas=1))
+
+    assert done.returncode == 0, done.stderr
+    [history] = (tmp_path / "artifacts").glob("Trainer/model_run/*/history.csv")
+    epochs = [int(line.split(",")[0]) for line in history.read_text().splitlines()[1:]]
+    assert sorted(set(epochs)) == list(range(40))
+    assert len(epochs) <= 41, "at most the epoch that was being saved is done twice"
+
+
+def wait_for_epoch(workspace, process, epoch):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        for history in (workspace / "training").glob("*/history.csv"):
+            if len(history.read_text().splitlines()) > epoch:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"no training seen: {process.stderr.read() if process.poll() is not None else 'too slow'}")
+
+
+def test_tfx_own_command_line_takes_the_runner(tmp_path):
+    import pipeline.local
+
+    done = subprocess.run(
+        ["tfx", "pipeline", "create", "--engine", "local", "--pipeline_path", pipeline.local.__file__], cwd=tmp_path,
+        capture_output=True, text=True, env={**os.environ, "LOCAL_HOME": str(tmp_path / "home"),
+                                             "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"})
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'Pipeline "shiftvit" created successfully' in done.stdout + done.stderr
