@@ -12,7 +12,7 @@ ANOMALIES_FILE = "SchemaDiff.pb"
 
 
 @tfx.dsl.components.component
-def DataGate(anomalies: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleAnomalies]):  # noqa: N802
+def DataGate(anomalies: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleAnomalies]):
     """Fails the run when any split has an anomaly.
 
     Raises:

@@ -1,0 +1,120 @@
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from tfx.dsl.compiler.compiler import Compiler
+
+from pipeline import dag
+from pipeline.config import PRESETS, override, preset
+from pipeline.sources import Source
+from shiftvit.features import CLASS_NAMES
+
+NODES = ["Cifar10ExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "DataGate", "Tuner", "Trainer",
+         "Baseline", "Evaluator", "Canary", "Pusher"]
+
+
+def compile_graph(folder: Path, config=None):
+    """Returns the compiled nodes of the graph by id, in order."""
+    config = override(config or preset("quickstart"), [f"workspace={folder}"])
+    counts = {"train": 40, "eval": 10, "test": 10}
+    source = Source("shapes", "shapes", "0" * 64, False, counts, CLASS_NAMES, folder / "sources" / "shapes-0")
+    graph = Compiler().compile(dag.create_pipeline(config, source))
+    return {node.pipeline_node.node_info.id: node.pipeline_node for node in graph.nodes}
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    return compile_graph(tmp_path_factory.mktemp("workspace"))
+
+
+def ancestors(nodes, name):
+    above = set(nodes[name].upstream_nodes)
+    return above.union(*(ancestors(nodes, parent) for parent in above))
+
+
+def parameter(node, name):
+    return node.parameters.parameters[name].field_value.string_value
+
+
+def test_it_has_every_component_in_an_order_that_runs(nodes):
+    assert set(nodes) == set(NODES)
+    order = list(nodes)
+    for name in nodes:
+        assert all(order.index(parent) < order.index(name) for parent in nodes[name].upstream_nodes)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_compiles_to_the_same_components(name, tmp_path):
+    assert set(compile_graph(tmp_path, preset(name))) == set(NODES)
+
+
+def test_nothing_trains_or_is_pushed_before_the_data_passed_the_gate(nodes):
+    assert {"StatisticsGen", "ImportSchemaGen", "ExampleValidator"} <= ancestors(nodes, "DataGate")
+    for name in ("Tuner", "Trainer", "Evaluator", "Canary", "Pusher"):
+        assert "DataGate" in ancestors(nodes, name)
+
+
+def test_the_trainer_takes_the_best_hyperparameters_of_the_search(nodes):
+    channels = nodes["Trainer"].inputs.inputs["hyperparameters"].channels
+
+    assert [channel.producer_node_query.id for channel in channels] == ["Tuner"]
+
+
+def test_a_model_is_pushed_only_with_both_blessings(nodes):
+    asked = {key: [channel.producer_node_query.id for channel in value.channels]
+             for key, value in nodes["Pusher"].inputs.inputs.items()}
+
+    assert asked == {"model": ["Trainer"], "model_blessing": ["Evaluator"], "infra_blessing": ["Canary"]}
+
+
+def test_only_evaluator_and_canary_are_asked_for_the_test_split(nodes):
+    """Tuner and Trainer read splits train and eval unless told otherwise; Canary's own code reads test."""
+    assert parameter(nodes["Evaluator"], "example_splits") == '["test"]'
+    for name in ("Tuner", "Trainer"):
+        assert parameter(nodes[name], "train_args") == parameter(nodes[name], "eval_args") == "{}"
+    readers = {name for name, node in nodes.items() if "examples" in node.inputs.inputs}
+    assert readers == {"StatisticsGen", "Tuner", "Trainer", "Evaluator", "Canary"}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of two files on the path; its import."""
+    (tmp_path / "toy" / "inner").mkdir(parents=True)
+    for name in ("__init__", "inner/code"):
+        (tmp_path / "toy" / f"{name}.py").write_text("A = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import toy
+
+    yield toy
+    del sys.modules["toy"]
+
+
+def test_the_fingerprint_is_the_same_for_the_same_code(package):
+    assert dag.fingerprint(package) == dag.fingerprint(package)
+
+
+@pytest.mark.parametrize("change", [
+    lambda root: (root / "inner" / "code.py").write_text("A = 2\n"),
+    lambda root: (root / "more.py").write_text(""),
+    lambda root: (root / "inner" / "code.py").unlink(),
+    lambda root: (root / "inner" / "code.py").rename(root / "inner" / "core.py"),
+])
+def test_the_fingerprint_sees_every_change_of_the_code(package, change):
+    before = dag.fingerprint(package)
+
+    change(Path(package.__file__).parent)
+
+    assert dag.fingerprint(package) != before
+
+
+def test_tuner_and_trainer_run_again_when_the_code_changes(tmp_path, monkeypatch):
+    before = compile_graph(tmp_path)
+    shutil.copytree(Path(dag.shiftvit.__file__).parent, tmp_path / "shiftvit")
+    (tmp_path / "shiftvit" / "augment.py").write_text("# another\n")
+    monkeypatch.setattr(dag.shiftvit, "__file__", str(tmp_path / "shiftvit" / "__init__.py"))
+
+    after = compile_graph(tmp_path)
+
+    for name in ("Tuner", "Trainer"):
+        assert parameter(after[name], "custom_config") != parameter(before[name], "custom_config")
