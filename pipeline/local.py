@@ -1,16 +1,13 @@
-"""Runs the graph on this machine. `shiftvit run` starts this module in a process of its own and shows what it tells.
+"""Runs the graph on this machine with TFX's local runner.
 
-It is also a pipeline file for TFX's own command line, which then runs the quickstart:
+It is also a pipeline file for TFX's own command line, where it runs the quickstart:
 `tfx pipeline create --engine local --pipeline_path pipeline/local.py`, then `tfx run create --engine local
 --pipeline_name shiftvit`.
 """
 
-import argparse
 import json
 import logging
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +18,13 @@ from tfx.orchestration.portable import runtime_parameter_utils
 
 from components import evaluator
 from components.canary import executor as canary
-from pipeline import config as configuration
-from pipeline.config import PipelineConfig
+from pipeline.config import PipelineConfig, preset
 from pipeline.dag import create_pipeline
-from pipeline.lineage import PUSHED_DESTINATION, PUSHED_VERSION, Execution, Lineage
+from pipeline.events import CACHED, COMPLETE, FAILED, Events
+from pipeline.lineage import PUSHED_DESTINATION, PUSHED_VERSION, Artifact, Execution, Lineage
 from pipeline.sources import Source, prepare
-from pipeline.terminal import ProgressHandler
 from pipeline.workspace import RunFolder, Workspace
-from shiftvit import progress
 from shiftvit.errors import NotBlessedError, UserError
-from shiftvit.train import make_strategy
-
-Send = Callable[[dict[str, Any]], None]
-
-SOURCE = "Source"  # the preparation of the data, shown like a component
-RUNNING, COMPLETE, CACHED, FAILED = "running", "complete", "cached", "failed"
 
 
 class NamedRunner(tfx.orchestration.LocalDagRunner):
@@ -57,56 +46,37 @@ class NodeWatcher(logging.Handler):
 
     _STARTS, _ENDS = "Component %s is running.", "Component %s is finished."
 
-    def __init__(self, send: Send, read_executions: Callable[[], list[Execution]]):
+    def __init__(self, events: Events, read_executions: Callable[[], list[Execution]]):
         super().__init__()
-        self._send, self._read_executions = send, read_executions
-        self.running: str | None = None
-
-    def start(self, node: str) -> None:
-        """Tells that `node` runs."""
-        self.running = node
-        self._send({"event": "node", "node": node, "state": RUNNING})
-
-    def end(self, state: str) -> None:
-        """Tells how the running node ended."""
-        self._send({"event": "node", "node": self.running, "state": state})
-        self.running = None
+        self._events, self._read_executions = events, read_executions
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a line of TFX's log."""
         if record.msg == self._STARTS:
-            self.start(*record.args)
+            self._events.start(*record.args)
         elif record.msg == self._ENDS:
-            states = [execution.state for execution in self._read_executions() if execution.node == self.running]
-            self.end(states[-1] if states else FAILED)
+            states = [execution.state for execution in self._read_executions() if execution.node == record.args[0]]
+            self._events.end(states[-1] if states else FAILED)
 
 
-def run(folder: RunFolder, send: Send) -> int:
-    """Runs the graph for the configuration in `folder`, writes its result there, and returns the exit code.
+def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Events) -> int:
+    """Runs the graph, writes what came of it into the run's folder, and returns the exit code.
 
     Raises:
         UserError: when the run fails in a way that a sentence explains.
     """
-    config = configuration.load(folder.config)
-    workspace = Workspace(Path(config.workspace))
-    lineage = Lineage(workspace.metadata)
-    watcher = NodeWatcher(send, lambda: lineage.executions(folder.id))
+    lineage = Lineage(Workspace(Path(config.workspace)).metadata)
+    pipeline = create_pipeline(config, source)
+    events.plan([node.id for node in pipeline.components])
+    watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
+    absl_logging.get_absl_logger().addHandler(watcher)
     try:
-        make_strategy(config.train.replicas)  # devices must be declared before anything else makes TensorFlow start
-        watcher.start(SOURCE)
-        source = prepare(config)
-        pipeline = create_pipeline(config, source)
-        watcher.end(COMPLETE)
-        send({"event": "plan", "nodes": [SOURCE, *(node.id for node in pipeline.components)]})
-        absl_logging.get_absl_logger().addHandler(watcher)
         NamedRunner(folder.id).run(pipeline)
-    except BaseException:
-        if watcher.running:
-            watcher.end(FAILED)
-        raise
+    finally:
+        absl_logging.get_absl_logger().removeHandler(watcher)
     result = conclude({execution.node: execution for execution in lineage.executions(folder.id)}, source)
     _write(folder.result, result)
-    send(result)
+    events.send(result)
     return NotBlessedError.exit_code if result["reasons"] else 0
 
 
@@ -126,7 +96,8 @@ def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]
         return result | {"reasons": _reasons(executions, evaluation, source)}
     destination = Path(pushed.properties[PUSHED_DESTINATION])
     if not destination.exists():
-        raise UserError(f"{destination}: an earlier run pushed this model there, and it is gone; copy {pushed.uri} to it")
+        raise UserError(f"{destination}: an earlier run pushed this model there, and it is gone; "
+                        f"{pushed.uri} holds it, to be copied back")
     return result | {"pushed_version": pushed.properties[PUSHED_VERSION], "destination": str(destination),
                      "new": executions["Pusher"].state == COMPLETE}
 
@@ -137,7 +108,7 @@ def _reasons(executions: dict[str, Execution], evaluation: str, source: Source) 
     return evaluator.explain(evaluation, source.class_names) + refused
 
 
-def _output(execution: Execution, key: str) -> Any:
+def _output(execution: Execution, key: str) -> Artifact:
     return execution.outputs[key][0]
 
 
@@ -147,34 +118,6 @@ def _write(path: Path, result: dict[str, Any]) -> None:
     temporary.rename(path)
 
 
-def _run_quickstart() -> None:
-    config: PipelineConfig = configuration.preset("quickstart")
-    tfx.orchestration.LocalDagRunner().run(create_pipeline(config, prepare(config)))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the graph for a run's folder, or, given none, the quickstart as TFX's command line does."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run-dir", type=Path, help="folder of the run, with its resolved configuration")
-    parser.add_argument("--events-fd", type=int, help="open file to write events to, one JSON object a line")
-    options = parser.parse_args(arguments)
-    if options.run_dir is None:
-        _run_quickstart()
-        return 0
-    with os.fdopen(options.events_fd, "w", buffering=1) as events:
-        def send(event: dict[str, Any]) -> None:
-            events.write(json.dumps(event) + "\n")
-
-        logging.basicConfig(level=logging.INFO)
-        absl_logging.set_verbosity(absl_logging.INFO)
-        progress.LOGGER.addHandler(ProgressHandler(send))
-        try:
-            return run(RunFolder(options.run_dir), send)
-        except UserError as error:
-            logging.exception("the run failed")
-            send({"event": "error", "message": str(error), "exit_code": error.exit_code})
-            return error.exit_code
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    quickstart = preset("quickstart")
+    tfx.orchestration.LocalDagRunner().run(create_pipeline(quickstart, prepare(quickstart)))

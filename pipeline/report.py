@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import run as running
+from pipeline.events import CACHED, COMPLETE, FAILED, INTERRUPTED, RUNNING
 from pipeline.lineage import Artifact, Execution, Lineage, Step, anomalies, hyperparameters
 from pipeline.workspace import RunFolder, Workspace
 from shiftvit.config import nearest
 from shiftvit.errors import ConfigError, NotBlessedError
 
-RUNNING, COMPLETE, NOT_BLESSED, FAILED, INTERRUPTED = "running", "complete", "not blessed", "failed", "interrupted"
+NOT_BLESSED = "not blessed"
 _CLASS_NAMES = "class_names"  # property of Examples, as a JSON list
 _INTERNAL = ("name", "state", "tfx_version", "is_external", "split_names", _CLASS_NAMES)  # nothing a reader wants
 _TITLES = {"top1": "top-1", "top5": "top-5"}
@@ -40,7 +41,7 @@ class Run:
 
     def describe_components(self) -> str:
         """Returns for example `7 complete, 2 cached, Trainer failed`."""
-        many = Counter(state for state in self.components.values() if state in (COMPLETE, "cached"))
+        many = Counter(state for state in self.components.values() if state in (COMPLETE, CACHED))
         parts = [f"{count} {state}" for state, count in many.items()]
         return ", ".join(parts + [f"{node} {state}" for node, state in self.components.items() if state not in many])
 

@@ -1,6 +1,6 @@
 """Starts a run in a process of its own and watches it. Imports no TensorFlow, so that the terminal answers at once.
 
-The process of the graph (`pipeline.local`) writes its chatter to the run's log and tells what matters as JSON lines
+The process of the graph (`pipeline.process`) writes its chatter to the run's log and tells what matters as JSON lines
 through a pipe: plan, node, progress, error, result.
 """
 
@@ -21,14 +21,13 @@ from typing import Any
 
 from pipeline import config as configuration
 from pipeline.config import PipelineConfig
+from pipeline.events import Event
 from pipeline.workspace import RunFolder, Workspace
 from shiftvit.errors import ConfigError, NotBlessedError
 
-Event = dict[str, Any]
-
 DONE, FAILED = 0, 1
 INTERRUPTED = 130
-CHILD = (sys.executable, "-m", "pipeline.local")
+CHILD = (sys.executable, "-m", "pipeline.process")
 _GRACE = 10.0  # seconds that an interrupted child gets to end by itself
 _EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$", re.MULTILINE)
 _PR_SET_PDEATHSIG = 1

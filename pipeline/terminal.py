@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,13 +13,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.events import CACHED, COMPLETE, FAILED, INTERRUPTED, RUNNING, Event
 from shiftvit.progress import FACTS
 
-Event = dict[str, Any]
 Clock = Callable[[], float]
 
-PENDING, RUNNING, COMPLETE, CACHED, FAILED = "pending", "running", "complete", "cached", "failed"
-INTERRUPTED = "interrupted"
+PENDING = "pending"
 _MARKS = {PENDING: ("·", "."), COMPLETE: ("✓", "+"), CACHED: ("=", "="), FAILED: ("✗", "x"), INTERRUPTED: ("!", "!")}
 _STYLES = {PENDING: "dim", COMPLETE: "green", CACHED: "cyan", FAILED: "bold red", INTERRUPTED: "yellow"}
 _WINDOW = 30  # reports that the rate is averaged over

@@ -57,9 +57,9 @@ def workspace(tmp_path_factory):
 def test_every_component_has_an_execution_in_ml_metadata(workspace):
     [run] = Workspace(workspace).run_folders()
 
-    states = {execution.node: execution.state for execution in Lineage(Workspace(workspace).metadata).executions(run.id)}
+    executions = Lineage(Workspace(workspace).metadata).executions(run.id)
 
-    assert states == dict.fromkeys(COMPONENTS, "complete")
+    assert {execution.node: execution.state for execution in executions} == dict.fromkeys(COMPONENTS, "complete")
 
 
 def test_the_trainer_trained_with_the_hyperparameters_that_the_tuner_found(workspace):

@@ -118,7 +118,7 @@ def test_run_ends_with_what_was_pushed(tmp_path, capsys, execute):
     assert (told["state"], told["pushed_version"], told["metrics"]["top1"]) == ("complete", "17", 0.931)
     assert main(["show", "--workspace", str(tmp_path / "workspace")]) == 0
     page = capsys.readouterr().out
-    assert f"Run {told['id']}: complete" in page and "Pushed version 17" in page and "train.epochs=10" in page
+    assert f"Run {told['id']}: complete" in page and "Pushed version 17" in page and "train.batch_size=64" in page
 
 
 def test_run_that_finds_its_model_rolled_back_says_so(tmp_path, capsys, execute):

@@ -1,0 +1,34 @@
+"""What the process of a run tells the one that watches it. Imports no TensorFlow."""
+
+from collections.abc import Callable
+from typing import Any
+
+Event = dict[str, Any]
+
+RUNNING, COMPLETE, CACHED, FAILED, INTERRUPTED = "running", "complete", "cached", "failed", "interrupted"
+
+
+class Events:
+    """Sends the events of a run: plan, node, progress, error, result."""
+
+    def __init__(self, send: Callable[[Event], None]):
+        self.send = send
+        self.running: str | None = None
+
+    def plan(self, nodes: list[str]) -> None:
+        """Tells which components there are, in order."""
+        self.send({"event": "plan", "nodes": nodes})
+
+    def start(self, node: str) -> None:
+        """Tells that `node` runs."""
+        self.running = node
+        self.send({"event": "node", "node": node, "state": RUNNING})
+
+    def end(self, state: str) -> None:
+        """Tells how the running node ended."""
+        self.send({"event": "node", "node": self.running, "state": state})
+        self.running = None
+
+    def fail(self, message: str, exit_code: int) -> None:
+        """Tells why the run failed."""
+        self.send({"event": "error", "message": message, "exit_code": exit_code})

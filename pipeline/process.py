@@ -1,0 +1,65 @@
+"""The process of a run, which `shiftvit run` starts and watches: prepares the data, then runs the graph."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import logging as absl_logging
+
+from pipeline import config as configuration
+from pipeline.events import COMPLETE, FAILED, Events
+from pipeline.sources import prepare
+from pipeline.terminal import ProgressHandler
+from pipeline.workspace import RunFolder
+from shiftvit import progress
+from shiftvit.errors import UserError
+from shiftvit.train import make_strategy
+
+SOURCE = "Source"  # the preparation of the data, shown like a component
+
+
+def run(folder: RunFolder, events: Events) -> int:
+    """Runs the pipeline for the configuration in `folder`, and returns the exit code.
+
+    Raises:
+        UserError: when the run fails in a way that a sentence explains.
+    """
+    config = configuration.load(folder.config)
+    make_strategy(config.train.replicas)  # devices must be declared before anything makes TensorFlow start
+    events.plan([SOURCE])
+    events.start(SOURCE)
+    source = prepare(config)
+    from pipeline import local  # TFX takes several times as long to import as bad data takes to be found
+
+    events.end(COMPLETE)
+    return local.run(config, source, folder, events)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one run; what fails is told as an event, with its traceback in the log."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run-dir", type=Path, required=True, help="folder of the run, with its configuration")
+    parser.add_argument("--events-fd", type=int, required=True, help="open file for events, one JSON object a line")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO)
+    absl_logging.set_verbosity(absl_logging.INFO)
+    with os.fdopen(options.events_fd, "w", buffering=1) as pipe:
+        events = Events(lambda event: print(json.dumps(event), file=pipe))
+        progress.LOGGER.addHandler(ProgressHandler(events.send))
+        try:
+            return run(RunFolder(options.run_dir), events)
+        except UserError as error:
+            logging.exception("the run failed")
+            events.fail(str(error), error.exit_code)
+            return error.exit_code
+        finally:
+            if events.running:
+                events.end(FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
