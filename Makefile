@@ -1,4 +1,4 @@
-# Every target first makes .venv, if it is not there or not what requirements.lock says.
+# Every target first makes .venv, if it is not there or not what the lock says; with GPU=1, CUDA is part of it.
 
 .PHONY: .venv run test lint format lock
 .DEFAULT_GOAL := run
@@ -19,6 +19,9 @@ format: .venv
 	.venv/bin/ruff check --fix --quiet .
 	.venv/bin/ruff format .
 
+LOCK = .venv/bin/uv pip compile setup.py --extra dev --python-version 3.10 --generate-hashes --no-emit-index-url --quiet
+
 lock: .venv
-	.venv/bin/uv pip compile setup.py --extra dev --python-version 3.10 --generate-hashes --no-emit-index-url \
-		--quiet --upgrade --output-file requirements.lock
+	$(LOCK) --upgrade --output-file requirements.lock
+	$(LOCK) --extra gpu --constraint requirements.lock --no-header \
+		| awk '/^[a-z]/ { wanted = /^nvidia-/ } wanted' > requirements-gpu.lock

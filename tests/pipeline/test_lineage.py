@@ -113,7 +113,7 @@ def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata
     assert details["lineage"][-1]["facts"] == {"source_sha256": "abc123"}
     pages.print_run(json.loads(json.dumps(details)))
     page = capsys.readouterr().out
-    for told in ("source_sha256 = abc123", "learning_rate = 0.01", "train.batch_size=64", "dog  no images", "none found",
+    for told in ("source_sha256 = abc123", "learning_rate = 0.01", "train.seed=0", "dog  no images", "none found",
                  "Pushed version 12 to serving: top-1 75.0%", str(folder.config)):
         assert told in page
 
