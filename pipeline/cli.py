@@ -155,6 +155,7 @@ def _warn_if_another_is_served(workspace: Workspace, result: dict[str, Any]) -> 
 
 
 def _data(arguments: argparse.Namespace) -> int:
+    from pipeline.events import COMPLETE, Events
     from pipeline.terminal import ProgressHandler, make_display
     from shiftvit.progress import LOGGER
 
@@ -165,12 +166,12 @@ def _data(arguments: argparse.Namespace) -> int:
         LOGGER.setLevel(logging.INFO)
         LOGGER.addHandler(handler)
         try:
-            display.show({"event": "plan", "nodes": ["Source"]})
-            display.show({"event": "node", "node": "Source", "state": "running"})
+            events = Events(display.show)
+            events.start("Source")
             from pipeline.sources import prepare
 
             source = prepare(config)
-            display.show({"event": "node", "node": "Source", "state": "complete"})
+            events.end(COMPLETE)
         finally:
             LOGGER.removeHandler(handler)
     facts = {"kind": source.kind, "location": source.location,
