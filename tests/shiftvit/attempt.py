@@ -35,8 +35,10 @@ def main(task: dict) -> None:
     train_files, eval_files = [f"{task['examples']}/Split-train/*"], [f"{task['examples']}/Split-eval/*"]
     model = train.train(config, train_files, eval_files, resume_dir=f"{task['folder']}/resume",
                         log_dir=f"{task['folder']}/logs")
+    epochs = model.history.epoch  # those of this attempt; evaluate replaces the history
     evaluated = model.evaluate(evaluation_batches(eval_files, config.train.batch_size), verbose=0, return_dict=True)
-    print(json.dumps({"updates": int(model.optimizer.iterations.numpy()), "eval_loss": evaluated["loss"],
+    print(json.dumps({"epochs": epochs, "updates": int(model.optimizer.iterations.numpy()),
+                      "eval_loss": evaluated["loss"],
                       "replicas": train.make_strategy(config.train.replicas).num_replicas_in_sync}))
 
 

@@ -111,11 +111,11 @@ def test_an_image_of_the_stored_size_is_decoded_bit_for_bit():
 
 def test_a_large_image_is_averaged_not_sampled():
     stripes = np.zeros((256, 256, 3), np.uint8)
-    stripes[::2] = 200
+    stripes[3::8] = stripes[4::8] = 200  # the two lines of every eight that sampling would see
 
     small = export.decode_image(png(stripes)).numpy().astype(int)
 
-    assert small.shape == (32, 32, 3) and np.abs(small - 100).max() <= 8
+    assert small.shape == (32, 32, 3) and small[1:-1].min() > 30 and small[1:-1].max() < 80
 
 
 def test_grey_becomes_rgb_and_transparency_is_ignored():

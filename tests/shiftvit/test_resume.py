@@ -28,7 +28,7 @@ def test_the_next_attempt_goes_on_after_the_last_finished_epoch(resumed):
     folder, ended = resumed
 
     assert ended.returncode == 0, ended.stderr
-    assert result_of(ended)["updates"] == 24
+    assert (result_of(ended)["epochs"], result_of(ended)["updates"]) == ([1, 2], 24)
     history = trainings.read_history(folder / "resume" / "history.csv")
     assert [row["epoch"] for row in history] == [0, 1, 2]
     assert history[2]["loss"] < history[0]["loss"]
@@ -41,5 +41,6 @@ def test_a_training_that_is_done_but_not_yet_exported_is_not_done_again(resumed,
     again = trainings.attempt(CONFIG, drawn_examples, folder)
 
     assert again.returncode == 0, again.stderr
+    assert result_of(again)["epochs"] == []
     assert result_of(again)["eval_loss"] == pytest.approx(result_of(ended)["eval_loss"], rel=1e-5)
     assert (folder / "resume" / "history.csv").stat().st_mtime_ns == before
