@@ -42,9 +42,9 @@ def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) ->
     example_gen, *validation = _make_data_nodes(config, source)
     gate = validation[-1]
     examples = example_gen.outputs["examples"]
-    search, trainer = _make_training_nodes(config, source, workspace, examples)
-    search.add_upstream_node(gate)
-    trainer.add_upstream_node(gate)
+    *search, trainer = training = _make_training_nodes(config, source, workspace, examples)
+    for node in training:
+        node.add_upstream_node(gate)
     model = trainer.outputs["model"]
     baseline = tfx.dsl.Resolver(
         BlessedBeforeStrategy, candidate=model, model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
@@ -57,7 +57,7 @@ def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) ->
         model, model_blessing=evaluator.outputs["blessing"], infra_blessing=canary.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(workspace.serving))))
-    return [example_gen, *validation, search, trainer, baseline, evaluator, canary, pusher]
+    return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, pusher]
 
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
@@ -70,18 +70,19 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
 
 
 def _make_training_nodes(config: PipelineConfig, source: Source, workspace: Workspace,
-                         examples: tfx.dsl.Channel) -> tuple[BaseNode, ...]:
+                         examples: tfx.dsl.Channel) -> list[BaseNode]:
+    """Returns the Tuner, if there is to be a search, and the Trainer."""
     code = fingerprint(shiftvit, tuner, components)
+    arguments = {"examples": examples, "train_args": tfx.proto.TrainArgs(), "eval_args": tfx.proto.EvalArgs()}
     search = tfx.components.Tuner(
-        examples, tuner_fn="components.tuning.tuner_fn", train_args=tfx.proto.TrainArgs(),
-        eval_args=tfx.proto.EvalArgs(), custom_config={
+        tuner_fn="components.tuning.tuner_fn", **arguments, custom_config={
             "experiment": to_dict(config.tune.trial_of(config.experiment)), "trials": config.tune.trials, "code": code})
     trainer = tfx.components.Trainer(
-        run_fn="components.trainer.run_fn", examples=examples, train_args=tfx.proto.TrainArgs(),
-        eval_args=tfx.proto.EvalArgs(), hyperparameters=search.outputs["best_hyperparameters"], custom_config={
+        run_fn="components.trainer.run_fn", **arguments,
+        hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None, custom_config={
             "experiment": to_dict(config.experiment), "class_names": list(source.class_names),
             "resume_root": str(workspace.training), "code": code})
-    return search, trainer
+    return [search, trainer] if config.tune.trials else [trainer]
 
 
 def fingerprint(*packages: ModuleType) -> str:

@@ -9,12 +9,12 @@ from shiftvit.config import ExperimentConfig, require
 class TuneConfig:
     """How many settings are tried, and for how long each."""
 
-    trials: int = 4
+    trials: int = 4  # 0: no search, the configuration is trained as it is
     epochs: int = 3  # of each trial, with a schedule of that length
     steps_per_epoch: int = 0  # 0: the whole training split
 
     def __post_init__(self):
-        require(self.trials > 0, "tune.trials must be positive")
+        require(self.trials >= 0, "tune.trials must not be negative")
         require(self.epochs > 0, "tune.epochs must be positive")
         require(self.steps_per_epoch >= 0, "tune.steps_per_epoch must not be negative")
 

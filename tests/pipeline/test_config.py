@@ -79,7 +79,7 @@ def test_an_override_that_does_not_fit_is_refused(setting, sentence):
     (CanaryConfig, {"timeout": 0}, "canary.timeout must be positive"),
     (ShapesConfig, {"test": 9}, "must be 10 or more"),
     (IngestConfig, {"images_per_shard": 0}, "ingest.images_per_shard must be positive"),
-    (TuneConfig, {"trials": 0}, "tune.trials must be positive"),
+    (TuneConfig, {"trials": -1}, "tune.trials must not be negative"),
 ])
 def test_what_is_out_of_range_is_refused(kind, values, sentence):
     with pytest.raises(ConfigError, match=sentence):

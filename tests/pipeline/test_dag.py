@@ -45,8 +45,17 @@ def test_it_has_every_component_in_an_order_that_runs(nodes):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_compiles_to_the_same_components(name, tmp_path):
-    assert set(compile_graph(tmp_path, preset(name))) == set(NODES)
+def test_every_preset_compiles_to_the_same_components_but_for_a_search_of_no_trials(name, tmp_path):
+    chosen = preset(name)
+
+    assert set(compile_graph(tmp_path, chosen)) == set(NODES) - ({"Tuner"} if chosen.tune.trials == 0 else set())
+
+
+def test_without_a_search_the_trainer_takes_the_configuration_as_it_is(tmp_path):
+    nodes = compile_graph(tmp_path, override(preset("quickstart"), ["tune.trials=0"]))
+
+    assert "hyperparameters" not in nodes["Trainer"].inputs.inputs
+    assert "DataGate" in nodes["Trainer"].upstream_nodes
 
 
 def test_nothing_trains_or_is_pushed_before_the_data_passed_the_gate(nodes):
