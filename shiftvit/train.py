@@ -93,8 +93,13 @@ def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
     with strategy.scope():
         model = build_model(config.model, resolve_precision(config.train.precision))
         model.compile(make_optimizer(config.train, total_steps), SmoothedCrossEntropy(config.train.label_smoothing),
-                      make_metrics(), jit_compile=bool(tf.config.list_physical_devices("GPU")))
+                      make_metrics(), jit_compile=_xla_pays(strategy))
     return model
+
+
+def _xla_pays(strategy: tf.distribute.Strategy) -> bool:
+    """XLA makes training on a CPU about twice as slow; over several devices, its step cannot reach all variables."""
+    return bool(tf.config.list_physical_devices("GPU")) and strategy.num_replicas_in_sync == 1
 
 
 def fit(model: tf.keras.Model, config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequence[str],
