@@ -9,6 +9,7 @@ from typing import Any
 
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, nearest, require, to_dict
 from shiftvit.errors import ConfigError
+from shiftvit.features import NUM_CLASSES
 from tuner.config import TuneConfig
 
 
@@ -77,6 +78,11 @@ class PipelineConfig:
     canary: CanaryConfig = field(default_factory=CanaryConfig)
     shapes: ShapesConfig = field(default_factory=ShapesConfig)
     ingest: IngestConfig = field(default_factory=IngestConfig)
+
+    def __post_init__(self):
+        require(self.model.num_classes == NUM_CLASSES,
+                f"model.num_classes={self.model.num_classes}, but the records have {NUM_CLASSES} classes; "
+                "shiftvit/features.py is where that is said")
 
     @property
     def experiment(self) -> ExperimentConfig:

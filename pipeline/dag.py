@@ -57,6 +57,7 @@ def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) ->
         model, model_blessing=evaluator.outputs["blessing"], infra_blessing=canary.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(workspace.serving))))
+    _show_code_to_cache([example_gen, *validation, *training, canary])
     return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, pusher]
 
 
@@ -72,24 +73,30 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
 def _make_training_nodes(config: PipelineConfig, source: Source, workspace: Workspace,
                          examples: tfx.dsl.Channel) -> list[BaseNode]:
     """Returns the Tuner, if there is to be a search, and the Trainer."""
-    code = fingerprint(shiftvit, tuner, components)
     arguments = {"examples": examples, "train_args": tfx.proto.TrainArgs(), "eval_args": tfx.proto.EvalArgs()}
     search = tfx.components.Tuner(
         tuner_fn="components.tuning.tuner_fn", **arguments, custom_config={
-            "experiment": to_dict(config.tune.trial_of(config.experiment)), "trials": config.tune.trials, "code": code})
+            "experiment": to_dict(config.tune.trial_of(config.experiment)), "trials": config.tune.trials})
     trainer = tfx.components.Trainer(
         run_fn="components.trainer.run_fn", **arguments,
         hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None, custom_config={
             "experiment": to_dict(config.experiment), "class_names": list(source.class_names),
-            "resume_root": str(workspace.training), "code": code})
+            "resume_root": str(workspace.training)})
     return [search, trainer] if config.tune.trials else [trainer]
 
 
+def _show_code_to_cache(nodes: list[BaseNode]) -> None:
+    """Makes the code part of what TFX's cache compares, which else would not see an edit behind a dotted path."""
+    code = fingerprint(shiftvit, tuner, components)
+    for node in nodes:
+        node.executor_spec.add_extra_flags([f"--code={code}"])  # no executor reads it
+
+
 def fingerprint(*packages: ModuleType) -> str:
-    """Returns a digest of the packages' sources, for TFX's cache, which does not see an edit behind a dotted path."""
+    """Returns a digest of all files of the packages, compiled ones aside."""
     digest = hashlib.sha256()
     for package in packages:
         root = Path(package.__file__).parent
-        for file in sorted(root.rglob("*.py")):
+        for file in sorted(file for file in root.rglob("*") if file.is_file() and file.parent.name != "__pycache__"):
             digest.update(f"{package.__name__}/{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

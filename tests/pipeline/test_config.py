@@ -66,6 +66,7 @@ def test_overrides_are_applied_together_the_last_one_wins():
     ("train.learning_rate=Infinity", "train.learning_rate=inf must be a finite number"),
     ("model.dims=8,x", r"model.dims='\[8,x\]' must be a list"),
     ("evaluate.min_top1=90", r"evaluate.min_top1 must be in \[0, 1\]"),
+    ("model.num_classes=100", "model.num_classes=100, but the records have 10 classes"),
     ("train.replicas=3", "train.batch_size=64 is not divisible by train.replicas=3"),
 ])
 def test_an_override_that_does_not_fit_is_refused(setting, sentence):
