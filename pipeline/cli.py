@@ -163,7 +163,6 @@ def _data(arguments: argparse.Namespace) -> int:
     _hush_libraries()
     with make_display() as display:
         handler = ProgressHandler(display.show)
-        LOGGER.setLevel(logging.INFO)
         LOGGER.addHandler(handler)
         try:
             events = Events(display.show)

@@ -1,5 +1,4 @@
 import io
-import logging
 
 import pytest
 from rich.console import Console
@@ -118,12 +117,10 @@ def test_reports_of_this_process_become_progress_events():
     events = []
     handler = ProgressHandler(events.append)
     progress.LOGGER.addHandler(handler)
-    progress.LOGGER.setLevel(logging.INFO)
     try:
         progress.report("read", 1, 6, "batch")
     finally:
         progress.LOGGER.removeHandler(handler)
-        progress.LOGGER.setLevel(logging.NOTSET)
     assert events == [{"event": "progress", "stage": "read", "done": 1, "total": 6, "unit": "batch", "metrics": {}}]
 
 
