@@ -14,6 +14,7 @@ test: .venv
 
 lint: .venv
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check --quiet .
 
 format: .venv
 	.venv/bin/ruff check --fix --quiet .

@@ -16,10 +16,15 @@ class BlessedBeforeStrategy(ResolverStrategy):
     def resolve_artifacts(self, store, input_dict):
         """Returns the channels with the baseline and its blessing, or with nothing where there is none."""
         candidate = max(artifact.id for artifact in input_dict["candidate"])
-        blessings = {blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): blessing
-                     for blessing in input_dict["model_blessing"]
-                     if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY)}
+        blessings = {
+            blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): blessing
+            for blessing in input_dict["model_blessing"]
+            if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY)
+        }
         older = [model for model in input_dict["model"] if model.id in blessings and model.id < candidate]
         baseline = [max(older, key=lambda model: model.id)] if older else []
-        return {"candidate": input_dict["candidate"], "model": baseline,
-                "model_blessing": [blessings[model.id] for model in baseline]}
+        return {
+            "candidate": input_dict["candidate"],
+            "model": baseline,
+            "model_blessing": [blessings[model.id] for model in baseline],
+        }

@@ -30,20 +30,27 @@ def make_eval_config(min_top1: float, min_top5: float, min_class_top1: float, ma
         max_top1_drop: how far top-1 may be below the baseline's; TFX leaves it out where there is no baseline.
     """
     drop = tfma.GenericChangeThreshold(
-        direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute=DoubleValue(value=-max_top1_drop - _ROUNDING))
+        direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute=DoubleValue(value=-max_top1_drop - _ROUNDING)
+    )
     top1_bounds = [_bound(_OVERALL, min_top1, change_threshold=drop), _bound(_PER_CLASS, min_class_top1)]
     return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(
-            signature_name=SERVING_EXAMPLES, label_key=features.LABEL, prediction_key=PROBABILITIES)],
+        model_specs=[
+            tfma.ModelSpec(signature_name=SERVING_EXAMPLES, label_key=features.LABEL, prediction_key=PROBABILITIES)
+        ],
         slicing_specs=[_OVERALL, _PER_CLASS],
-        metrics_specs=[tfma.MetricsSpec(metrics=[
-            _metric("SparseCategoricalAccuracy", TOP1, bounds=top1_bounds),
-            _metric("SparseTopKCategoricalAccuracy", TOP5, '"k": 5', bounds=[_bound(_OVERALL, min_top5)]),
-            _metric("SparseCategoricalCrossentropy", LOSS),
-            _metric("ExampleCount", _EXAMPLES),
-            _metric("MultiClassConfusionMatrixAtThresholds", _CONFUSION, '"thresholds": [0.0]'),
-        ])],
-        options=tfma.Options(include_default_metrics={"value": False}))
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    _metric("SparseCategoricalAccuracy", TOP1, bounds=top1_bounds),
+                    _metric("SparseTopKCategoricalAccuracy", TOP5, '"k": 5', bounds=[_bound(_OVERALL, min_top5)]),
+                    _metric("SparseCategoricalCrossentropy", LOSS),
+                    _metric("ExampleCount", _EXAMPLES),
+                    _metric("MultiClassConfusionMatrixAtThresholds", _CONFUSION, '"thresholds": [0.0]'),
+                ]
+            )
+        ],
+        options=tfma.Options(include_default_metrics={"value": False}),
+    )
 
 
 def _metric(class_name: str, name: str, setting: str = "", bounds: Sequence = ()) -> tfma.MetricConfig:
@@ -54,7 +61,8 @@ def _metric(class_name: str, name: str, setting: str = "", bounds: Sequence = ()
 def _bound(where: tfma.SlicingSpec, least: float, **further: Any) -> tfma.PerSliceMetricThreshold:
     value = tfma.GenericValueThreshold(lower_bound=DoubleValue(value=least - _ROUNDING))
     return tfma.PerSliceMetricThreshold(
-        slicing_specs=[where], threshold=tfma.MetricThreshold(value_threshold=value, **further))
+        slicing_specs=[where], threshold=tfma.MetricThreshold(value_threshold=value, **further)
+    )
 
 
 def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
@@ -65,10 +73,15 @@ def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
         class_names: of the class ids, in order; a class without one is called by its id.
     """
     result = tfma.load_validation_result(evaluation_uri)
-    missed = [_explain_failure(failure, _slice_title(validation.slice_key, class_names))
-              for validation in result.metric_validations_per_slice for failure in validation.failures]
-    absent = [f"the test split has no images to measure by {' and '.join(spec.feature_keys) or 'at all'}"
-              for spec in result.missing_slices]
+    missed = [
+        _explain_failure(failure, _slice_title(validation.slice_key, class_names))
+        for validation in result.metric_validations_per_slice
+        for failure in validation.failures
+    ]
+    absent = [
+        f"the test split has no images to measure by {' and '.join(spec.feature_keys) or 'at all'}"
+        for spec in result.missing_slices
+    ]
     return missed + absent
 
 
@@ -81,8 +94,10 @@ def _explain_failure(failure, where: str) -> str:
         allowed = -failure.metric_threshold.change_threshold.absolute.value
         if -value <= allowed:
             return f"{name} on {where} cannot be compared with the baseline's, which is 0"
-        return (f"{name} on {where} is {-100 * value:.2f} points below the baseline's, "
-                f"{100 * (-value - allowed):.2f} more than the {100 * allowed:.2f} allowed")
+        return (
+            f"{name} on {where} is {-100 * value:.2f} points below the baseline's, "
+            f"{100 * (-value - allowed):.2f} more than the {100 * allowed:.2f} allowed"
+        )
     least = failure.metric_threshold.value_threshold.lower_bound.value
     return f"{name} on {where} is {value:.2%}, below the required {least:.2%} by {100 * (least - value):.2f} points"
 
@@ -108,8 +123,9 @@ def read_metrics(evaluation_uri: str) -> dict[str, Any]:
     return {
         **{name: overall[name].double_value.value for name in (TOP1, TOP5, LOSS)},
         _EXAMPLES: int(overall[_EXAMPLES].double_value.value),
-        "class_top1": [values[k][TOP1].double_value.value if k in values else None
-                       for k in range(features.NUM_CLASSES)],
+        "class_top1": [
+            values[k][TOP1].double_value.value if k in values else None for k in range(features.NUM_CLASSES)
+        ],
         _CONFUSION: _confusion_matrix(overall[_CONFUSION]),
     }
 

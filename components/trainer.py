@@ -23,8 +23,9 @@ def run_fn(fn_args: tfx_components.FnArgs) -> None:
     config = fn_args.custom_config
     experiment = tuned(from_dict(ExperimentConfig, config["experiment"]), fn_args.hyperparameters)
     resume_dir = os.path.join(config["resume_root"], _key(experiment, fn_args.train_files))
-    model = train(experiment, fn_args.train_files, fn_args.eval_files, resume_dir=resume_dir,
-                  log_dir=fn_args.model_run_dir)
+    model = train(
+        experiment, fn_args.train_files, fn_args.eval_files, resume_dir=resume_dir, log_dir=fn_args.model_run_dir
+    )
     export(model, experiment.model, config["class_names"], fn_args.serving_model_dir)
     _keep_records(experiment, resume_dir, fn_args.model_run_dir)
 

@@ -56,21 +56,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """Returns the parser; each subcommand's function is `command` of its arguments."""
     parser = argparse.ArgumentParser(
-        prog="shiftvit", description="Train, check, push and use ShiftViT image classifiers.", epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="shiftvit",
+        description="Train, check, push and use ShiftViT image classifiers.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run = _add(commands, "run", _run, "train a model on a data source and push it, if it is good enough",
-               epilog=_RUN_EXAMPLES)
+    run = _add(
+        commands, "run", _run, "train a model on a data source and push it, if it is good enough", epilog=_RUN_EXAMPLES
+    )
     _add_configuration(run)
     data = _add(commands, "data", _data, "fetch or check a data source without training")
     _add_configuration(data)
 
     runs = _add(commands, "runs", _runs, "list the runs: state, quality, pushed version")
     show = _add(commands, "show", _show, "show one run: configuration, lineage, metrics per class, anomalies")
-    show.add_argument("run", nargs="?", metavar="RUN", help="the run's id, as `shiftvit runs` lists it; the latest "
-                      "where left out")
+    show.add_argument(
+        "run", nargs="?", metavar="RUN", help="the run's id, as `shiftvit runs` lists it; the latest where left out"
+    )
     versions = _add(commands, "versions", _versions, "list the pushed versions, and which one is served")
     predict = _add(commands, "predict", _predict, "ask a pushed model what images show")
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG or JPEG file of any size")
@@ -78,8 +83,12 @@ def make_parser() -> argparse.ArgumentParser:
     rollback = _add(commands, "rollback", _rollback, "serve an earlier version again")
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
     for command in (runs, show, versions, predict, rollback):
-        command.add_argument("--workspace", metavar="DIR", default=_DEFAULT_WORKSPACE,
-                             help="folder that holds everything (default: %(default)s)")
+        command.add_argument(
+            "--workspace",
+            metavar="DIR",
+            default=_DEFAULT_WORKSPACE,
+            help="folder that holds everything (default: %(default)s)",
+        )
     for command in (runs, show, versions, predict):
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
@@ -93,28 +102,46 @@ def resolve(arguments: argparse.Namespace) -> PipelineConfig:
     """
     if arguments.config is not None and arguments.preset is not None:
         raise ConfigError("give --preset or --config, not both: the file holds a whole configuration")
-    config = (configuration.preset(arguments.preset or _DEFAULT_PRESET) if arguments.config is None
-              else configuration.load(arguments.config))
+    config = (
+        configuration.preset(arguments.preset or _DEFAULT_PRESET)
+        if arguments.config is None
+        else configuration.load(arguments.config)
+    )
     given = {"source": arguments.data, "workspace": arguments.workspace}
     config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
     return configuration.override(config, arguments.set)
 
 
 def _add(commands: Any, name: str, function: Any, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".", epilog=epilog,
-                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(command=function)
     return parser
 
 
 def _add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
-    parser.add_argument("--data", metavar="SOURCE", help="shapes (the embedded set), tfds, tfds:ARCHIVE, or the path "
-                        "of an official CIFAR-10 archive or folder (default: the preset's)")
-    parser.add_argument("--workspace", metavar="DIR",
-                        help=f"folder that holds everything (default: {_DEFAULT_WORKSPACE})")
-    parser.add_argument("--set", metavar="K=V", action="append", default=[],
-                        help="override one setting by its dotted name; may be repeated")
+    parser.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="shapes (the embedded set), tfds, tfds:ARCHIVE, or the path "
+        "of an official CIFAR-10 archive or folder (default: the preset's)",
+    )
+    parser.add_argument(
+        "--workspace", metavar="DIR", help=f"folder that holds everything (default: {_DEFAULT_WORKSPACE})"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="override one setting by its dotted name; may be repeated",
+    )
     parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
 
 
@@ -173,10 +200,14 @@ def _data(arguments: argparse.Namespace) -> int:
             events.end(COMPLETE)
         finally:
             LOGGER.removeHandler(handler)
-    facts = {"kind": source.kind, "location": source.location,
-             "sha256": f"{source.sha256} ({'as published' if source.published else 'not a published checksum'})",
-             "images": ", ".join(f"{split} {count:,}" for split, count in source.counts.items()),
-             "classes": ", ".join(source.class_names), "prepared in": str(source.folder)}
+    facts = {
+        "kind": source.kind,
+        "location": source.location,
+        "sha256": f"{source.sha256} ({'as published' if source.published else 'not a published checksum'})",
+        "images": ", ".join(f"{split} {count:,}" for split, count in source.counts.items()),
+        "classes": ", ".join(source.class_names),
+        "prepared in": str(source.folder),
+    }
     for name, value in facts.items():
         print(f"{name:<12} {value}")
     return 0
@@ -218,8 +249,11 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
     workspace = _workspace(arguments)
     made = versions.rollback(workspace, arguments.version)
-    print(f"Version {made} is served now: a copy of version {arguments.version}." if made is not None else
-          f"Version {versions.served_as(workspace, arguments.version)} is served already, and is that model.")
+    print(
+        f"Version {made} is served now: a copy of version {arguments.version}."
+        if made is not None
+        else f"Version {versions.served_as(workspace, arguments.version)} is served already, and is that model."
+    )
     return 0
 
 
@@ -230,8 +264,9 @@ def _predict(arguments: argparse.Namespace) -> int:
     _hush_libraries()
     predictions = predict.predict(model, arguments.images)
     if arguments.json:
-        return _print_json([{**dataclasses.asdict(p), "path": str(p.path), "version": int(model.name)}
-                            for p in predictions])
+        return _print_json(
+            [{**dataclasses.asdict(p), "path": str(p.path), "version": int(model.name)} for p in predictions]
+        )
     for p in predictions:
         top3 = ", ".join(f"{name} {probability:.1%}" for name, probability in p.top3)
         print(f"{p.path}\t{p.class_name}\t{p.probability:.1%}\t({top3})")

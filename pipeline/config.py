@@ -49,8 +49,9 @@ class ShapesConfig:
     seed: int = 0
 
     def __post_init__(self):
-        require(min(self.train, self.eval, self.test) >= 10,
-                "shapes.train, shapes.eval and shapes.test must be 10 or more")
+        require(
+            min(self.train, self.eval, self.test) >= 10, "shapes.train, shapes.eval and shapes.test must be 10 or more"
+        )
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,11 @@ class PipelineConfig:
     ingest: IngestConfig = field(default_factory=IngestConfig)
 
     def __post_init__(self):
-        require(self.model.num_classes == NUM_CLASSES,
-                f"model.num_classes={self.model.num_classes}, but the records have {NUM_CLASSES} classes; "
-                "shiftvit/features.py is where that is said")
+        require(
+            self.model.num_classes == NUM_CLASSES,
+            f"model.num_classes={self.model.num_classes}, but the records have {NUM_CLASSES} classes; "
+            "shiftvit/features.py is where that is said",
+        )
 
     @property
     def experiment(self) -> ExperimentConfig:
@@ -96,12 +99,14 @@ def quickstart() -> PipelineConfig:
     `shiftvit run` (expected: top-1 of 0.90 or more on the embedded test split)
     """
     return PipelineConfig(
-        preset="quickstart", source="shapes",
+        preset="quickstart",
+        source="shapes",
         model=ModelConfig(patch_size=4, dims=(32, 64), depths=(2, 2), drop_path=0.0, n_div=8),
         data=DataConfig(crop_padding=0, flip=False),  # a mirrored picture belongs to another class
         train=TrainConfig(epochs=12, batch_size=64, learning_rate=2e-3),
         tune=TuneConfig(trials=2, epochs=2),
-        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99))
+        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99),
+    )
 
 
 def cifar10_cpu() -> PipelineConfig:
@@ -110,11 +115,13 @@ def cifar10_cpu() -> PipelineConfig:
     `shiftvit run --preset cifar10-cpu --data DIR`
     """
     return PipelineConfig(
-        preset="cifar10-cpu", source="tfds",
+        preset="cifar10-cpu",
+        source="tfds",
         model=ModelConfig(patch_size=2, dims=(64, 128, 256), depths=(2, 4, 2), n_div=8, drop_path=0.05),
         train=TrainConfig(epochs=28, batch_size=128, learning_rate=2e-3),
         tune=TuneConfig(trials=3, epochs=1),
-        evaluate=EvaluateConfig(min_top1=0.75, min_top5=0.97, min_class_top1=0.4))
+        evaluate=EvaluateConfig(min_top1=0.75, min_top5=0.97, min_class_top1=0.4),
+    )
 
 
 def cifar10() -> PipelineConfig:
@@ -123,11 +130,13 @@ def cifar10() -> PipelineConfig:
     `shiftvit run --preset cifar10 --data DIR`
     """
     return PipelineConfig(
-        preset="cifar10", source="tfds",
+        preset="cifar10",
+        source="tfds",
         model=ModelConfig(patch_size=2, drop_path=0.1),
         train=TrainConfig(epochs=200, batch_size=512),
         tune=TuneConfig(trials=12, epochs=10),
-        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99, min_class_top1=0.75))
+        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99, min_class_top1=0.75),
+    )
 
 
 def keras_example() -> PipelineConfig:
@@ -136,18 +145,30 @@ def keras_example() -> PipelineConfig:
     `shiftvit run --preset keras-example --data DIR` (the example publishes 77.20% top-1, 98.64% top-5)
     """
     return PipelineConfig(
-        preset="keras-example", source="tfds",
+        preset="keras-example",
+        source="tfds",
         model=ModelConfig(image_size=48, patch_size=4, drop_path=0.2, dropout=0.2),
         data=DataConfig(crop_padding=4),
-        train=TrainConfig(epochs=46, batch_size=256, learning_rate=1e-3, warmup_fraction=0.15, clip_norm=0.0,
-                          weight_decay=0.1,  # at the peak, the 1e-4 a step that the example subtracts
-                          label_smoothing=0.0),
+        train=TrainConfig(
+            epochs=46,
+            batch_size=256,
+            learning_rate=1e-3,
+            warmup_fraction=0.15,
+            clip_norm=0.0,
+            weight_decay=0.1,  # at the peak, the 1e-4 a step that the example subtracts
+            label_smoothing=0.0,
+        ),
         tune=TuneConfig(trials=0),
-        evaluate=EvaluateConfig(min_top1=0.772, min_top5=0.98))
+        evaluate=EvaluateConfig(min_top1=0.772, min_top5=0.98),
+    )
 
 
 PRESETS: dict[str, Callable[[], PipelineConfig]] = {
-    "quickstart": quickstart, "cifar10-cpu": cifar10_cpu, "cifar10": cifar10, "keras-example": keras_example}
+    "quickstart": quickstart,
+    "cifar10-cpu": cifar10_cpu,
+    "cifar10": cifar10,
+    "keras-example": keras_example,
+}
 
 
 def preset(name: str) -> PipelineConfig:

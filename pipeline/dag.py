@@ -33,9 +33,15 @@ def create_pipeline(config: PipelineConfig, source: Source) -> tfx.dsl.Pipeline:
     """Returns the whole pipeline, from the prepared source to the pushed model."""
     workspace = Workspace(Path(config.workspace).resolve())
     return tfx.dsl.Pipeline(
-        PIPELINE_NAME, str(workspace.artifacts), components=_make_nodes(config, source, workspace), enable_cache=True,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(workspace.metadata)),
-        beam_pipeline_args=BEAM_ARGS)
+        PIPELINE_NAME,
+        str(workspace.artifacts),
+        components=_make_nodes(config, source, workspace),
+        enable_cache=True,
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            str(workspace.metadata)
+        ),
+        beam_pipeline_args=BEAM_ARGS,
+    )
 
 
 def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) -> list[BaseNode]:
@@ -47,41 +53,61 @@ def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) ->
         node.add_upstream_node(gate)
     model = trainer.outputs["model"]
     baseline = tfx.dsl.Resolver(
-        BlessedBeforeStrategy, candidate=model, model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing)).with_id(BASELINE)
+        BlessedBeforeStrategy,
+        candidate=model,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id(BASELINE)
     evaluator = tfx.components.Evaluator(
-        examples, model, baseline_model=baseline.outputs["model"], example_splits=list(EVALUATED_SPLITS),
-        eval_config=make_eval_config(**asdict(config.evaluate)))
+        examples,
+        model,
+        baseline_model=baseline.outputs["model"],
+        example_splits=list(EVALUATED_SPLITS),
+        eval_config=make_eval_config(**asdict(config.evaluate)),
+    )
     canary = Canary(model, examples, config.canary.images, config.canary.timeout)
     pusher = tfx.components.Pusher(
-        model, model_blessing=evaluator.outputs["blessing"], infra_blessing=canary.outputs["blessing"],
+        model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=canary.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(workspace.serving))))
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(workspace.serving))
+        ),
+    )
     _show_code_to_cache([example_gen, *validation, *training, canary])
     return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, pusher]
 
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
     example_gen = Cifar10ExampleGen(
-        str(source.folder.resolve()), json.dumps(source.identity(), sort_keys=True), config.ingest.images_per_shard)
+        str(source.folder.resolve()), json.dumps(source.identity(), sort_keys=True), config.ingest.images_per_shard
+    )
     statistics = tfx.components.StatisticsGen(example_gen.outputs["examples"])
     schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE))
     validator = tfx.components.ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
     return [example_gen, statistics, schema, validator, DataGate(anomalies=validator.outputs["anomalies"])]
 
 
-def _make_training_nodes(config: PipelineConfig, source: Source, workspace: Workspace,
-                         examples: tfx.dsl.Channel) -> list[BaseNode]:
+def _make_training_nodes(
+    config: PipelineConfig, source: Source, workspace: Workspace, examples: tfx.dsl.Channel
+) -> list[BaseNode]:
     """Returns the Tuner, if there is to be a search, and the Trainer."""
     arguments = {"examples": examples, "train_args": tfx.proto.TrainArgs(), "eval_args": tfx.proto.EvalArgs()}
     search = tfx.components.Tuner(
-        tuner_fn="components.tuning.tuner_fn", **arguments, custom_config={
-            "experiment": to_dict(config.tune.trial_of(config.experiment)), "trials": config.tune.trials})
+        tuner_fn="components.tuning.tuner_fn",
+        **arguments,
+        custom_config={"experiment": to_dict(config.tune.trial_of(config.experiment)), "trials": config.tune.trials},
+    )
     trainer = tfx.components.Trainer(
-        run_fn="components.trainer.run_fn", **arguments,
-        hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None, custom_config={
-            "experiment": to_dict(config.experiment), "class_names": list(source.class_names),
-            "resume_root": str(workspace.training)})
+        run_fn="components.trainer.run_fn",
+        **arguments,
+        hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None,
+        custom_config={
+            "experiment": to_dict(config.experiment),
+            "class_names": list(source.class_names),
+            "resume_root": str(workspace.training),
+        },
+    )
     return [search, trainer] if config.tune.trials else [trainer]
 
 

@@ -72,8 +72,9 @@ class Lineage:
         if self._store is None and (self._writable or self._path.exists()):
             source = mlmd.SqliteMetadataSourceConfig
             mode = source.READWRITE_OPENCREATE if self._writable else source.READONLY
-            self._store = ml_metadata.MetadataStore(mlmd.ConnectionConfig(
-                sqlite=source(filename_uri=str(self._path), connection_mode=mode)))
+            self._store = ml_metadata.MetadataStore(
+                mlmd.ConnectionConfig(sqlite=source(filename_uri=str(self._path), connection_mode=mode))
+            )
         return self._store
 
     def executions(self, run: str) -> list[Execution]:
@@ -100,8 +101,11 @@ class Lineage:
         while pending:
             current = pending.popleft()
             maker = self._maker(current.id)
-            groups = () if maker is None else (
-                group for key, group in sorted(maker.inputs.items()) if key != _BASELINE_INPUT)
+            groups = (
+                ()
+                if maker is None
+                else (group for key, group in sorted(maker.inputs.items()) if key != _BASELINE_INPUT)
+            )
             sources = tuple(source for group in groups for source in group)
             yield Step(current, maker, sources)
             pending.extend(source for source in sources if source.id not in seen)
@@ -122,10 +126,15 @@ class Lineage:
         contexts = {self._context_types[c.type_id]: c.name for c in self.store.get_contexts_by_execution(execution.id)}
         started = execution.create_time_since_epoch / 1000
         return Execution(
-            id=execution.id, node=contexts.get(_NODE, execution.name).removeprefix(f"{PIPELINE_NAME}."),
-            run=contexts.get(_PIPELINE_RUN, ""), state=mlmd.Execution.State.Name(execution.last_known_state).lower(),
-            started=started, seconds=execution.last_update_time_since_epoch / 1000 - started,
-            inputs=self._artifacts(execution.id, _INPUTS), outputs=self._artifacts(execution.id, _OUTPUTS))
+            id=execution.id,
+            node=contexts.get(_NODE, execution.name).removeprefix(f"{PIPELINE_NAME}."),
+            run=contexts.get(_PIPELINE_RUN, ""),
+            state=mlmd.Execution.State.Name(execution.last_known_state).lower(),
+            started=started,
+            seconds=execution.last_update_time_since_epoch / 1000 - started,
+            inputs=self._artifacts(execution.id, _INPUTS),
+            outputs=self._artifacts(execution.id, _OUTPUTS),
+        )
 
     def _artifacts(self, execution_id: int, types: tuple) -> dict[str, tuple[Artifact, ...]]:
         events = [e for e in self.store.get_events_by_execution_ids([execution_id]) if e.type in types]
@@ -164,7 +173,10 @@ def anomalies(artifact: Artifact) -> list[str]:
 
 
 def _artifact(artifact: mlmd.Artifact) -> Artifact:
-    properties = {name: getattr(value, value.WhichOneof("value"))
-                  for group in (artifact.properties, artifact.custom_properties) for name, value in group.items()
-                  if value.WhichOneof("value")}
+    properties = {
+        name: getattr(value, value.WhichOneof("value"))
+        for group in (artifact.properties, artifact.custom_properties)
+        for name, value in group.items()
+        if value.WhichOneof("value")
+    }
     return Artifact(artifact.id, artifact.type, artifact.uri, properties)

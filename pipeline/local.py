@@ -37,7 +37,8 @@ class NamedRunner(tfx.orchestration.LocalDagRunner):
     def run_with_ir(self, pipeline, run_options=None):
         """Runs the compiled pipeline under that name."""
         runtime_parameter_utils.substitute_runtime_parameter(
-            pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self.run_id})
+            pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self.run_id}
+        )
         super().run_with_ir(pipeline, run_options)
 
 
@@ -96,10 +97,15 @@ def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]
         return result | {"reasons": _reasons(executions, evaluation, source)}
     destination = Path(pushed.properties[PUSHED_DESTINATION])
     if not destination.exists():
-        raise UserError(f"{destination}: an earlier run pushed this model there, and it is gone; "
-                        f"{pushed.uri} holds it, to be copied back")
-    return result | {"pushed_version": pushed.properties[PUSHED_VERSION], "destination": str(destination),
-                     "new": executions["Pusher"].state == COMPLETE}
+        raise UserError(
+            f"{destination}: an earlier run pushed this model there, and it is gone; "
+            f"{pushed.uri} holds it, to be copied back"
+        )
+    return result | {
+        "pushed_version": pushed.properties[PUSHED_VERSION],
+        "destination": str(destination),
+        "new": executions["Pusher"].state == COMPLETE,
+    }
 
 
 def _reasons(executions: dict[str, Execution], evaluation: str, source: Source) -> list[str]:

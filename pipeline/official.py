@@ -21,8 +21,10 @@ BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data
 BATCH_RECORDS = 10_000
 
 # sha256 of the archives, as tensorflow-datasets and Keras have them.
-PUBLISHED = ("c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",  # cifar-10-binary.tar.gz
-             "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce")  # cifar-10-python.tar.gz
+PUBLISHED = (
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",  # cifar-10-binary.tar.gz
+    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+)  # cifar-10-python.tar.gz
 
 Sink = Callable[[int, bytes], None]  # takes the number of a batch, in the order of BATCHES, and its records
 
@@ -106,7 +108,7 @@ def _batch(form: Format, content: bytes, batch_records: int, file: str) -> bytes
 
 
 def _class_names(form: Format, content: bytes, file: str) -> list[str]:
-    names = (content.decode("utf-8", "replace").split() if form is BINARY else pickles.class_names(content, file))
+    names = content.decode("utf-8", "replace").split() if form is BINARY else pickles.class_names(content, file)
     if len(set(names)) != NUM_CLASSES or len(names) != NUM_CLASSES:
         raise DataError(f"{file}: expected the names of {NUM_CLASSES} classes, found {len(names)}")
     return names
@@ -122,8 +124,10 @@ def find_folder(path: Path) -> tuple[Path, Format]:
         for folder in (path, path / form.root):
             if any((folder / name).is_file() for name in form.files):
                 return folder, form
-    raise DataError(f"{path}: no CIFAR-10 in this folder; expected {BINARY.files[0]} or {PYTHON.files[0]} in it, "
-                    f"or a folder {BINARY.root} or {PYTHON.root}")
+    raise DataError(
+        f"{path}: no CIFAR-10 in this folder; expected {BINARY.files[0]} or {PYTHON.files[0]} in it, "
+        f"or a folder {BINARY.root} or {PYTHON.root}"
+    )
 
 
 def read_folder(folder: Path, form: Format, batch_records: int, sink: Sink) -> tuple[str, ...]:
@@ -176,8 +180,10 @@ def read_archive(path: Path, batch_records: int, sink: Sink) -> tuple[str, ...]:
     except EOFError as error:
         raise DataError(f"{path}: truncated archive; get a whole copy") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: not a gzip archive, or a damaged one ({error}); expected cifar-10-binary.tar.gz or "
-                        "cifar-10-python.tar.gz") from error
+        raise DataError(
+            f"{path}: not a gzip archive, or a damaged one ({error}); expected cifar-10-binary.tar.gz or "
+            "cifar-10-python.tar.gz"
+        ) from error
     except tarfile.TarError as error:
         raise DataError(f"{path}: not a tar archive, or a damaged one ({error})") from error
 

@@ -13,8 +13,10 @@ def print_runs(runs: Sequence[Run]) -> None:
     if not runs:
         print("No run yet; `shiftvit run` starts the first.")
         return
-    print_table(("run", "preset", "source", "state", "components", "top-1", "top-5", "version", "time"),
-                (_run_row(run) for run in runs))
+    print_table(
+        ("run", "preset", "source", "state", "components", "top-1", "top-5", "version", "time"),
+        (_run_row(run) for run in runs),
+    )
 
 
 def print_versions(versions: Sequence[Version]) -> None:
@@ -22,9 +24,20 @@ def print_versions(versions: Sequence[Version]) -> None:
     if not versions:
         print("No version was pushed yet; `shiftvit run` pushes the first.")
         return
-    print_table(("version", "", "top-1", "run", "", "folder"),
-                ((str(v.number), "served" if v.served else "", percent(v.top1), v.run or "unknown",
-                  f"rollback of {v.rollback_of}" if v.rollback_of else "", str(v.folder)) for v in versions))
+    print_table(
+        ("version", "", "top-1", "run", "", "folder"),
+        (
+            (
+                str(v.number),
+                "served" if v.served else "",
+                percent(v.top1),
+                v.run or "unknown",
+                f"rollback of {v.rollback_of}" if v.rollback_of else "",
+                str(v.folder),
+            )
+            for v in versions
+        ),
+    )
 
 
 def print_run(details: Mapping[str, Any]) -> None:
@@ -34,17 +47,28 @@ def print_run(details: Mapping[str, Any]) -> None:
     for sentence in (details["summary"], details["message"]):
         if sentence:
             print(sentence)
-    _print_section("Configuration", _settings(details["config"]),
-                   f"{details['config_file']}; again with `shiftvit run --config {details['config_file']}`")
+    _print_section(
+        "Configuration",
+        _settings(details["config"]),
+        f"{details['config_file']}; again with `shiftvit run --config {details['config_file']}`",
+    )
     print("\nComponents")
-    print_table(("", "execution", "state", "time"), (
-        (e["node"], str(e["id"]), e["state"], duration(e["seconds"])) for e in details["executions"]))
+    print_table(
+        ("", "execution", "state", "time"),
+        ((e["node"], str(e["id"]), e["state"], duration(e["seconds"])) for e in details["executions"]),
+    )
     _print_section("Lineage", (line for step in details["lineage"] for line in _lineage_lines(step)))
-    _print_section("Metrics on the test split", _columns(
-        {name: f"{value:.4g}" for name, value in details["metrics"].items() if isinstance(value, (int, float))}))
+    _print_section(
+        "Metrics on the test split",
+        _columns(
+            {name: f"{value:.4g}" for name, value in details["metrics"].items() if isinstance(value, (int, float))}
+        ),
+    )
     if details["class_top1"]:
-        _print_section("Top-1 of each class", _columns(
-            {name: percent(value) or "no images" for name, value in details["class_top1"].items()}))
+        _print_section(
+            "Top-1 of each class",
+            _columns({name: percent(value) or "no images" for name, value in details["class_top1"].items()}),
+        )
     _print_section("Anomalies of the data", details["anomalies"] or ["none found"])
     print(f"\nLog: {details['log']}")
 
@@ -52,9 +76,17 @@ def print_run(details: Mapping[str, Any]) -> None:
 def _run_row(run: Run) -> tuple[str, ...]:
     facts = run.to_dict()
     metrics = facts["metrics"]
-    return (facts["id"], facts["preset"] or "", facts["source"] or "", facts["state"], run.describe_components(),
-            percent(metrics.get("top1")), percent(metrics.get("top5")), str(facts["pushed_version"] or ""),
-            "" if facts["seconds"] is None else duration(facts["seconds"]))
+    return (
+        facts["id"],
+        facts["preset"] or "",
+        facts["source"] or "",
+        facts["state"],
+        run.describe_components(),
+        percent(metrics.get("top1")),
+        percent(metrics.get("top5")),
+        str(facts["pushed_version"] or ""),
+        "" if facts["seconds"] is None else duration(facts["seconds"]),
+    )
 
 
 def _print_section(title: str, lines: Iterable[str], note: str = "") -> None:
@@ -71,8 +103,11 @@ def _columns(facts: Mapping[str, str]) -> list[str]:
 def _settings(config: Mapping[str, Any]) -> list[str]:
     """Returns a line per group, as `--set` names its keys."""
     own = [f"{key}={_value(value)}" for key, value in config.items() if not isinstance(value, Mapping)]
-    groups = [[f"{group}.{key}={_value(value)}" for key, value in keys.items()]
-              for group, keys in config.items() if isinstance(keys, Mapping)]
+    groups = [
+        [f"{group}.{key}={_value(value)}" for key, value in keys.items()]
+        for group, keys in config.items()
+        if isinstance(keys, Mapping)
+    ]
     return [" ".join(settings) for settings in (own, *groups) if settings]
 
 

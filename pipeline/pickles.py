@@ -23,8 +23,16 @@ _ALLOWED = {
 }
 
 # What a broken pickle makes its reader raise: it is a program, and any step of it can fail.
-_BROKEN = (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError,
-           MemoryError)
+_BROKEN = (
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 
 
 class _ArrayUnpickler(pickle.Unpickler):

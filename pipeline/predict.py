@@ -53,8 +53,9 @@ def check_image(path: Path) -> None:
     try:
         with Image.open(path, formats=[kind]) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{path}: {image.width} x {image.height} pixels are more than {MAX_PIXELS:,}; "
-                                "scale it down")
+                raise DataError(
+                    f"{path}: {image.width} x {image.height} pixels are more than {MAX_PIXELS:,}; scale it down"
+                )
             image.load()
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: more than {MAX_PIXELS:,} pixels; scale it down") from error
@@ -76,10 +77,11 @@ def _ask(model: Any, images: Sequence[Path]) -> Iterator[Prediction]:
 
     names = [name.decode() for name in model.list_classes().numpy()]
     for start in range(0, len(images), _BATCH):
-        batch = images[start:start + _BATCH]
+        batch = images[start : start + _BATCH]
         answers = _answers(model.signatures[SERVING_DEFAULT], batch)
         for path, name, class_id, probabilities in zip(
-                batch, answers[CLASS_NAME], answers[CLASS_ID], answers[PROBABILITIES].tolist(), strict=True):
+            batch, answers[CLASS_NAME], answers[CLASS_ID], answers[PROBABILITIES].tolist(), strict=True
+        ):
             top3 = sorted(zip(names, probabilities, strict=True), key=lambda item: -item[1])[:3]
             yield Prediction(path, name.decode(), int(class_id), probabilities[class_id], tuple(top3))
 

@@ -36,8 +36,9 @@ class Run:
     @property
     def components(self) -> dict[str, str]:
         """The state of each component; one that was left running by a run that is dead was interrupted."""
-        return {e.node: INTERRUPTED if e.state == RUNNING and self.state != RUNNING else e.state
-                for e in self.executions}
+        return {
+            e.node: INTERRUPTED if e.state == RUNNING and self.state != RUNNING else e.state for e in self.executions
+        }
 
     def describe_components(self) -> str:
         """Returns for example `7 complete, 2 cached, Trainer failed`."""
@@ -47,10 +48,17 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the run as plain data, for `--json`."""
-        return {"id": self.folder.id, "state": self.state, "message": self.message, "seconds": self.seconds,
-                "preset": self.config.get("preset"), "source": self.config.get("source"),
-                "components": self.components, "metrics": self.result.get("metrics", {}),
-                "pushed_version": self.result.get("pushed_version")}
+        return {
+            "id": self.folder.id,
+            "state": self.state,
+            "message": self.message,
+            "seconds": self.seconds,
+            "preset": self.config.get("preset"),
+            "source": self.config.get("source"),
+            "components": self.components,
+            "metrics": self.result.get("metrics", {}),
+            "pushed_version": self.result.get("pushed_version"),
+        }
 
 
 def read_runs(workspace: Workspace) -> list[Run]:
@@ -64,8 +72,15 @@ def read_run(folder: RunFolder, lineage: Lineage) -> Run:
     outcome, result = _read(folder.outcome), _read(folder.result)
     state = RUNNING if running.is_alive(folder) else _final_state(outcome, result)
     executions = tuple(lineage.executions(folder.id))
-    return Run(folder, state, outcome.get("message"), _seconds(folder, state, outcome, executions),
-               _read(folder.config), result, executions)
+    return Run(
+        folder,
+        state,
+        outcome.get("message"),
+        _seconds(folder, state, outcome, executions),
+        _read(folder.config),
+        result,
+        executions,
+    )
 
 
 def find_run(workspace: Workspace, run_id: str | None) -> RunFolder:
@@ -114,9 +129,12 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
     return {
         **run.to_dict(),
         "summary": conclusion(run.result) if run.result else None,
-        "config_file": str(folder.config), "log": str(folder.log), "config": run.config,
-        "executions": [{"id": e.id, "node": e.node, "state": run.components[e.node], "seconds": e.seconds}
-                       for e in run.executions],
+        "config_file": str(folder.config),
+        "log": str(folder.log),
+        "config": run.config,
+        "executions": [
+            {"id": e.id, "node": e.node, "state": run.components[e.node], "seconds": e.seconds} for e in run.executions
+        ],
         "lineage": [_describe(step) for step in steps],
         "class_top1": _by_class(run.result.get("metrics", {}).get("class_top1", []), steps),
         "anomalies": _find_anomalies(run),
@@ -147,9 +165,16 @@ def _describe(step: Step) -> dict[str, Any]:
     facts = {name: value for name, value in artifact.properties.items() if name not in _INTERNAL}
     if artifact.type == "HyperParameters":
         facts |= hyperparameters(artifact)
-    return {"id": artifact.id, "type": artifact.type, "uri": artifact.uri, "facts": facts,
-            "node": maker and maker.node, "execution": maker and maker.id, "run": maker and maker.run,
-            "from": [source.id for source in step.sources]}
+    return {
+        "id": artifact.id,
+        "type": artifact.type,
+        "uri": artifact.uri,
+        "facts": facts,
+        "node": maker and maker.node,
+        "execution": maker and maker.id,
+        "run": maker and maker.run,
+        "from": [source.id for source in step.sources],
+    }
 
 
 def _by_class(values: Sequence[float | None], steps: Sequence[Step]) -> dict[str, float | None]:
@@ -159,8 +184,9 @@ def _by_class(values: Sequence[float | None], steps: Sequence[Step]) -> dict[str
     return dict(zip(names, values, strict=False))
 
 
-def _seconds(folder: RunFolder, state: str, outcome: Mapping[str, Any], executions: Sequence[Execution]
-             ) -> float | None:
+def _seconds(
+    folder: RunFolder, state: str, outcome: Mapping[str, Any], executions: Sequence[Execution]
+) -> float | None:
     if state == RUNNING and folder.config.exists():
         return time.time() - folder.config.stat().st_mtime
     if "seconds" in outcome or not executions:
@@ -172,8 +198,9 @@ def _final_state(outcome: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     code = outcome.get("exit_code")
     if code is None:  # nobody watched it to its end
         return INTERRUPTED if not result else COMPLETE if result.get("pushed_version") else NOT_BLESSED
-    return {running.DONE: COMPLETE, NotBlessedError.exit_code: NOT_BLESSED,
-            running.INTERRUPTED: INTERRUPTED}.get(code, FAILED)
+    return {running.DONE: COMPLETE, NotBlessedError.exit_code: NOT_BLESSED, running.INTERRUPTED: INTERRUPTED}.get(
+        code, FAILED
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -126,8 +126,14 @@ def _start(folder: RunFolder, command: Sequence[str], log: Any) -> tuple[int, su
     reading, writing = os.pipe()
     try:
         child = subprocess.Popen(
-            [*command, "--run-dir", str(folder.path), "--events-fd", str(writing)], stdin=subprocess.DEVNULL,
-            stdout=log, stderr=log, pass_fds=[writing], start_new_session=True, preexec_fn=_die_with_parent())
+            [*command, "--run-dir", str(folder.path), "--events-fd", str(writing)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[writing],
+            start_new_session=True,
+            preexec_fn=_die_with_parent(),
+        )
     finally:
         os.close(writing)
     return reading, child

@@ -15,9 +15,16 @@ from shiftvit.config import to_dict
 from shiftvit.features import IMAGE_SHAPE, NUM_CLASSES, SPLITS
 
 CLASS_NAMES = (
-    "ring right of disc", "ring above and right of disc", "ring above disc", "ring above and left of disc",
-    "ring left of disc", "ring below and left of disc", "ring below disc", "ring below and right of disc",
-    "ring and disc far apart on a level", "ring and disc far apart in a column",
+    "ring right of disc",
+    "ring above and right of disc",
+    "ring above disc",
+    "ring above and left of disc",
+    "ring left of disc",
+    "ring below and left of disc",
+    "ring below disc",
+    "ring below and right of disc",
+    "ring and disc far apart on a level",
+    "ring and disc far apart in a column",
 )
 
 _CHUNK = 1000  # images drawn at once: some 12 MB for each array of floats

@@ -39,8 +39,13 @@ class Source:
 
     def identity(self) -> dict[str, Any]:
         """Returns what of it goes into ML Metadata: all but the places where it lies."""
-        return {"kind": self.kind, "sha256": self.sha256, "published": self.published, "counts": dict(self.counts),
-                "class_names": list(self.class_names)}
+        return {
+            "kind": self.kind,
+            "sha256": self.sha256,
+            "published": self.published,
+            "counts": dict(self.counts),
+            "class_names": list(self.class_names),
+        }
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,9 @@ def prepare(config: PipelineConfig, batch_records: int = official.BATCH_RECORDS)
         if not folder.exists():
             _write(folder, origin)
     except OSError as error:
-        raise DataError(f"{error.filename or config.source}: cannot be read or written "
-                        f"({error.strerror or error})") from error
+        raise DataError(
+            f"{error.filename or config.source}: cannot be read or written ({error.strerror or error})"
+        ) from error
     return _load(folder, config.source)
 
 
@@ -84,8 +90,13 @@ def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
     name, _, archive = config.source.partition(":")
     if config.source == "shapes":
         counts = {split: getattr(config.shapes, split) for split in SPLITS}
-        return _Origin("shapes", shapes.fingerprint(config.shapes), False, counts,
-                       functools.partial(_draw, counts, config.shapes.seed))
+        return _Origin(
+            "shapes",
+            shapes.fingerprint(config.shapes),
+            False,
+            counts,
+            functools.partial(_draw, counts, config.shapes.seed),
+        )
     counts = {TRAIN: 4 * batch_records, EVAL: batch_records, TEST: batch_records}
     if name == "tfds":
         path = Path(archive).expanduser() if archive else None
@@ -96,11 +107,14 @@ def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
     if path.is_dir():
         folder, form = official.find_folder(path)
         read = functools.partial(official.read_folder, folder, form, batch_records)
-        return _Origin("folder", official.folder_checksum(folder, form), False, counts,
-                       _in_batches(read, batch_records))
+        return _Origin(
+            "folder", official.folder_checksum(folder, form), False, counts, _in_batches(read, batch_records)
+        )
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder; --data takes shapes, tfds, tfds:ARCHIVE, or the path of a "
-                        "CIFAR-10 archive or folder")
+        raise DataError(
+            f"{path}: no such file or folder; --data takes shapes, tfds, tfds:ARCHIVE, or the path of a "
+            "CIFAR-10 archive or folder"
+        )
     checksum = official.file_checksum(path)
     read = functools.partial(official.read_archive, path, batch_records)
     return _Origin("archive", checksum, checksum in official.PUBLISHED, counts, _in_batches(read, batch_records))
@@ -124,8 +138,13 @@ def _write(folder: Path, origin: _Origin) -> None:
     unfinished.mkdir(parents=True)
     try:
         class_names = origin.read(_Writer(unfinished, origin))
-        identity = {"kind": origin.kind, "sha256": origin.sha256, "published": origin.published,
-                    "counts": origin.counts, "class_names": class_names}
+        identity = {
+            "kind": origin.kind,
+            "sha256": origin.sha256,
+            "published": origin.published,
+            "counts": origin.counts,
+            "class_names": class_names,
+        }
         (unfinished / IDENTITY_FILE).write_text(json.dumps(identity, indent=2) + "\n")
         _publish(unfinished, folder)
     finally:

@@ -177,11 +177,12 @@ class LiveDisplay:
         rows = []
         for node in list(self._progress.nodes.values()):
             rows.append(self._node_row(node))
-            rows.extend(self._stage_row(name, stage) for name, stage in list(node.stages.items())
-                        if node.state == RUNNING)
+            rows.extend(
+                self._stage_row(name, stage) for name, stage in list(node.stages.items()) if node.state == RUNNING
+            )
             if node.state == RUNNING:
-                rows = rows[-(self._console.height - 2):]  # in a low window the finished ones give way
-        return Group(*rows[:max(1, self._console.height - 1)])
+                rows = rows[-(self._console.height - 2) :]  # in a low window the finished ones give way
+        return Group(*rows[: max(1, self._console.height - 1)])
 
     def _node_row(self, node: Node) -> Table:
         seconds = node.seconds(self._progress.clock())
@@ -189,8 +190,12 @@ class LiveDisplay:
         newest = [f"{name} {value:.4g}" for stage in node.stages.values() for name, value in stage.metrics.items()]
         note = " ".join(newest) if node.state == COMPLETE else "" if node.state in (PENDING, RUNNING) else node.state
         row = _row(2, 20, 9, None)
-        row.add_row(mark, Text(node.name, "dim" if node.state == PENDING else "bold" if node.state == RUNNING else ""),
-                    Text("" if seconds is None else duration(seconds), justify="right"), Text(note, "dim"))
+        row.add_row(
+            mark,
+            Text(node.name, "dim" if node.state == PENDING else "bold" if node.state == RUNNING else ""),
+            Text("" if seconds is None else duration(seconds), justify="right"),
+            Text(note, "dim"),
+        )
         return row
 
     def _stage_row(self, name: str, stage: Stage) -> Table:

@@ -36,8 +36,10 @@ def checksum(archive: Path | None) -> str:
         raise DataError(f"{archive}: no such file; tfds:ARCHIVE takes a local copy of {ARCHIVE}")
     found = official.file_checksum(archive)
     if found != SHA256:
-        raise DataError(f"{archive}: tensorflow-datasets reads only the published {ARCHIVE}, sha256 {SHA256[:16]}…, "
-                        f"and this one has {found[:16]}…; to use it nevertheless, give its path without tfds:")
+        raise DataError(
+            f"{archive}: tensorflow-datasets reads only the published {ARCHIVE}, sha256 {SHA256[:16]}…, "
+            f"and this one has {found[:16]}…; to use it nevertheless, give its path without tfds:"
+        )
     return found
 
 
@@ -51,8 +53,10 @@ def read(archive: Path | None, batch_records: int, workspace: Path, sink: offici
         _require_network()
     with tempfile.TemporaryDirectory(prefix=".tfds-", dir=workspace / "sources") as scratch:
         builder = _prepare(archive, Path(scratch))
-        for split, prefix, first, batches in (("train", "train_", 0, _TRAINING_BATCHES),
-                                              ("test", "test_", _TRAINING_BATCHES, 1)):
+        for split, prefix, first, batches in (
+            ("train", "train_", 0, _TRAINING_BATCHES),
+            ("test", "test_", _TRAINING_BATCHES, 1),
+        ):
             images, labels = _read_split(builder, split, prefix, batches * batch_records)
             for batch in range(batches):
                 chosen = slice(batch * batch_records, (batch + 1) * batch_records)
@@ -78,8 +82,10 @@ def _require_network() -> None:
     prober.join(_PROBE_SECONDS)
     if not answered.is_set():
         reason = failures[0] if failures else f"no answer in {_PROBE_SECONDS} seconds"
-        raise DataError(f"tfds: cannot download {URL} ({reason}); give a local copy with --data tfds:{ARCHIVE}, or the "
-                        "path of any CIFAR-10 archive or folder")
+        raise DataError(
+            f"tfds: cannot download {URL} ({reason}); give a local copy with --data tfds:{ARCHIVE}, or the "
+            "path of any CIFAR-10 archive or folder"
+        )
 
 
 def _prepare(archive: Path | None, scratch: Path) -> Any:
@@ -94,12 +100,17 @@ def _prepare(archive: Path | None, scratch: Path) -> Any:
     progress.report("preparing tfds", 0, 1, "dataset")
     builder = tfds.builder("cifar10", data_dir=scratch / "data")
     try:
-        builder.download_and_prepare(download_dir=scratch / "downloads",
-                                     download_config=tfds.download.DownloadConfig(manual_dir=local))
-    except (tfds.download.DownloadError, tfds.download.download_manager.NonMatchingChecksumError,
-            tfds.download.extractor.ExtractError) as error:
-        raise DataError(f"tfds: {' '.join(str(error).split())}; "
-                        f"give a local copy with --data tfds:{ARCHIVE}") from error
+        builder.download_and_prepare(
+            download_dir=scratch / "downloads", download_config=tfds.download.DownloadConfig(manual_dir=local)
+        )
+    except (
+        tfds.download.DownloadError,
+        tfds.download.download_manager.NonMatchingChecksumError,
+        tfds.download.extractor.ExtractError,
+    ) as error:
+        raise DataError(
+            f"tfds: {' '.join(str(error).split())}; give a local copy with --data tfds:{ARCHIVE}"
+        ) from error
     progress.report("preparing tfds", 1, 1, "dataset")
     return builder
 

@@ -47,8 +47,14 @@ def pushed_numbers(workspace: Workspace) -> list[int]:
     """Returns the numbers of the whole versions in the serving folder, newest first."""
     if not workspace.serving.is_dir():
         return []
-    return sorted((int(path.name) for path in workspace.serving.iterdir()
-                   if path.name.isdecimal() and (path / _MODEL_FILE).is_file()), reverse=True)
+    return sorted(
+        (
+            int(path.name)
+            for path in workspace.serving.iterdir()
+            if path.name.isdecimal() and (path / _MODEL_FILE).is_file()
+        ),
+        reverse=True,
+    )
 
 
 def find(workspace: Workspace, number: int | None) -> Path:
@@ -61,8 +67,9 @@ def find(workspace: Workspace, number: int | None) -> Path:
     if not numbers:
         raise ConfigError(f"{workspace.serving}: no version was pushed there yet; `shiftvit run` makes the first")
     if number is not None and number not in numbers:
-        raise ConfigError(f"version {number} was never pushed to {workspace.serving}; "
-                          f"it has {', '.join(map(str, numbers))}")
+        raise ConfigError(
+            f"version {number} was never pushed to {workspace.serving}; it has {', '.join(map(str, numbers))}"
+        )
     return workspace.serving / str(numbers[0] if number is None else number)
 
 
@@ -109,12 +116,16 @@ def _record(workspace: Workspace, number: int, target: Path) -> None:
     store = lineage.store
     original = lineage.pushed().get(str(number))
     model_type = mlmd.ArtifactType(name=PUSHED_MODEL, base_type=mlmd.ArtifactType.MODEL)
-    artifact = mlmd.Artifact(type_id=store.put_artifact_type(model_type, can_add_fields=True, can_omit_fields=True),
-                             uri=str(target), state=mlmd.Artifact.LIVE)
+    artifact = mlmd.Artifact(
+        type_id=store.put_artifact_type(model_type, can_add_fields=True, can_omit_fields=True),
+        uri=str(target),
+        state=mlmd.Artifact.LIVE,
+    )
     for name, value in ((PUSHED_DESTINATION, str(target)), (PUSHED_VERSION, target.name), (ROLLBACK_OF, str(number))):
         artifact.custom_properties[name].string_value = value
-    execution = mlmd.Execution(type_id=store.put_execution_type(mlmd.ExecutionType(name="Rollback")),
-                               last_known_state=mlmd.Execution.COMPLETE)
+    execution = mlmd.Execution(
+        type_id=store.put_execution_type(mlmd.ExecutionType(name="Rollback")), last_known_state=mlmd.Execution.COMPLETE
+    )
     made = [(artifact, _event(mlmd.Event.OUTPUT, "pushed_model"))]
     if original is not None:
         made.append((store.get_artifacts_by_id([original[0].id])[0], _event(mlmd.Event.INPUT, "pushed_model")))
@@ -122,16 +133,18 @@ def _record(workspace: Workspace, number: int, target: Path) -> None:
 
 
 def _event(kind: int, key: str) -> mlmd.Event:
-    return mlmd.Event(type=kind, path=mlmd.Event.Path(
-        steps=[mlmd.Event.Path.Step(key=key), mlmd.Event.Path.Step(index=0)]))
+    return mlmd.Event(
+        type=kind, path=mlmd.Event.Path(steps=[mlmd.Event.Path.Step(key=key), mlmd.Event.Path.Step(index=0)])
+    )
 
 
 def _describe(workspace: Workspace, number: int, served: bool, pushed: Pushed) -> Version:
     _, *origins = _origins(number, pushed)
     original = str(origins[-1] if origins else number)
     run = pushed[original][1].run if original in pushed else None
-    return Version(number, workspace.serving / str(number), served, run, _top1(workspace, run),
-                   origins[0] if origins else None)
+    return Version(
+        number, workspace.serving / str(number), served, run, _top1(workspace, run), origins[0] if origins else None
+    )
 
 
 def _origins(number: int, pushed: Pushed) -> list[int]:

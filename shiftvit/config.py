@@ -38,14 +38,20 @@ class ModelConfig:
 
     def __post_init__(self):
         require(len(self.dims) == len(self.depths) > 0, "model.dims and model.depths must have one entry per stage")
-        require(min(*self.dims, *self.depths, self.image_size, self.patch_size, self.num_classes) > 0,
-                "model.dims, depths, image_size, patch_size and num_classes must be positive")
+        require(
+            min(*self.dims, *self.depths, self.image_size, self.patch_size, self.num_classes) > 0,
+            "model.dims, depths, image_size, patch_size and num_classes must be positive",
+        )
         stride = self.patch_size * 2 ** (len(self.dims) - 1)
-        require(self.image_size % self.patch_size == 0 and self.image_size >= stride,
-                f"model.image_size={self.image_size} must be a multiple of model.patch_size={self.patch_size}, and at "
-                f"least {stride}, the network's total stride (patch_size, doubled by each further stage)")
-        require(4 <= self.n_div <= min(self.dims),
-                f"model.n_div={self.n_div} must be from 4 (the moving groups) to {min(self.dims)}, the fewest channels")
+        require(
+            self.image_size % self.patch_size == 0 and self.image_size >= stride,
+            f"model.image_size={self.image_size} must be a multiple of model.patch_size={self.patch_size}, and at "
+            f"least {stride}, the network's total stride (patch_size, doubled by each further stage)",
+        )
+        require(
+            4 <= self.n_div <= min(self.dims),
+            f"model.n_div={self.n_div} must be from 4 (the moving groups) to {min(self.dims)}, the fewest channels",
+        )
         require(self.mlp_ratio > 0, "model.mlp_ratio must be positive")
         for name in ("drop_path", "dropout"):
             require(0 <= getattr(self, name) < 1, f"model.{name} must be in [0, 1)")
@@ -59,8 +65,10 @@ class DataConfig:
     flip: bool = True
 
     def __post_init__(self):
-        require(0 <= self.crop_padding < IMAGE_SHAPE[0],
-                f"data.crop_padding must be from 0 to {IMAGE_SHAPE[0] - 1}, less than a side of the stored image")
+        require(
+            0 <= self.crop_padding < IMAGE_SHAPE[0],
+            f"data.crop_padding must be from 0 to {IMAGE_SHAPE[0] - 1}, less than a side of the stored image",
+        )
 
 
 @dataclass(frozen=True)
@@ -84,9 +92,11 @@ class TrainConfig:
         require(self.batch_size > 0, "train.batch_size must be positive")
         require(self.replicas >= 0, "train.replicas must not be negative")
         require(self.steps_per_epoch >= 0, "train.steps_per_epoch must not be negative")
-        require(self.batch_size % max(self.replicas, 1) == 0,
-                f"train.batch_size={self.batch_size} is not divisible by train.replicas={self.replicas}: "
-                "it is the global batch size, shared out evenly")
+        require(
+            self.batch_size % max(self.replicas, 1) == 0,
+            f"train.batch_size={self.batch_size} is not divisible by train.replicas={self.replicas}: "
+            "it is the global batch size, shared out evenly",
+        )
         require(self.learning_rate > 0, "train.learning_rate must be positive")
         require(0 <= self.warmup_fraction < 1, "train.warmup_fraction must be in [0, 1)")
         require(self.weight_decay >= 0, "train.weight_decay must not be negative")
@@ -105,8 +115,10 @@ class ExperimentConfig:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Returns the tree as plain dicts, lists and scalars, as JSON has them."""
-    return {name: list(value) if isinstance(value, tuple) else value
-            for name, value in ((f.name, _plain(getattr(config, f.name))) for f in dataclasses.fields(config))}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in ((f.name, _plain(getattr(config, f.name))) for f in dataclasses.fields(config))
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -119,8 +131,9 @@ def from_dict(cls: type[Config], values: typing.Mapping[str, Any], path: str = "
     Raises:
         ConfigError: for an unknown key (with the nearest known ones), a wrong type or a value out of range.
     """
-    require(isinstance(values, typing.Mapping),
-            f"{path or 'the configuration'} must be a table of keys, not {values!r}")
+    require(
+        isinstance(values, typing.Mapping), f"{path or 'the configuration'} must be a table of keys, not {values!r}"
+    )
     types = typing.get_type_hints(cls)
     for key in values:
         if key not in types:
@@ -152,8 +165,10 @@ def _convert(value: Any, kind: Any, path: str) -> Any:
         return tuple(_convert(item, typing.get_args(kind)[0], path) for item in value)
     if kind is float and type(value) is int:
         value = float(value)
-    require(type(value) is kind and (kind is not float or math.isfinite(value)),
-            f"{path}={value!r} must be {_TYPE_NAMES[kind]}")
+    require(
+        type(value) is kind and (kind is not float or math.isfinite(value)),
+        f"{path}={value!r} must be {_TYPE_NAMES[kind]}",
+    )
     return value
 
 

@@ -36,8 +36,9 @@ class Server(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES_INPUT)])
     def serve_images(self, image_bytes):
         """image_bytes: PNG or JPEG files of any size (N,)."""
-        return self.answer(tf.map_fn(decode_image, image_bytes, fn_output_signature=tf.TensorSpec(
-            features.IMAGE_SHAPE, tf.uint8)))
+        return self.answer(
+            tf.map_fn(decode_image, image_bytes, fn_output_signature=tf.TensorSpec(features.IMAGE_SHAPE, tf.uint8))
+        )
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES_INPUT)])
     def serve_examples(self, examples):
@@ -64,5 +65,6 @@ def export(model: tf.keras.Model, config: ModelConfig, class_names: Sequence[str
     serving = build_model(config)
     serving.set_weights(model.get_weights())
     server = Server(serving, class_names)
-    tf.saved_model.save(server, directory, signatures={
-        SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples})
+    tf.saved_model.save(
+        server, directory, signatures={SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
+    )

@@ -23,10 +23,14 @@ def encode(image: np.ndarray, label: int) -> bytes:
     import tensorflow as tf
 
     assert image.shape == IMAGE_SHAPE and image.dtype == np.uint8 and 0 <= label < NUM_CLASSES
-    return tf.train.Example(features=tf.train.Features(feature={
-        IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
-        LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-    })).SerializeToString(deterministic=True)
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
+                LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+            }
+        )
+    ).SerializeToString(deterministic=True)
 
 
 def feature_spec() -> dict:

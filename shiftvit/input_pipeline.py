@@ -13,8 +13,11 @@ SHUFFLE_BUFFER = 50_000  # records; more than the whole training split, about 15
 
 def count_records(patterns: Sequence[str]) -> int:
     """Returns how many records the files hold, checking each record's checksum."""
-    return int(_records(patterns).batch(1024).reduce(
-        tf.constant(0, tf.int64), lambda count, records: count + tf.size(records, tf.int64)))
+    return int(
+        _records(patterns)
+        .batch(1024)
+        .reduce(tf.constant(0, tf.int64), lambda count, records: count + tf.size(records, tf.int64))
+    )
 
 
 def training_batches(patterns: Sequence[str], batch_size: int, config: DataConfig, seed: int) -> tf.data.Dataset:

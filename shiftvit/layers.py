@@ -28,9 +28,9 @@ class Shift(tf.keras.layers.Layer):
         channels = input_shape[-1]
         group = channels // self.n_div
         kernel = np.zeros((3, 3, channels, 1), np.float32)
-        kernel[1, 1, len(DIRECTIONS) * group:] = 1
+        kernel[1, 1, len(DIRECTIONS) * group :] = 1
         for index, (row, column) in enumerate(DIRECTIONS):
-            kernel[1 + row, 1 + column, index * group:(index + 1) * group] = 1
+            kernel[1 + row, 1 + column, index * group : (index + 1) * group] = 1
         self.kernel = kernel
 
     def call(self, x):
@@ -72,8 +72,9 @@ class DropPath(tf.keras.layers.Layer):
 
 def dense(units: int, name: str, dtype) -> tf.keras.layers.Dense:
     """Returns a dense layer with the published initialisation."""
-    return tf.keras.layers.Dense(units, kernel_initializer=tf.keras.initializers.TruncatedNormal(stddev=0.02),
-                                 name=name, dtype=dtype)
+    return tf.keras.layers.Dense(
+        units, kernel_initializer=tf.keras.initializers.TruncatedNormal(stddev=0.02), name=name, dtype=dtype
+    )
 
 
 def patches(channels: int, size: int, name: str, dtype, use_bias: bool = True) -> tf.keras.layers.Conv2D:
@@ -81,8 +82,16 @@ def patches(channels: int, size: int, name: str, dtype, use_bias: bool = True) -
 
     Patches that reach over the border of a map are filled up with zeros, so an odd map loses nothing.
     """
-    return tf.keras.layers.Conv2D(channels, size, strides=size, padding="same", use_bias=use_bias, name=name,
-                                  dtype=dtype, kernel_initializer=tf.keras.initializers.TruncatedNormal(stddev=0.02))
+    return tf.keras.layers.Conv2D(
+        channels,
+        size,
+        strides=size,
+        padding="same",
+        use_bias=use_bias,
+        name=name,
+        dtype=dtype,
+        kernel_initializer=tf.keras.initializers.TruncatedNormal(stddev=0.02),
+    )
 
 
 class ShiftBlock(tf.keras.layers.Layer):

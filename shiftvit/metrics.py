@@ -21,10 +21,13 @@ class SmoothedCrossEntropy(tf.keras.losses.Loss):
         class_ids = tf.reshape(tf.cast(y_true, tf.int32), [-1])
         targets = tf.one_hot(class_ids, tf.shape(y_pred)[-1], dtype=y_pred.dtype)
         return tf.keras.losses.categorical_crossentropy(
-            targets, y_pred, from_logits=True, label_smoothing=self.label_smoothing)
+            targets, y_pred, from_logits=True, label_smoothing=self.label_smoothing
+        )
 
 
 def make_metrics() -> list[tf.keras.metrics.Metric]:
     """Returns the metrics every fit and evaluation records."""
-    return [tf.keras.metrics.SparseCategoricalAccuracy(name=TOP1),
-            tf.keras.metrics.SparseTopKCategoricalAccuracy(k=5, name=TOP5)]
+    return [
+        tf.keras.metrics.SparseCategoricalAccuracy(name=TOP1),
+        tf.keras.metrics.SparseTopKCategoricalAccuracy(k=5, name=TOP5),
+    ]

@@ -41,4 +41,5 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> tf.keras.optimizers
         weight_decay=WarmupCosine(config.weight_decay * config.learning_rate, total_steps, warmup_steps),
         learning_rate=WarmupCosine(config.learning_rate, total_steps, warmup_steps),
         exclude_from_weight_decay=NO_DECAY,
-        **({"global_clipnorm": config.clip_norm} if config.clip_norm else {}))
+        **({"global_clipnorm": config.clip_norm} if config.clip_norm else {}),
+    )

@@ -44,8 +44,9 @@ def _logical_cpus(count: int) -> list[str]:
         try:
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
         except RuntimeError as error:
-            raise ConfigError(f"train.replicas={count} must be set before TensorFlow starts: call make_strategy first "
-                              "in the process") from error
+            raise ConfigError(
+                f"train.replicas={count} must be set before TensorFlow starts: call make_strategy first in the process"
+            ) from error
     return [f"/cpu:{i}" for i in range(count)]
 
 
@@ -74,8 +75,9 @@ def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:
         return config.steps_per_epoch
     records = count_records(train_files)
     if records < config.batch_size:
-        raise ConfigError(f"train.batch_size={config.batch_size} is more than the {records} images of the training "
-                          "split")
+        raise ConfigError(
+            f"train.batch_size={config.batch_size} is more than the {records} images of the training split"
+        )
     return records // config.batch_size
 
 
@@ -87,13 +89,19 @@ def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
     """
     strategy = make_strategy(config.train.replicas)
     if config.train.batch_size % strategy.num_replicas_in_sync:
-        raise ConfigError(f"train.batch_size={config.train.batch_size} is not divisible by the "
-                          f"{strategy.num_replicas_in_sync} devices of this machine: it is the global batch size")
+        raise ConfigError(
+            f"train.batch_size={config.train.batch_size} is not divisible by the "
+            f"{strategy.num_replicas_in_sync} devices of this machine: it is the global batch size"
+        )
     tf.keras.utils.set_random_seed(config.train.seed)
     with strategy.scope():
         model = build_model(config.model, resolve_precision(config.train.precision))
-        model.compile(make_optimizer(config.train, total_steps), SmoothedCrossEntropy(config.train.label_smoothing),
-                      make_metrics(), jit_compile=_xla_pays(strategy))
+        model.compile(
+            make_optimizer(config.train, total_steps),
+            SmoothedCrossEntropy(config.train.label_smoothing),
+            make_metrics(),
+            jit_compile=_xla_pays(strategy),
+        )
     return model
 
 
@@ -102,18 +110,29 @@ def _xla_pays(strategy: tf.distribute.Strategy) -> bool:
     return bool(tf.config.list_physical_devices("GPU")) and strategy.num_replicas_in_sync == 1
 
 
-def fit(model: tf.keras.Model, config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequence[str],
-        steps: int, callbacks: Sequence[tf.keras.callbacks.Callback] = ()) -> tf.keras.callbacks.History:
+def fit(
+    model: tf.keras.Model,
+    config: ExperimentConfig,
+    train_files: Sequence[str],
+    eval_files: Sequence[str],
+    steps: int,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+) -> tf.keras.callbacks.History:
     """Trains for `config.train.epochs` epochs of `steps` updates, with the eval split evaluated after each."""
     batch = config.train.batch_size
     return model.fit(
-        training_batches(train_files, batch, config.data, config.train.seed), epochs=config.train.epochs,
-        steps_per_epoch=steps, validation_data=evaluation_batches(eval_files, batch), verbose=0,
-        callbacks=list(callbacks))
+        training_batches(train_files, batch, config.data, config.train.seed),
+        epochs=config.train.epochs,
+        steps_per_epoch=steps,
+        validation_data=evaluation_batches(eval_files, batch),
+        verbose=0,
+        callbacks=list(callbacks),
+    )
 
 
-def train(config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequence[str], *,
-          resume_dir: str, log_dir: str) -> tf.keras.Model:
+def train(
+    config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequence[str], *, resume_dir: str, log_dir: str
+) -> tf.keras.Model:
     """Trains from the start, or from the last epoch that a killed attempt finished.
 
     Args:
@@ -130,17 +149,26 @@ def train(config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequ
     steps = steps_per_epoch(config.train, train_files)
     model = compile_model(config, steps * config.train.epochs)
     tf.io.gfile.makedirs(resume_dir)
-    history = fit(model, config, train_files, eval_files, steps, [
-        KeepHistory(os.path.join(resume_dir, HISTORY_FILE)),
-        tf.keras.callbacks.BackupAndRestore(os.path.join(resume_dir, "state"), delete_checkpoint=False),
-        tf.keras.callbacks.TensorBoard(log_dir, write_graph=False),
-        tf.keras.callbacks.TerminateOnNaN(),
-        ReportProgress("train", steps, config.train.epochs),
-    ]).history
+    history = fit(
+        model,
+        config,
+        train_files,
+        eval_files,
+        steps,
+        [
+            KeepHistory(os.path.join(resume_dir, HISTORY_FILE)),
+            tf.keras.callbacks.BackupAndRestore(os.path.join(resume_dir, "state"), delete_checkpoint=False),
+            tf.keras.callbacks.TensorBoard(log_dir, write_graph=False),
+            tf.keras.callbacks.TerminateOnNaN(),
+            ReportProgress("train", steps, config.train.epochs),
+        ],
+    ).history
     if not np.all(np.isfinite(history.get(LOSS, []))):
         tf.io.gfile.rmtree(resume_dir)
-        raise UserError(f"training diverged in epoch {len(history[LOSS])} of this attempt (the loss is not finite): "
-                        f"lower train.learning_rate, now {config.train.learning_rate:g}")
+        raise UserError(
+            f"training diverged in epoch {len(history[LOSS])} of this attempt (the loss is not finite): "
+            f"lower train.learning_rate, now {config.train.learning_rate:g}"
+        )
     return model
 
 
@@ -191,6 +219,9 @@ class ReportProgress(tf.keras.callbacks.Callback):
         self._report(epoch + 1, logs)
 
     def _report(self, epochs_done: float, logs) -> None:
-        done, total, unit = ((self.trial + epochs_done / self.epochs, self.trials, "trial") if self.trials
-                             else (epochs_done, self.epochs, "epoch"))
+        done, total, unit = (
+            (self.trial + epochs_done / self.epochs, self.trials, "trial")
+            if self.trials
+            else (epochs_done, self.epochs, "epoch")
+        )
         progress.report(self.stage, done, total, unit, **{LOSS: logs[LOSS]}, **self.evaluated)

@@ -19,7 +19,7 @@ def drawn_examples(tmp_path_factory):
         (folder / f"Split-{split}").mkdir()
         drawn = zip(*shapes.draw(count, 0, split), strict=True)
         records = [features.encode(image, int(label)) for image, label in drawn]
-        for number, part in enumerate((records[:count // 3], records[count // 3:])):
+        for number, part in enumerate((records[: count // 3], records[count // 3 :])):
             with tf.io.TFRecordWriter(f"{folder}/Split-{split}/data_tfrecord-{number:05d}-of-00002") as writer:
                 for record in part:
                     writer.write(record)

@@ -39,8 +39,9 @@ def test_without_any_python_one_sentence_says_what_to_install(bare_machine):
     ended = bootstrap(project, programs)
 
     assert ended.returncode == 1
-    assert ended.stderr == ("bootstrap: found neither uv nor a Python 3.8 or newer with pip; "
-                            "install either, then try again\n")
+    assert ended.stderr == (
+        "bootstrap: found neither uv nor a Python 3.8 or newer with pip; install either, then try again\n"
+    )
     assert not (project / ".venv").exists() and not (project / ".tools").exists()
 
 
@@ -61,9 +62,12 @@ def test_without_a_python_3_10_one_sentence_says_what_is_missing(bare_machine, c
 def test_an_environment_is_made_once_and_again_when_interrupted(bare_machine, interrupted):
     project, programs = bare_machine
     write_program(programs / "python3.10", "exit 0")
-    write_program(programs / "uv", f'echo "$1 $2" >> {project}/calls\n'
-                  + ('[ "$1" = pip ] && exit 1\n' if interrupted else "")
-                  + f'if [ "$1" = venv ]; then mkdir -p {project}/.venv; fi; exit 0')
+    write_program(
+        programs / "uv",
+        f'echo "$1 $2" >> {project}/calls\n'
+        + ('[ "$1" = pip ] && exit 1\n' if interrupted else "")
+        + f'if [ "$1" = venv ]; then mkdir -p {project}/.venv; fi; exit 0',
+    )
 
     assert bootstrap(project, programs).returncode == int(interrupted)
     calls = (project / "calls").read_text()

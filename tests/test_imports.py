@@ -21,13 +21,12 @@ def imports(path):
 
 
 def files_and_imports(package):
-    return [(path.relative_to(ROOT), name) for path in sorted((ROOT / package).rglob("*.py"))
-            for name in imports(path)]
+    return [(path.relative_to(ROOT), name) for path in sorted((ROOT / package).rglob("*.py")) for name in imports(path)]
 
 
 @pytest.mark.parametrize("package", LAYERS)
 def test_imports_run_one_way(package):
-    above = LAYERS[LAYERS.index(package) + 1:]
+    above = LAYERS[LAYERS.index(package) + 1 :]
 
     assert [(str(path), name) for path, name in files_and_imports(package) if name.split(".")[0] in above] == []
 
@@ -39,8 +38,12 @@ def test_the_model_and_its_training_know_no_pipeline_library():
 
 
 def test_tensorflow_addons_stays_behind_one_file():
-    users = {str(path) for package in LAYERS for path, name in files_and_imports(package)
-             if name.split(".")[0] == "tensorflow_addons"}
+    users = {
+        str(path)
+        for package in LAYERS
+        for path, name in files_and_imports(package)
+        if name.split(".")[0] == "tensorflow_addons"
+    }
 
     assert users <= {"shiftvit/optimizer.py"}
 

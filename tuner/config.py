@@ -20,5 +20,6 @@ class TuneConfig:
 
     def trial_of(self, experiment: ExperimentConfig) -> ExperimentConfig:
         """Returns `experiment` with the budget of one trial."""
-        return replace(experiment, train=replace(
-            experiment.train, epochs=self.epochs, steps_per_epoch=self.steps_per_epoch))
+        return replace(
+            experiment, train=replace(experiment.train, epochs=self.epochs, steps_per_epoch=self.steps_per_epoch)
+        )

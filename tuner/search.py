@@ -14,8 +14,9 @@ from tuner import space
 class Trial(keras_tuner.HyperModel):
     """Trains one setting of the space."""
 
-    def __init__(self, experiment: ExperimentConfig, trials: int, train_files: Sequence[str],
-                 eval_files: Sequence[str]):
+    def __init__(
+        self, experiment: ExperimentConfig, trials: int, train_files: Sequence[str], eval_files: Sequence[str]
+    ):
         super().__init__()
         self.experiment, self.trials, self.fitted = experiment, trials, 0
         self.train_files, self.eval_files = train_files, eval_files
@@ -30,8 +31,14 @@ class Trial(keras_tuner.HyperModel):
         """Trains the model of `build` and returns its history."""
         reporter = train.ReportProgress("tune", self.steps, self.experiment.train.epochs, self.fitted, self.trials)
         self.fitted += 1
-        return train.fit(model, space.apply(hp, self.experiment), self.train_files, self.eval_files, self.steps,
-                         [*callbacks, reporter])
+        return train.fit(
+            model,
+            space.apply(hp, self.experiment),
+            self.train_files,
+            self.eval_files,
+            self.steps,
+            [*callbacks, reporter],
+        )
 
 
 class Search(keras_tuner.RandomSearch):
@@ -44,8 +51,9 @@ class Search(keras_tuner.RandomSearch):
             raise UserError("every trial of the search failed; the log has a traceback of each")
 
 
-def make_tuner(experiment: ExperimentConfig, trials: int, train_files: Sequence[str], eval_files: Sequence[str],
-               directory: str) -> keras_tuner.Tuner:
+def make_tuner(
+    experiment: ExperimentConfig, trials: int, train_files: Sequence[str], eval_files: Sequence[str], directory: str
+) -> keras_tuner.Tuner:
     """Returns a random search whose `search()` needs no arguments.
 
     Args:
@@ -60,9 +68,14 @@ def make_tuner(experiment: ExperimentConfig, trials: int, train_files: Sequence[
     """
     _check_space(experiment)
     return Search(
-        Trial(experiment, trials, train_files, eval_files), objective=keras_tuner.Objective(OBJECTIVE, "max"),
-        max_trials=trials, seed=experiment.train.seed, directory=directory, project_name="search",
-        max_consecutive_failed_trials=trials + 1)  # never: how many may fail is for Search to say
+        Trial(experiment, trials, train_files, eval_files),
+        objective=keras_tuner.Objective(OBJECTIVE, "max"),
+        max_trials=trials,
+        seed=experiment.train.seed,
+        directory=directory,
+        project_name="search",
+        max_consecutive_failed_trials=trials + 1,
+    )  # never: how many may fail is for Search to say
 
 
 def _check_space(experiment: ExperimentConfig) -> None:

@@ -11,10 +11,12 @@ from components.canary import executor
 class CanarySpec(ComponentSpec):
     """What the Canary takes and gives."""
 
-    PARAMETERS = {"images": ExecutionParameter(type=int), "timeout": ExecutionParameter(type=int)}  # noqa: RUF012
-    INPUTS = {"model": ChannelParameter(type=standard_artifacts.Model),  # noqa: RUF012
-              "examples": ChannelParameter(type=standard_artifacts.Examples)}
-    OUTPUTS = {"blessing": ChannelParameter(type=standard_artifacts.InfraBlessing)}  # noqa: RUF012
+    PARAMETERS = {"images": ExecutionParameter(type=int), "timeout": ExecutionParameter(type=int)}
+    INPUTS = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+    }
+    OUTPUTS = {"blessing": ChannelParameter(type=standard_artifacts.InfraBlessing)}
 
 
 class Canary(base_component.BaseComponent):
@@ -37,5 +39,4 @@ class Canary(base_component.BaseComponent):
             timeout: seconds that the process may take, its start included.
         """
         blessing = types.Channel(type=standard_artifacts.InfraBlessing)
-        super().__init__(CanarySpec(
-            model=model, examples=examples, images=images, timeout=timeout, blessing=blessing))
+        super().__init__(CanarySpec(model=model, examples=examples, images=images, timeout=timeout, blessing=blessing))

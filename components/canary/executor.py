@@ -31,8 +31,12 @@ _PROBE = Path(__file__).with_name("probe.py")
 class Executor(base_executor.BaseExecutor):
     """Executor of the Canary."""
 
-    def Do(self, input_dict: dict[str, list[Artifact]], output_dict: dict[str, list[Artifact]],
-           exec_properties: dict[str, Any]) -> None:
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
         """Blesses the model, or leaves it unblessed with the reason in the report; a failing model is no exception.
 
         Raises:
@@ -40,8 +44,9 @@ class Executor(base_executor.BaseExecutor):
         """
         model = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        records = _first_records(artifact_utils.get_split_uri(input_dict["examples"], features.TEST),
-                                 int(exec_properties["images"]))
+        records = _first_records(
+            artifact_utils.get_split_uri(input_dict["examples"], features.TEST), int(exec_properties["images"])
+        )
         task = _make_task(path_utils.serving_model_path(model.uri), records)
         verdict = _run_probe(task, float(exec_properties["timeout"]))
         _write(blessing.uri, REPORT, json.dumps(verdict, indent=2) + "\n")
@@ -73,10 +78,15 @@ def _make_task(model: str, records: list[bytes]) -> dict[str, Any]:
     images, _ = features.parse(tf.constant(records))
     return {
         "model": model,
-        "signatures": {"images": [export.SERVING_DEFAULT, export.IMAGE_BYTES_INPUT],
-                       "examples": [export.SERVING_EXAMPLES, export.EXAMPLES_INPUT]},
-        "outputs": {"class_name": export.CLASS_NAME, "class_id": export.CLASS_ID,
-                    "probabilities": export.PROBABILITIES},
+        "signatures": {
+            "images": [export.SERVING_DEFAULT, export.IMAGE_BYTES_INPUT],
+            "examples": [export.SERVING_EXAMPLES, export.EXAMPLES_INPUT],
+        },
+        "outputs": {
+            "class_name": export.CLASS_NAME,
+            "class_id": export.CLASS_ID,
+            "probabilities": export.PROBABILITIES,
+        },
         "images": [_base64(tf.io.encode_png(image).numpy()) for image in images],
         "examples": [_base64(record) for record in records],
     }
@@ -92,9 +102,16 @@ def _run_probe(task: dict[str, Any], timeout: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, REPORT)
         try:
-            ended = subprocess.run([sys.executable, "-I", str(_PROBE), str(report)], env=environment, timeout=timeout,
-                                   input=json.dumps(task), encoding="utf-8", errors="replace",
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            ended = subprocess.run(
+                [sys.executable, "-I", str(_PROBE), str(report)],
+                env=environment,
+                timeout=timeout,
+                input=json.dumps(task),
+                encoding="utf-8",
+                errors="replace",
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
         except subprocess.TimeoutExpired:
             return _refusal(f"did not end within {timeout:g} seconds")
         if ended.returncode == 0 and report.exists():

@@ -59,7 +59,8 @@ class Client:
         if missing:
             raise Refusal(f"{name} does not answer {', '.join(sorted(missing))}")
         class_names, class_ids, probabilities = (
-            answers[self.outputs[key]].numpy() for key in ("class_name", "class_id", "probabilities"))
+            answers[self.outputs[key]].numpy() for key in ("class_name", "class_id", "probabilities")
+        )
         count = len(items)
         if probabilities.ndim != 2 or not len(probabilities) == len(class_ids) == len(class_names) == count:
             raise Refusal(f"{name} does not give one answer for each of {count} images")
@@ -94,16 +95,16 @@ def check_agreement(client, images, examples):
         ids, probabilities = client.ask("images", images[:size])
         example_ids, example_probabilities = client.ask("examples", examples[:size])
         if (ids != example_ids).any() or (probabilities != example_probabilities).any():
-            raise Refusal(f"the signatures disagree on the same {size} image{'s' * (size > 1)}, sent as files and "
-                          "as records")
+            raise Refusal(
+                f"the signatures disagree on the same {size} image{'s' * (size > 1)}, sent as files and as records"
+            )
 
 
 def check_other_images(client, image):
     """Raises Refusal unless a larger PNG of odd sides and a JPEG are answered too."""
     pixels = tf.io.decode_png(image, channels=3)
     larger = tf.cast(tf.image.resize(pixels, (57, 91)), tf.uint8)
-    for what, encoded in (("a PNG of 91 x 57 pixels", tf.io.encode_png(larger)),
-                          ("a JPEG", tf.io.encode_jpeg(pixels))):
+    for what, encoded in (("a PNG of 91 x 57 pixels", tf.io.encode_png(larger)), ("a JPEG", tf.io.encode_jpeg(pixels))):
         try:
             client.ask("images", [encoded.numpy()])
         except tf.errors.OpError as error:
@@ -122,13 +123,16 @@ def check_bad_input(client):
 
 def measure(client, images):
     """Returns the median milliseconds of a request with one image and with all."""
+
     def once(batch):
         start = time.perf_counter()
         client.send("images", batch)
         return 1000 * (time.perf_counter() - start)
 
-    return {len(batch): round(statistics.median(once(batch) for _ in range(REPETITIONS)), 2)
-            for batch in (images[:1], images)}
+    return {
+        len(batch): round(statistics.median(once(batch) for _ in range(REPETITIONS)), 2)
+        for batch in (images[:1], images)
+    }
 
 
 def judge(task):
@@ -139,8 +143,11 @@ def judge(task):
         check_agreement(client, images, examples)
         check_other_images(client, images[0])
         check_bad_input(client)
-        return {"passed": True, "reason": f"answered {len(images)} images alike through every signature",
-                "latency_ms": measure(client, images)}
+        return {
+            "passed": True,
+            "reason": f"answered {len(images)} images alike through every signature",
+            "latency_ms": measure(client, images),
+        }
     except Refusal as refusal:
         return {"passed": False, "reason": str(refusal)}
     except (OSError, tf.errors.OpError) as error:

@@ -12,13 +12,13 @@ from components.example_gen import executor
 class Cifar10ExampleGenSpec(types.ComponentSpec):
     """Parameters and output of Cifar10ExampleGen."""
 
-    PARAMETERS = {  # noqa: RUF012
+    PARAMETERS = {
         executor.INPUT_BASE: ExecutionParameter(type=str),
         executor.IDENTITY: ExecutionParameter(type=str),
         executor.IMAGES_PER_SHARD: ExecutionParameter(type=int),
     }
-    INPUTS = {}  # noqa: RUF012
-    OUTPUTS = {executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples)}  # noqa: RUF012
+    INPUTS = {}
+    OUTPUTS = {executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples)}
 
 
 class Cifar10ExampleGen(BaseBeamComponent):
@@ -39,6 +39,11 @@ class Cifar10ExampleGen(BaseBeamComponent):
             identity: the source's identity as JSON: kind, sha256, published, counts of each split, class_names.
             images_per_shard: images in one TFRecord file.
         """
-        super().__init__(Cifar10ExampleGenSpec(
-            input_base=input_base, identity=identity, images_per_shard=images_per_shard,
-            examples=types.Channel(type=standard_artifacts.Examples)))
+        super().__init__(
+            Cifar10ExampleGenSpec(
+                input_base=input_base,
+                identity=identity,
+                images_per_shard=images_per_shard,
+                examples=types.Channel(type=standard_artifacts.Examples),
+            )
+        )

@@ -51,9 +51,17 @@ def plan(counts: Mapping[str, int], input_base: str, output: str, images_per_sha
         total = math.ceil(count / images_per_shard)
         for index in range(total):
             start = index * images_per_shard
-            shards.append(Shard(
-                split, f"{input_base}/{split}.bin", start, min(images_per_shard, count - start), count,
-                f"{split_folder(output, split)}/data_tfrecord-{index:05d}-of-{total:05d}", f"{output}/unfinished"))
+            shards.append(
+                Shard(
+                    split,
+                    f"{input_base}/{split}.bin",
+                    start,
+                    min(images_per_shard, count - start),
+                    count,
+                    f"{split_folder(output, split)}/data_tfrecord-{index:05d}-of-{total:05d}",
+                    f"{output}/unfinished",
+                )
+            )
     return shards
 
 
@@ -98,8 +106,12 @@ def _read(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
 class Executor(BaseBeamExecutor):
     """Ingests the source in `input_base` and verifies on disk that every image of every split arrived."""
 
-    def Do(self, input_dict: dict[str, list[types.Artifact]], output_dict: dict[str, list[types.Artifact]],
-           exec_properties: dict[str, Any]) -> None:
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
         """Writes the splits of the `examples` artifact.
 
         Raises:
@@ -135,8 +147,10 @@ def verify(counts: Mapping[str, int], output: str) -> None:
         folder = split_folder(output, split)
         found = count_records([f"{folder}/*"])
         if found != expected:
-            raise DataError(f"{folder}: {found:,} records were written of the {expected:,} images of the split "
-                            f"{split}; run again, with --runner=FnApiRunner if you chose another")
+            raise DataError(
+                f"{folder}: {found:,} records were written of the {expected:,} images of the split "
+                f"{split}; run again, with --runner=FnApiRunner if you chose another"
+            )
 
 
 def _describe(examples: types.Artifact, identity: Mapping[str, Any]) -> None:

@@ -37,13 +37,17 @@ def check(block: bytes, file: str, offset: int = 0) -> None:
     """Raises DataError, naming file and byte offset, unless `block` is made of whole records with labels in range."""
     excess = len(block) % RECORD_BYTES
     if excess:
-        raise DataError(f"{file}: cut inside the record at byte {offset + len(block) - excess}: "
-                        f"{excess} of its {RECORD_BYTES} bytes are there; get a whole copy")
+        raise DataError(
+            f"{file}: cut inside the record at byte {offset + len(block) - excess}: "
+            f"{excess} of its {RECORD_BYTES} bytes are there; get a whole copy"
+        )
     labels = np.frombuffer(block, np.uint8)[::RECORD_BYTES]
     wrong = np.flatnonzero(labels >= NUM_CLASSES)
     if wrong.size:
-        raise DataError(f"{file}: label {labels[wrong[0]]} at byte {offset + wrong[0] * RECORD_BYTES}; "
-                        f"labels are 0 to {NUM_CLASSES - 1}")
+        raise DataError(
+            f"{file}: label {labels[wrong[0]]} at byte {offset + wrong[0] * RECORD_BYTES}; "
+            f"labels are 0 to {NUM_CLASSES - 1}"
+        )
 
 
 def pack(images: np.ndarray, labels: np.ndarray) -> bytes:
@@ -66,7 +70,7 @@ def serialize(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
     serialized = []
     for index, label in enumerate(labels.tolist()):
         before, after = _frame(label)
-        serialized.append(b"".join((before, pixels[index * IMAGE_BYTES:(index + 1) * IMAGE_BYTES], after)))
+        serialized.append(b"".join((before, pixels[index * IMAGE_BYTES : (index + 1) * IMAGE_BYTES], after)))
     return serialized
 
 

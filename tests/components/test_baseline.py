@@ -21,8 +21,9 @@ def blessing(of, blessed=True):
 
 def resolve(candidate, models, blessings):
     """Returns the ids of (models, blessings) that the strategy chose."""
-    chosen = BlessedBeforeStrategy().resolve_artifacts(None, {
-        "candidate": [model(candidate)], "model": [model(k) for k in models], "model_blessing": blessings})
+    chosen = BlessedBeforeStrategy().resolve_artifacts(
+        None, {"candidate": [model(candidate)], "model": [model(k) for k in models], "model_blessing": blessings}
+    )
     assert [artifact.id for artifact in chosen["candidate"]] == [candidate]
     return [artifact.id for artifact in chosen["model"]], [artifact.id for artifact in chosen["model_blessing"]]
 

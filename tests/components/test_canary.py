@@ -53,7 +53,8 @@ def try_out(folder, model, examples, timeout=120):
     blessing = standard_artifacts.InfraBlessing()
     blessing.uri = str(folder / "blessing")
     executor.Executor(BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")).Do(
-        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, {"images": 12, "timeout": timeout})
+        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, {"images": 12, "timeout": timeout}
+    )
     return blessing
 
 
@@ -63,8 +64,10 @@ def push(folder, model, blessing):
     pushed.uri = str(folder / "pushed")
     destination = {"filesystem": {"base_directory": str(folder / "serving")}}
     PusherExecutor(BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")).Do(
-        {"model": [model], "infra_blessing": [blessing]}, {"pushed_model": [pushed]},
-        {"push_destination": json.dumps(destination), "custom_config": "null"})
+        {"model": [model], "infra_blessing": [blessing]},
+        {"pushed_model": [pushed]},
+        {"push_destination": json.dumps(destination), "custom_config": "null"},
+    )
     return sorted((folder / "serving").glob("*")) if (folder / "serving").exists() else []
 
 
@@ -101,8 +104,11 @@ def test_a_model_that_answers_what_is_no_image_is_refused(tmp_path, examples):
     class Anything(tf.Module):
         def answer(self, items):
             count = tf.size(items)
-            return {"class_name": tf.repeat("cat", count), "class_id": tf.zeros(count, tf.int64),
-                    "probabilities": tf.one_hot(tf.zeros(count, tf.int32), 10)}
+            return {
+                "class_name": tf.repeat("cat", count),
+                "class_id": tf.zeros(count, tf.int64),
+                "probabilities": tf.one_hot(tf.zeros(count, tf.int32), 10),
+            }
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
         def images(self, image_bytes):
@@ -114,25 +120,38 @@ def test_a_model_that_answers_what_is_no_image_is_refused(tmp_path, examples):
 
     module, model = Anything(), standard_artifacts.Model()
     model.uri = str(tmp_path / "model")
-    tf.saved_model.save(module, str(tmp_path / "model" / "Format-Serving"), signatures={
-        "serving_default": module.images, "serving_examples": module.examples})
+    tf.saved_model.save(
+        module,
+        str(tmp_path / "model" / "Format-Serving"),
+        signatures={"serving_default": module.images, "serving_examples": module.examples},
+    )
 
     blessing = try_out(tmp_path, model, examples)
 
     assert executor.explain(blessing.uri) == "serving_default answers bytes that are no input as if they were one"
 
 
-@pytest.mark.parametrize("reason, probabilities, class_id", [
-    ("not finite", [np.inf, 0.5], 0), ("outside of 0 to 1", [1.5, -0.5], 0), ("do not sum to 1", [0.5, 0.4], 0),
-    ("not the most probable", [0.6, 0.4], 1)])
+@pytest.mark.parametrize(
+    "reason, probabilities, class_id",
+    [
+        ("not finite", [np.inf, 0.5], 0),
+        ("outside of 0 to 1", [1.5, -0.5], 0),
+        ("do not sum to 1", [0.5, 0.4], 0),
+        ("not the most probable", [0.6, 0.4], 1),
+    ],
+)
 def test_answers_that_are_no_distribution_are_refused(reason, probabilities, class_id):
     with pytest.raises(probe.Refusal, match=reason):
         probe.check_probabilities("serving_default", np.array([class_id]), np.array([probabilities]))
 
 
 def test_the_node_takes_a_model_and_examples_and_gives_an_infra_blessing():
-    node = Canary(model=types.Channel(standard_artifacts.Model), examples=types.Channel(standard_artifacts.Examples),
-                  images=5, timeout=60)
+    node = Canary(
+        model=types.Channel(standard_artifacts.Model),
+        examples=types.Channel(standard_artifacts.Examples),
+        images=5,
+        timeout=60,
+    )
 
     assert node.id == "Canary" and node.exec_properties == {"images": 5, "timeout": 60}
     assert node.outputs["blessing"].type is standard_artifacts.InfraBlessing
@@ -158,8 +177,10 @@ def test_a_model_without_its_variables_is_refused(tmp_path, examples):
 def test_a_probe_that_breaks_is_a_refusal_with_its_last_words():
     verdict = executor._run_probe({}, timeout=60)
 
-    assert verdict == {"passed": False,
-                       "reason": "the process that asks the model ended with code 1, saying: KeyError: 'images'"}
+    assert verdict == {
+        "passed": False,
+        "reason": "the process that asks the model ended with code 1, saying: KeyError: 'images'",
+    }
 
 
 def test_an_empty_test_split_is_bad_data(tmp_path):

@@ -23,6 +23,7 @@ def examples(tmp_path_factory):
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Model artifacts by the number of classes they get wrong."""
+
     def make(wrong):
         artifact = standard_artifacts.Model()
         artifact.uri = toy_models.save(toy_models.FirstPixel(wrong), tmp_path_factory.mktemp(f"wrong{wrong}"))
@@ -41,9 +42,14 @@ def evaluate(folder, examples, model, baseline=None, **bounds):
         inputs["baseline_model"] = [baseline]
     config = evaluator.make_eval_config(**{**BOUNDS, **bounds})
     Executor(BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(folder / "tmp"))).Do(
-        inputs, {"evaluation": [evaluation], "blessing": [blessing]},
-        {"eval_config": json_format.MessageToJson(config), "example_splits": json.dumps(list(evaluator.SPLITS)),
-         "fairness_indicator_thresholds": "null"})
+        inputs,
+        {"evaluation": [evaluation], "blessing": [blessing]},
+        {
+            "eval_config": json_format.MessageToJson(config),
+            "example_splits": json.dumps(list(evaluator.SPLITS)),
+            "fairness_indicator_thresholds": "null",
+        },
+    )
     return bool(blessing.get_int_custom_property("blessed")), evaluation.uri
 
 
@@ -67,7 +73,8 @@ def test_every_missed_bound_is_told_with_its_slice_value_and_distance(tmp_path, 
     assert sorted(evaluator.explain(uri, names)) == [
         "top-1 on all test images is 80.00%, below the required 85.00% by 5.00 points",
         "top-1 on class name0 is 0.00%, below the required 50.00% by 50.00 points",
-        "top-1 on class name1 is 0.00%, below the required 50.00% by 50.00 points"]
+        "top-1 on class name1 is 0.00%, below the required 50.00% by 50.00 points",
+    ]
 
 
 def test_a_model_worse_than_the_baseline_is_refused_and_the_drop_told(tmp_path, examples, models):
@@ -75,7 +82,8 @@ def test_a_model_worse_than_the_baseline_is_refused_and_the_drop_told(tmp_path, 
 
     assert not blessed
     assert evaluator.explain(uri) == [
-        "top-1 on all test images is 20.00 points below the baseline's, 10.00 more than the 10.00 allowed"]
+        "top-1 on all test images is 20.00 points below the baseline's, 10.00 more than the 10.00 allowed"
+    ]
     assert evaluator.read_metrics(uri)["top1"] == pytest.approx(0.8)
 
 

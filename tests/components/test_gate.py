@@ -32,8 +32,14 @@ GOOD = [record(label) for label in range(10)]
 
 def validate(folder, **splits):
     """Returns the ExampleAnomalies that TFX writes for the records of each split."""
-    statistics, schema, anomalies = (kind() for kind in (
-        standard_artifacts.ExampleStatistics, standard_artifacts.Schema, standard_artifacts.ExampleAnomalies))
+    statistics, schema, anomalies = (
+        kind()
+        for kind in (
+            standard_artifacts.ExampleStatistics,
+            standard_artifacts.Schema,
+            standard_artifacts.ExampleAnomalies,
+        )
+    )
     for artifact in (statistics, schema, anomalies):
         artifact.uri = str(folder / artifact.type_name)
     (folder / "Schema").mkdir()
@@ -48,7 +54,8 @@ def validate(folder, **splits):
         path = folder / "ExampleStatistics" / f"Split-{split}" / "FeatureStats.pb"
         path.write_bytes(found.SerializeToString())
     Validator(BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")).Do(
-        {"statistics": [statistics], "schema": [schema]}, {"anomalies": [anomalies]}, {"exclude_splits": "[]"})
+        {"statistics": [statistics], "schema": [schema]}, {"anomalies": [anomalies]}, {"exclude_splits": "[]"}
+    )
     return anomalies
 
 
@@ -60,12 +67,16 @@ def test_good_records_pass(tmp_path):
     run_gate(validate(tmp_path, train=GOOD, eval=GOOD))
 
 
-@pytest.mark.parametrize("bad, sentence", [
-    (record(10), "split eval, feature label: .*10"),
-    (record(-1), "split eval, feature label: .*-1"),
-    (record(without=["image"]), "split eval, feature image: "),
-    (record().replace(b"image", b"pixel"), "split eval, feature pixel: "),
-], ids=["label too large", "label negative", "no image", "another feature"])
+@pytest.mark.parametrize(
+    "bad, sentence",
+    [
+        (record(10), "split eval, feature label: .*10"),
+        (record(-1), "split eval, feature label: .*-1"),
+        (record(without=["image"]), "split eval, feature image: "),
+        (record().replace(b"image", b"pixel"), "split eval, feature pixel: "),
+    ],
+    ids=["label too large", "label negative", "no image", "another feature"],
+)
 def test_a_bad_record_in_any_split_stops_the_run_by_split_and_feature(tmp_path, bad, sentence):
     anomalies = validate(tmp_path, train=GOOD, eval=[*GOOD, bad])
 
@@ -76,5 +87,3 @@ def test_a_bad_record_in_any_split_stops_the_run_by_split_and_feature(tmp_path, 
 def test_a_split_without_records_stops_the_run(tmp_path):
     with pytest.raises(DataError, match="split eval: has no records"):
         run_gate(validate(tmp_path, train=GOOD, eval=[]))
-
-

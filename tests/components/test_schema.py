@@ -15,7 +15,8 @@ def read_schema():
 
 def test_the_schema_and_the_record_format_have_the_same_features():
     assert {name: TYPES[feature.type] for name, feature in read_schema().items()} == {
-        name: spec.dtype for name, spec in features.feature_spec().items()}
+        name: spec.dtype for name, spec in features.feature_spec().items()
+    }
 
 
 def test_every_record_must_have_one_value_of_each_feature():

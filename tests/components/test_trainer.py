@@ -16,8 +16,10 @@ from shiftvit.errors import ConfigError, UserError
 from shiftvit.features import NUM_CLASSES
 
 EXPERIMENT = ExperimentConfig(
-    ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4), DataConfig(),
-    TrainConfig(epochs=2, batch_size=64, precision="float32"))
+    ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4),
+    DataConfig(),
+    TrainConfig(epochs=2, batch_size=64, precision="float32"),
+)
 CLASS_NAMES = [f"class {number}" for number in range(NUM_CLASSES)]
 
 
@@ -36,13 +38,25 @@ def execute(examples, folder, experiment=EXPERIMENT, hyperparameters=None):
         (folder / "best").mkdir(parents=True)
         (folder / "best" / "best_hyperparameters.txt").write_text(json.dumps(hyperparameters))
         inputs["hyperparameters"] = [executions.artifact(standard_artifacts.HyperParameters, folder / "best")]
-    config = {"experiment": to_dict(experiment), "class_names": CLASS_NAMES, "code": "0",
-              "resume_root": str(folder / "training")}
+    config = {
+        "experiment": to_dict(experiment),
+        "class_names": CLASS_NAMES,
+        "code": "0",
+        "resume_root": str(folder / "training"),
+    }
     GenericExecutor(executions.context(folder)).Do(
-        inputs, {"model": [executions.artifact(standard_artifacts.Model, folder / "model")],
-                 "model_run": [executions.artifact(standard_artifacts.ModelRun, folder / "run")]},
-        {"run_fn": "components.trainer.run_fn", "train_args": "{}", "eval_args": "{}",
-         "custom_config": json.dumps(config)})
+        inputs,
+        {
+            "model": [executions.artifact(standard_artifacts.Model, folder / "model")],
+            "model_run": [executions.artifact(standard_artifacts.ModelRun, folder / "run")],
+        },
+        {
+            "run_fn": "components.trainer.run_fn",
+            "train_args": "{}",
+            "eval_args": "{}",
+            "custom_config": json.dumps(config),
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +112,15 @@ def test_a_training_is_found_again_by_what_it_trains_and_on_what():
 
 
 def test_a_training_that_diverges_leaves_no_model(drawn_examples, tmp_path):
-    wild = from_dict(ExperimentConfig, to_dict(EXPERIMENT) | {"train": to_dict(
-        TrainConfig(epochs=3, batch_size=64, learning_rate=1e30, clip_norm=0.0, precision="float32"))})
+    wild = from_dict(
+        ExperimentConfig,
+        to_dict(EXPERIMENT)
+        | {
+            "train": to_dict(
+                TrainConfig(epochs=3, batch_size=64, learning_rate=1e30, clip_norm=0.0, precision="float32")
+            )
+        },
+    )
 
     with pytest.raises(UserError, match="training diverged"):
         execute(drawn_examples, tmp_path, wild)

@@ -10,22 +10,31 @@ from tfx.types import standard_artifacts
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, to_dict
 
 EXPERIMENT = ExperimentConfig(
-    ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4), DataConfig(crop_padding=0, flip=False),
-    TrainConfig(epochs=1, batch_size=32, steps_per_epoch=2, precision="float32"))
+    ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4),
+    DataConfig(crop_padding=0, flip=False),
+    TrainConfig(epochs=1, batch_size=32, steps_per_epoch=2, precision="float32"),
+)
 
 
 @pytest.fixture(scope="module")
 def outputs(drawn_examples, tmp_path_factory):
     """The folder with what the Tuner left of a search of two trials; the examples have no test split to look at."""
     folder = tmp_path_factory.mktemp("tuner")
-    made = {"best_hyperparameters": standard_artifacts.HyperParameters,
-            "tuner_results": standard_artifacts.TunerResults}
+    made = {
+        "best_hyperparameters": standard_artifacts.HyperParameters,
+        "tuner_results": standard_artifacts.TunerResults,
+    }
     config = {"experiment": to_dict(EXPERIMENT), "trials": 2, "code": "0"}
     Executor(executions.context(folder / "tmp")).Do(
         {"examples": [executions.examples(drawn_examples)]},
         {key: [executions.artifact(kind, folder / key)] for key, kind in made.items()},
-        {"tuner_fn": "components.tuning.tuner_fn", "train_args": "{}", "eval_args": "{}",
-         "custom_config": json.dumps(config)})
+        {
+            "tuner_fn": "components.tuning.tuner_fn",
+            "train_args": "{}",
+            "eval_args": "{}",
+            "custom_config": json.dumps(config),
+        },
+    )
     return folder
 
 

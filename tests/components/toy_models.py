@@ -12,8 +12,11 @@ class FirstPixel(tf.Module):
 
     def __init__(self, wrong_below: int = 0):
         super().__init__()
-        self.weights = tf.Variable(10.0 * np.roll(np.eye(10), 1, axis=1) * (np.arange(10) < wrong_below)[:, None]
-                                   + 10.0 * np.eye(10) * (np.arange(10) >= wrong_below)[:, None], dtype=tf.float32)
+        self.weights = tf.Variable(
+            10.0 * np.roll(np.eye(10), 1, axis=1) * (np.arange(10) < wrong_below)[:, None]
+            + 10.0 * np.eye(10) * (np.arange(10) >= wrong_below)[:, None],
+            dtype=tf.float32,
+        )
 
     def __call__(self, images, training=False):
         return tf.gather(self.weights, tf.cast(images[:, 0, 0, 0] // 25, tf.int32) % 10)
@@ -29,8 +32,11 @@ def picture(class_id: int) -> np.ndarray:
 def save(model: tf.Module, folder) -> str:
     """Writes `model` into a Model artifact's folder, as the Trainer does; returns the folder."""
     server = Server(model, features.CLASS_NAMES)
-    tf.saved_model.save(server, str(folder / "Format-Serving"), signatures={
-        SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples})
+    tf.saved_model.save(
+        server,
+        str(folder / "Format-Serving"),
+        signatures={SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples},
+    )
     return str(folder)
 
 

@@ -19,10 +19,30 @@ from shiftvit.errors import NotBlessedError
 
 pytestmark = pytest.mark.slow
 
-COMPONENTS = {"Cifar10ExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "DataGate", "Tuner",
-              "Trainer", "Baseline", "Evaluator", "Canary", "Pusher"}
-SMALL = {"shapes.train": 512, "shapes.eval": 128, "shapes.test": 128, "tune.trials": 1, "tune.epochs": 1,
-         "train.epochs": 2, "train.replicas": 2, "evaluate.min_top1": 0.01, "evaluate.min_top5": 0.1}
+COMPONENTS = {
+    "Cifar10ExampleGen",
+    "StatisticsGen",
+    "ImportSchemaGen",
+    "ExampleValidator",
+    "DataGate",
+    "Tuner",
+    "Trainer",
+    "Baseline",
+    "Evaluator",
+    "Canary",
+    "Pusher",
+}
+SMALL = {
+    "shapes.train": 512,
+    "shapes.eval": 128,
+    "shapes.test": 128,
+    "tune.trials": 1,
+    "tune.epochs": 1,
+    "train.epochs": 2,
+    "train.replicas": 2,
+    "evaluate.min_top1": 0.01,
+    "evaluate.min_top5": 0.1,
+}
 
 
 def shiftvit(*arguments) -> subprocess.CompletedProcess:
@@ -130,8 +150,9 @@ def test_a_model_under_a_threshold_is_not_pushed_and_the_reason_is_told(workspac
 
 def test_a_run_killed_in_mid_training_goes_on_from_its_last_epoch(tmp_path):
     arguments = run_arguments(tmp_path, train__epochs=40, train__replicas=1)
-    process = subprocess.Popen([sys.executable, "-m", "pipeline.cli", *arguments], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     wait_for_epoch(tmp_path, process, 3)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -159,9 +180,16 @@ def test_tfx_own_command_line_takes_the_runner(tmp_path):
     import pipeline.local
 
     done = subprocess.run(
-        ["tfx", "pipeline", "create", "--engine", "local", "--pipeline_path", pipeline.local.__file__], cwd=tmp_path,
-        capture_output=True, text=True, env={**os.environ, "LOCAL_HOME": str(tmp_path / "home"),
-                                             "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"})
+        ["tfx", "pipeline", "create", "--engine", "local", "--pipeline_path", pipeline.local.__file__],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "LOCAL_HOME": str(tmp_path / "home"),
+            "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
+        },
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'Pipeline "shiftvit" created successfully' in done.stdout + done.stderr

@@ -33,13 +33,16 @@ def test_configuration_file_does_a_run_again(tmp_path):
         resolved("--config", str(tmp_path / "config.json"), "--preset", "cifar10")
 
 
-@pytest.mark.parametrize(("options", "told"), [
-    (["--preset", "cifar"], "unknown preset 'cifar'; did you mean"),
-    (["--set", "train.epoch=3"], "unknown key train.epoch; did you mean train.epochs"),
-    (["--set", "train.epochs=many"], "train.epochs='many' must be a whole number"),
-    (["--set", "train.replicas=3"], "not divisible by train.replicas=3"),
-    (["--config", "absent.json"], "absent.json: cannot read the configuration"),
-])
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--preset", "cifar"], "unknown preset 'cifar'; did you mean"),
+        (["--set", "train.epoch=3"], "unknown key train.epoch; did you mean train.epochs"),
+        (["--set", "train.epochs=many"], "train.epochs='many' must be a whole number"),
+        (["--set", "train.replicas=3"], "not divisible by train.replicas=3"),
+        (["--config", "absent.json"], "absent.json: cannot read the configuration"),
+    ],
+)
 def test_wrong_configuration_is_one_sentence_and_exit_2(tmp_path, monkeypatch, capsys, options, told):
     monkeypatch.chdir(tmp_path)
     assert main(["run", *options]) == 2
@@ -58,8 +61,10 @@ def test_wrong_usage_exits_2(capsys):
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments):
     heavy = ("tensorflow", "tfx", "apache_beam", "ml_metadata", "rich", "PIL")
-    code = (f"import sys\nfrom pipeline import cli\ntry:\n cli.main({arguments})\nexcept SystemExit as end:\n"
-            f" assert not end.code\nloaded = [m for m in {heavy} if m in sys.modules]\nassert not loaded, loaded")
+    code = (
+        f"import sys\nfrom pipeline import cli\ntry:\n cli.main({arguments})\nexcept SystemExit as end:\n"
+        f" assert not end.code\nloaded = [m for m in {heavy} if m in sys.modules]\nassert not loaded, loaded"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -90,10 +95,12 @@ send(event="node", node="Trainer", state="running")
 @pytest.fixture
 def execute(tmp_path, monkeypatch):
     """Runs `shiftvit run` with a small child in the place of the graph."""
+
     def execute(body):
         (tmp_path / "child.py").write_text(CHILD + textwrap.dedent(body))
         monkeypatch.setattr(run, "CHILD", (sys.executable, str(tmp_path / "child.py")))
         return main(["run", "--workspace", str(tmp_path / "workspace")])
+
     return execute
 
 
@@ -104,17 +111,20 @@ def runs(tmp_path, capsys):
 
 
 def test_run_ends_with_what_was_pushed(tmp_path, capsys, execute):
-    assert execute("""
+    assert (
+        execute("""
         send(event="node", node="Trainer", state="complete")
         result = dict(event="result", pushed_version="17", new=True, destination="w/serving/shiftvit/17",
                       metrics={"top1": 0.931, "top5": 0.998}, reasons=[])
         send(**result)
         json.dump(result, open(os.path.join(sys.argv[sys.argv.index("--run-dir") + 1], "result.json"), "w"))
-    """) == 0
+    """)
+        == 0
+    )
     out, err = capsys.readouterr()
     assert out == "Pushed version 17 to w/serving/shiftvit: top-1 93.1%, top-5 99.8% on the test split.\n"
     assert err.splitlines()[0] == "Trainer: running" and err.splitlines()[1].startswith("Trainer: complete")
-    told, = runs(tmp_path, capsys)
+    (told,) = runs(tmp_path, capsys)
     assert (told["state"], told["pushed_version"], told["metrics"]["top1"]) == ("complete", "17", 0.931)
     assert main(["show", "--workspace", str(tmp_path / "workspace")]) == 0
     page = capsys.readouterr().out
@@ -126,47 +136,60 @@ def test_run_that_finds_its_model_rolled_back_says_so(tmp_path, capsys, execute)
         folder = tmp_path / "workspace" / "serving" / "shiftvit" / str(version)
         folder.mkdir(parents=True)
         (folder / "saved_model.pb").write_text("")
-    assert execute(f"""
+    assert (
+        execute(f"""
         send(event="result", pushed_version="17", new=False, destination={str(tmp_path)!r} + "/17", metrics={{}})
-    """) == 0
+    """)
+        == 0
+    )
     assert "Version 18 is served instead of it; `shiftvit rollback 17`" in capsys.readouterr().out
 
 
 def test_model_that_is_not_good_enough_exits_4_with_the_reason(tmp_path, capsys, execute):
-    assert execute("""
+    assert (
+        execute("""
         send(event="result", pushed_version=None, new=False, destination="w", metrics={"top1": 0.4},
              reasons=["top-1 is 0.400, 0.500 below the bound 0.900"])
         sys.exit(4)
-    """) == 4
+    """)
+        == 4
+    )
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "shiftvit: not pushed: top-1 is 0.400, 0.500 below the bound 0.900")
+        "shiftvit: not pushed: top-1 is 0.400, 0.500 below the bound 0.900"
+    )
     assert runs(tmp_path, capsys)[0]["state"] == "not blessed"
 
 
 def test_bad_data_exits_3_with_the_sentence(tmp_path, capsys, execute):
-    assert execute("""
+    assert (
+        execute("""
         send(event="node", node="Trainer", state="failed")
         send(event="error", message="a.bin: label 200 at offset 3073", exit_code=3)
         sys.exit(3)
-    """) == 3
+    """)
+        == 3
+    )
     out, err = capsys.readouterr()
     assert out == "" and err.splitlines()[-1] == "shiftvit: a.bin: label 200 at offset 3073"
-    told, = runs(tmp_path, capsys)
+    (told,) = runs(tmp_path, capsys)
     assert (told["state"], told["message"]) == ("failed", "a.bin: label 200 at offset 3073")
 
 
 def test_run_whose_watcher_was_killed_is_interrupted(tmp_path, capsys, execute):
     execute("sys.exit(1)")
-    outcome, = (tmp_path / "workspace" / "runs").glob("*/outcome.json")
+    (outcome,) = (tmp_path / "workspace" / "runs").glob("*/outcome.json")
     outcome.unlink()
     assert runs(tmp_path, capsys)[0]["state"] == "interrupted"
 
 
 def test_component_left_running_by_a_dead_run_was_interrupted(tmp_path):
-    executions = tuple(Execution(number, node, "r", state, 0.0, 1.0, {}, {}) for number, (node, state) in enumerate(
-        [("Ingest", "cached"), ("Tuner", "complete"), ("Trainer", "running")]))
-    dead, alive = (Run(RunFolder(tmp_path), state, None, None, {}, {}, executions) for state in (
-        "interrupted", "running"))
+    executions = tuple(
+        Execution(number, node, "r", state, 0.0, 1.0, {}, {})
+        for number, (node, state) in enumerate([("Ingest", "cached"), ("Tuner", "complete"), ("Trainer", "running")])
+    )
+    dead, alive = (
+        Run(RunFolder(tmp_path), state, None, None, {}, {}, executions) for state in ("interrupted", "running")
+    )
     assert dead.describe_components() == "1 cached, 1 complete, Trainer interrupted"
     assert alive.describe_components() == "1 cached, 1 complete, Trainer running"
 
@@ -184,8 +207,22 @@ def test_conclusion_when_the_model_was_pushed_before():
 
 
 def test_data_prints_the_identity_of_the_source(tmp_path, capsys):
-    assert main(["data", "--workspace", str(tmp_path), "--set", "shapes.train=20", "--set", "shapes.eval=10",
-                 "--set", "shapes.test=10"]) == 0
+    assert (
+        main(
+            [
+                "data",
+                "--workspace",
+                str(tmp_path),
+                "--set",
+                "shapes.train=20",
+                "--set",
+                "shapes.eval=10",
+                "--set",
+                "shapes.test=10",
+            ]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     assert "train 20, eval 10, test 10" in out and "sha256" in out and "Source: complete" in err
 

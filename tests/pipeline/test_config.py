@@ -22,16 +22,19 @@ def test_an_unknown_preset_is_refused_with_the_nearest():
         preset("cifar-10")
 
 
-@pytest.mark.parametrize("setting, read", [
-    ("train.epochs=20", lambda c: c.train.epochs == 20),
-    ("train.learning_rate=1e-4", lambda c: c.train.learning_rate == 1e-4),
-    ("model.depths=1,3", lambda c: c.model.depths == (1, 3)),
-    ("model.dims=[16, 24]", lambda c: c.model.dims == (16, 24)),
-    ("data.flip=true", lambda c: c.data.flip is True),
-    ("train.precision=float32", lambda c: c.train.precision == "float32"),
-    ("source=/data/a=b,c", lambda c: c.source == "/data/a=b,c"),
-    ("workspace=7", lambda c: c.workspace == "7"),
-])
+@pytest.mark.parametrize(
+    "setting, read",
+    [
+        ("train.epochs=20", lambda c: c.train.epochs == 20),
+        ("train.learning_rate=1e-4", lambda c: c.train.learning_rate == 1e-4),
+        ("model.depths=1,3", lambda c: c.model.depths == (1, 3)),
+        ("model.dims=[16, 24]", lambda c: c.model.dims == (16, 24)),
+        ("data.flip=true", lambda c: c.data.flip is True),
+        ("train.precision=float32", lambda c: c.train.precision == "float32"),
+        ("source=/data/a=b,c", lambda c: c.source == "/data/a=b,c"),
+        ("workspace=7", lambda c: c.workspace == "7"),
+    ],
+)
 def test_an_override_sets_its_leaf_and_nothing_else(setting, read):
     config = override(preset("quickstart"), [setting])
 
@@ -54,34 +57,40 @@ def test_overrides_are_applied_together_the_last_one_wins():
     assert config.model.dims == (8, 16, 9) and config.train.seed == 2
 
 
-@pytest.mark.parametrize("setting, sentence", [
-    ("train.epochs", "--set train.epochs: expected KEY=VALUE"),
-    ("train.epoch=3", r"unknown key train.epoch; did you mean train.epochs"),
-    ("trian.epochs=3", r"unknown key trian.epochs; did you mean train\?"),
-    ("train.epochs.more=3", "unknown key train.epochs.more; did you mean train.epochs"),
-    ("train=3", "train is a group of settings; known: train.batch_size, "),
-    ("=3", "unknown key ; known: canary, data, "),
-    ("train.epochs=many", "train.epochs='many' must be a whole number"),
-    ("train.epochs=", "train.epochs='' must be a whole number"),
-    ("train.learning_rate=Infinity", "train.learning_rate=inf must be a finite number"),
-    ("model.dims=8,x", r"model.dims='\[8,x\]' must be a list"),
-    ("evaluate.min_top1=90", r"evaluate.min_top1 must be in \[0, 1\]"),
-    ("model.num_classes=100", "model.num_classes=100, but the records have 10 classes"),
-    ("train.replicas=3", "train.batch_size=64 is not divisible by train.replicas=3"),
-])
+@pytest.mark.parametrize(
+    "setting, sentence",
+    [
+        ("train.epochs", "--set train.epochs: expected KEY=VALUE"),
+        ("train.epoch=3", r"unknown key train.epoch; did you mean train.epochs"),
+        ("trian.epochs=3", r"unknown key trian.epochs; did you mean train\?"),
+        ("train.epochs.more=3", "unknown key train.epochs.more; did you mean train.epochs"),
+        ("train=3", "train is a group of settings; known: train.batch_size, "),
+        ("=3", "unknown key ; known: canary, data, "),
+        ("train.epochs=many", "train.epochs='many' must be a whole number"),
+        ("train.epochs=", "train.epochs='' must be a whole number"),
+        ("train.learning_rate=Infinity", "train.learning_rate=inf must be a finite number"),
+        ("model.dims=8,x", r"model.dims='\[8,x\]' must be a list"),
+        ("evaluate.min_top1=90", r"evaluate.min_top1 must be in \[0, 1\]"),
+        ("model.num_classes=100", "model.num_classes=100, but the records have 10 classes"),
+        ("train.replicas=3", "train.batch_size=64 is not divisible by train.replicas=3"),
+    ],
+)
 def test_an_override_that_does_not_fit_is_refused(setting, sentence):
     with pytest.raises(ConfigError, match=sentence):
         override(preset("quickstart"), [setting])
 
 
-@pytest.mark.parametrize("kind, values, sentence", [
-    (EvaluateConfig, {"max_top1_drop": -0.1}, "evaluate.max_top1_drop must be in"),
-    (CanaryConfig, {"images": 0}, "canary.images must be positive"),
-    (CanaryConfig, {"timeout": 0}, "canary.timeout must be positive"),
-    (ShapesConfig, {"test": 9}, "must be 10 or more"),
-    (IngestConfig, {"images_per_shard": 0}, "ingest.images_per_shard must be positive"),
-    (TuneConfig, {"trials": -1}, "tune.trials must not be negative"),
-])
+@pytest.mark.parametrize(
+    "kind, values, sentence",
+    [
+        (EvaluateConfig, {"max_top1_drop": -0.1}, "evaluate.max_top1_drop must be in"),
+        (CanaryConfig, {"images": 0}, "canary.images must be positive"),
+        (CanaryConfig, {"timeout": 0}, "canary.timeout must be positive"),
+        (ShapesConfig, {"test": 9}, "must be 10 or more"),
+        (IngestConfig, {"images_per_shard": 0}, "ingest.images_per_shard must be positive"),
+        (TuneConfig, {"trials": -1}, "tune.trials must not be negative"),
+    ],
+)
 def test_what_is_out_of_range_is_refused(kind, values, sentence):
     with pytest.raises(ConfigError, match=sentence):
         kind(**values)
@@ -95,8 +104,14 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert load(tmp_path / "config.json") == config
 
 
-@pytest.mark.parametrize("text, sentence", [
-    ("{", "not a JSON configuration"), ("[1]", "must be a table of keys"), ('{"train": {"epoch": 1}}', "train.epoch;")])
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("{", "not a JSON configuration"),
+        ("[1]", "must be a table of keys"),
+        ('{"train": {"epoch": 1}}', "train.epoch;"),
+    ],
+)
 def test_a_file_that_is_no_configuration_is_refused_by_its_name(tmp_path, text, sentence):
     (tmp_path / "config.json").write_text(text)
 

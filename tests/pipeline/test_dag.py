@@ -11,8 +11,19 @@ from pipeline.config import PRESETS, override, preset
 from pipeline.sources import Source
 from shiftvit.features import CLASS_NAMES
 
-NODES = ["Cifar10ExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "DataGate", "Tuner", "Trainer",
-         "Baseline", "Evaluator", "Canary", "Pusher"]
+NODES = [
+    "Cifar10ExampleGen",
+    "StatisticsGen",
+    "ImportSchemaGen",
+    "ExampleValidator",
+    "DataGate",
+    "Tuner",
+    "Trainer",
+    "Baseline",
+    "Evaluator",
+    "Canary",
+    "Pusher",
+]
 
 
 def compile_whole(folder: Path, config=None):
@@ -84,8 +95,10 @@ def test_the_trainer_takes_the_best_hyperparameters_of_the_search(nodes):
 
 
 def test_a_model_is_pushed_only_with_both_blessings(nodes):
-    asked = {key: [channel.producer_node_query.id for channel in value.channels]
-             for key, value in nodes["Pusher"].inputs.inputs.items()}
+    asked = {
+        key: [channel.producer_node_query.id for channel in value.channels]
+        for key, value in nodes["Pusher"].inputs.inputs.items()
+    }
 
     assert asked == {"model": ["Trainer"], "model_blessing": ["Evaluator"], "infra_blessing": ["Canary"]}
 
@@ -116,12 +129,15 @@ def test_the_fingerprint_is_the_same_for_the_same_code(package):
     assert dag.fingerprint(package) == dag.fingerprint(package)
 
 
-@pytest.mark.parametrize("change", [
-    lambda root: (root / "inner" / "code.py").write_text("A = 2\n"),
-    lambda root: (root / "more.py").write_text(""),
-    lambda root: (root / "inner" / "code.py").unlink(),
-    lambda root: (root / "inner" / "code.py").rename(root / "inner" / "core.py"),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "inner" / "code.py").write_text("A = 2\n"),
+        lambda root: (root / "more.py").write_text(""),
+        lambda root: (root / "inner" / "code.py").unlink(),
+        lambda root: (root / "inner" / "code.py").rename(root / "inner" / "core.py"),
+    ],
+)
 def test_the_fingerprint_sees_every_change_of_the_code(package, change):
     before = dag.fingerprint(package)
 

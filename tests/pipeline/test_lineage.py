@@ -26,23 +26,30 @@ def Ingest(examples: OutputArtifact[standard_artifacts.Examples], sha256: Parame
 
 
 @component
-def Search(examples: InputArtifact[standard_artifacts.Examples],
-           best: OutputArtifact[standard_artifacts.HyperParameters]):
+def Search(
+    examples: InputArtifact[standard_artifacts.Examples], best: OutputArtifact[standard_artifacts.HyperParameters]
+):
     Path(best.uri).mkdir(parents=True, exist_ok=True)
     Path(best.uri, "best_hyperparameters.txt").write_text(json.dumps({"space": [], "values": {"learning_rate": 0.01}}))
 
 
 @component
-def Train(examples: InputArtifact[standard_artifacts.Examples],
-          best: InputArtifact[standard_artifacts.HyperParameters],
-          model: OutputArtifact[standard_artifacts.Model], fails: Parameter[int]):
+def Train(
+    examples: InputArtifact[standard_artifacts.Examples],
+    best: InputArtifact[standard_artifacts.HyperParameters],
+    model: OutputArtifact[standard_artifacts.Model],
+    fails: Parameter[int],
+):
     if fails:
         raise ValueError("no model today")
 
 
 @component
-def Push(model: InputArtifact[standard_artifacts.Model], pushed_model: OutputArtifact[standard_artifacts.PushedModel],
-         version: Parameter[str]):
+def Push(
+    model: InputArtifact[standard_artifacts.Model],
+    pushed_model: OutputArtifact[standard_artifacts.PushedModel],
+    version: Parameter[str],
+):
     pushed_model.set_string_custom_property("pushed_version", version)
     pushed_model.set_string_custom_property("pushed_destination", f"serving/{version}")
 
@@ -53,9 +60,14 @@ def run(workspace: Path, run_id: str, version: str, fails: int = 0) -> None:
     train = Train(examples=ingest.outputs["examples"], best=search.outputs["best"], fails=fails)
     push = Push(model=train.outputs["model"], version=version)
     pipeline = tfx.dsl.Pipeline(
-        PIPELINE_NAME, str(workspace / "artifacts"), components=[ingest, search, train, push], enable_cache=True,
+        PIPELINE_NAME,
+        str(workspace / "artifacts"),
+        components=[ingest, search, train, push],
+        enable_cache=True,
         metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            str(workspace / "metadata.sqlite")))
+            str(workspace / "metadata.sqlite")
+        ),
+    )
     graph = Compiler().compile(pipeline)
     substitute_runtime_parameter(graph, {PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     tfx.orchestration.LocalDagRunner().run_with_ir(graph)
@@ -72,12 +84,15 @@ def metadata(tmp_path_factory):
 
 
 def test_states_of_components(metadata):
-    states = {run_id: {e.node: e.state for e in Lineage(metadata).executions(run_id)}
-              for run_id in ("run-1", "run-2", "run-3")}
+    states = {
+        run_id: {e.node: e.state for e in Lineage(metadata).executions(run_id)}
+        for run_id in ("run-1", "run-2", "run-3")
+    }
     assert states == {
         "run-1": {"Ingest": "complete", "Search": "complete", "Train": "complete", "Push": "complete"},
         "run-2": {"Ingest": "cached", "Search": "cached", "Train": "cached", "Push": "complete"},
-        "run-3": {"Ingest": "cached", "Search": "cached", "Train": "failed"}}
+        "run-3": {"Ingest": "cached", "Search": "cached", "Train": "failed"},
+    }
 
 
 def test_inputs_outputs_and_time(metadata):
@@ -93,8 +108,11 @@ def test_walk_goes_back_from_pushed_model_to_the_archive(metadata):
     steps = list(store.walk(pushed))
     assert maker.run == "run-2"
     assert [(s.artifact.type, s.maker.node, [a.type for a in s.sources]) for s in steps] == [
-        ("PushedModel", "Push", ["Model"]), ("Model", "Train", ["HyperParameters", "Examples"]),
-        ("HyperParameters", "Search", ["Examples"]), ("Examples", "Ingest", [])]
+        ("PushedModel", "Push", ["Model"]),
+        ("Model", "Train", ["HyperParameters", "Examples"]),
+        ("HyperParameters", "Search", ["Examples"]),
+        ("Examples", "Ingest", []),
+    ]
     assert {s.maker.run for s in steps[1:]} == {"run-1"}, "the cache was taken for the maker"
     assert steps[3].artifact.properties["source_sha256"] == "abc123"
     assert lineage.hyperparameters(steps[2].artifact) == {"learning_rate": 0.01}
@@ -105,16 +123,26 @@ def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata
     folder = RunFolder(workspace.runs / "run-2")
     folder.path.mkdir(parents=True)
     configuration.save(configuration.quickstart(), folder.config)
-    folder.result.write_text(json.dumps({
-        "pushed_version": "12", "destination": "serving/12", "metrics": {"top1": 0.75, "class_top1": [1.0, None]}}))
+    folder.result.write_text(
+        json.dumps(
+            {"pushed_version": "12", "destination": "serving/12", "metrics": {"top1": 0.75, "class_top1": [1.0, None]}}
+        )
+    )
     details = report.examine(workspace, folder)
     assert details["class_top1"] == {"cat": 1.0, "dog": None}
     assert details["components"]["Train"] == "cached" and details["config"]["preset"] == "quickstart"
     assert details["lineage"][-1]["facts"] == {"source_sha256": "abc123"}
     pages.print_run(json.loads(json.dumps(details)))
     page = capsys.readouterr().out
-    for told in ("source_sha256 = abc123", "learning_rate = 0.01", "train.seed=0", "dog  no images", "none found",
-                 "Pushed version 12 to serving: top-1 75.0%", str(folder.config)):
+    for told in (
+        "source_sha256 = abc123",
+        "learning_rate = 0.01",
+        "train.seed=0",
+        "dog  no images",
+        "none found",
+        "Pushed version 12 to serving: top-1 75.0%",
+        str(folder.config),
+    ):
         assert told in page
 
 

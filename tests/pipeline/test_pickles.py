@@ -16,8 +16,15 @@ def text(value):
 def pickled_by_python_2(pixels):
     """What Python 2 and NumPy 1 write of {'data': pixels, 'labels': [3]}, an uint8 array of one row of < 256 bytes."""
     rebuilt = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text(b"b") + b"\x87R"
-    kind = b"cnumpy\ndtype\n" + text(b"u1") + b"K\x00K\x01\x87R(K\x03" + text(b"|") + b"NNN" + (
-        b"J" + struct.pack("<i", -1)) * 2 + b"K\x00tb"
+    kind = (
+        b"cnumpy\ndtype\n"
+        + text(b"u1")
+        + b"K\x00K\x01\x87R(K\x03"
+        + text(b"|")
+        + b"NNN"
+        + (b"J" + struct.pack("<i", -1)) * 2
+        + b"K\x00tb"
+    )
     state = b"(K\x01K\x01K" + bytes([len(pixels)]) + b"\x86" + kind + b"\x89" + text(pixels) + b"tb"
     return b"\x80\x02}(" + text(b"data") + rebuilt + state + text(b"labels") + b"]K\x03au."
 
@@ -52,17 +59,34 @@ def test_a_pickle_that_calls_code_is_refused_unrun(tmp_path):
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("module, name", [
-    ("numpy.core.multiarray", "fromfile"), ("numpy", "load"), ("_codecs", "lookup"), ("builtins", "getattr"),
-    ("numpy.core.multiarray", "_reconstruct.__globals__"), ("os", "system")])
+@pytest.mark.parametrize(
+    "module, name",
+    [
+        ("numpy.core.multiarray", "fromfile"),
+        ("numpy", "load"),
+        ("_codecs", "lookup"),
+        ("builtins", "getattr"),
+        ("numpy.core.multiarray", "_reconstruct.__globals__"),
+        ("os", "system"),
+    ],
+)
 def test_only_what_rebuilds_arrays_can_be_named(module, name):
     with pytest.raises(DataError, match="it calls"):
         pickles.load(f"c{module}\n{name}\n.".encode(), "file")
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\x80\x02}(", b"no pickle at all", b"\x80\xff.", b"(lp0\n.", b"\x80\x02cnumpy\nndarray\nK\x01\x85R.",
-    b"\x80\x05\x95\xff\xff\xff\xff\xff\xff\xff\x7f"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x80\x02}(",
+        b"no pickle at all",
+        b"\x80\xff.",
+        b"(lp0\n.",
+        b"\x80\x02cnumpy\nndarray\nK\x01\x85R.",
+        b"\x80\x05\x95\xff\xff\xff\xff\xff\xff\xff\x7f",
+    ],
+)
 def test_a_broken_pickle_is_bad_data(content):
     with pytest.raises(DataError, match="file: "):
         pickles.load(content, "file")

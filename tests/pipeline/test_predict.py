@@ -32,12 +32,17 @@ def picture(tmp_path):
     def draw(name, colour, size=(32, 32), **options):
         Image.new("RGB", size, colour).save(tmp_path / name, **options)
         return tmp_path / name
+
     return draw
 
 
 def test_classes_in_the_order_of_the_files_whatever_their_format_and_size(model, picture):
-    images = [picture("a.png", (255, 0, 0)), picture("b.jpg", (0, 0, 255), size=(61, 40)), picture("c.png", (0, 0, 0)),
-              picture("d.jpeg", (0, 255, 0))]
+    images = [
+        picture("a.png", (255, 0, 0)),
+        picture("b.jpg", (0, 0, 255), size=(61, 40)),
+        picture("c.png", (0, 0, 0)),
+        picture("d.jpeg", (0, 255, 0)),
+    ]
     answers = predict(model, images)
     assert [answer.path for answer in answers] == images
     assert [answer.class_name for answer in answers] == ["red", "blue", "dark", "green"]
@@ -45,7 +50,7 @@ def test_classes_in_the_order_of_the_files_whatever_their_format_and_size(model,
 
 
 def test_probabilities_are_of_the_names_that_they_stand_beside(model, picture):
-    answer, = predict(model, [picture("a.png", (255, 51, 0))])
+    (answer,) = predict(model, [picture("a.png", (255, 51, 0))])
     expected = np.exp([10, 2, 0, 3]) / np.exp([10, 2, 0, 3]).sum()
     assert [name for name, _ in answer.top3] == ["red", "dark", "green"]
     np.testing.assert_allclose([p for _, p in answer.top3], expected[[0, 3, 1]], rtol=1e-5)
@@ -57,9 +62,16 @@ def test_more_images_than_a_batch(model, picture):
     assert [a.class_name for a in predict(model, [red] * 70 + [blue])] == ["red"] * 70 + ["blue"]
 
 
-@pytest.mark.parametrize(("content", "told"), [
-    (None, "cannot read it"), (b"", "not a PNG or JPEG"), (b"GIF89a....", "not a PNG or JPEG"),
-    (b"\x89PNG\r\n\x1a\nnonsense", "damaged PNG"), (b"\xff\xd8\xffnonsense", "damaged JPEG")])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot read it"),
+        (b"", "not a PNG or JPEG"),
+        (b"GIF89a....", "not a PNG or JPEG"),
+        (b"\x89PNG\r\n\x1a\nnonsense", "damaged PNG"),
+        (b"\xff\xd8\xffnonsense", "damaged JPEG"),
+    ],
+)
 def test_no_image_is_told_with_its_name(tmp_path, content, told):
     path = tmp_path / "x.png"
     if content is not None:

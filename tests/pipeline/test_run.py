@@ -58,11 +58,14 @@ def test_workspace_that_cannot_be_written_is_told(tmp_path):
 
 
 def test_events_arrive_in_order_and_chatter_goes_to_the_log(folder):
-    outcome, events = execute(folder, """
+    outcome, events = execute(
+        folder,
+        """
         print("chatter"); print("complaint", file=sys.stderr)
         node("Trainer", "running"); node("Trainer", "complete")
         send(event="result", pushed_version="7", new=True, destination="d/7", metrics={"top1": 0.9}, reasons=[])
-    """)
+    """,
+    )
     assert [event["event"] for event in events] == ["plan", "node", "node", "result"]
     assert outcome.exit_code == 0 and outcome.message is None and outcome.result["pushed_version"] == "7"
     assert {"chatter", "complaint"} <= set(folder.log.read_text().split())
@@ -70,27 +73,36 @@ def test_events_arrive_in_order_and_chatter_goes_to_the_log(folder):
 
 
 def test_error_event_gives_sentence_and_exit_code(folder):
-    outcome, _ = execute(folder, """
+    outcome, _ = execute(
+        folder,
+        """
         send(event="error", message="data.bin: label 200 at offset 3073", exit_code=3)
         sys.exit(3)
-    """)
+    """,
+    )
     assert (outcome.exit_code, outcome.message) == (3, "data.bin: label 200 at offset 3073")
 
 
 def test_unblessed_model_ends_with_the_child_s_exit_code(folder):
-    outcome, _ = execute(folder, """
+    outcome, _ = execute(
+        folder,
+        """
         send(event="result", pushed_version=None, new=False, destination="d", metrics={}, reasons=["top-1 too low"])
         sys.exit(4)
-    """)
+    """,
+    )
     assert outcome.exit_code == 4 and outcome.message is None
 
 
-@pytest.mark.parametrize(("body", "told"), [
-    ("os.kill(os.getpid(), signal.SIGKILL)", "ended by SIGKILL, which is what happens when memory runs out"),
-    ("raise ValueError('no such thing')", "ValueError: no such thing"),
-    ("sys.exit(9)", "exit status 9"),
-    ("pass", "without a reason"),
-])
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "ended by SIGKILL, which is what happens when memory runs out"),
+        ("raise ValueError('no such thing')", "ValueError: no such thing"),
+        ("sys.exit(9)", "exit status 9"),
+        ("pass", "without a reason"),
+    ],
+)
 def test_death_without_an_error_event_is_explained_and_names_the_log(folder, body, told):
     outcome, _ = execute(folder, body)
     assert outcome.exit_code == 1
@@ -98,20 +110,26 @@ def test_death_without_an_error_event_is_explained_and_names_the_log(folder, bod
 
 
 def test_crash_after_the_result_is_a_failure(folder):
-    outcome, _ = execute(folder, """
+    outcome, _ = execute(
+        folder,
+        """
         send(event="result", pushed_version="7", new=True, destination="d/7", metrics={}, reasons=[])
         raise OSError("disk full")
-    """)
+    """,
+    )
     assert outcome.exit_code == 1 and "OSError: disk full" in outcome.message
 
 
 def test_a_process_left_behind_does_not_hold_the_run_up(folder):
     started = time.monotonic()
-    outcome, _ = execute(folder, """
+    outcome, _ = execute(
+        folder,
+        """
         send(event="result", pushed_version="7", new=True, destination="d/7", metrics={}, reasons=[])
         left = subprocess.Popen(["sleep", "20"], close_fds=False)
         open(os.path.join(os.path.dirname(sys.argv[0]), "left"), "w").write(str(left.pid))
-    """)
+    """,
+    )
     try:
         assert outcome.exit_code == 0 and time.monotonic() - started < 10
         assert run.is_alive(folder), "what it left still holds the log"
@@ -133,15 +151,22 @@ sys.exit(outcome.exit_code)
 @pytest.fixture
 def watched(folder):
     """A watcher process whose child has started to wait; its pid is in the file `pid`."""
-    command = child(folder, """
+    command = child(
+        folder,
+        """
         open(os.path.join(os.path.dirname(sys.argv[0]), "pid.partial"), "w").write(str(os.getpid()))
         os.rename(os.path.join(os.path.dirname(sys.argv[0]), "pid.partial"),
                   os.path.join(os.path.dirname(sys.argv[0]), "pid"))
         node("Trainer", "running")
         time.sleep(60)
-    """)
-    watcher = subprocess.Popen([sys.executable, "-c", WATCHER, str(folder.path), *command], stdout=subprocess.PIPE,
-                               text=True, env={**os.environ, "PYTHONPATH": str(Path(run.__file__).parents[1])})
+    """,
+    )
+    watcher = subprocess.Popen(
+        [sys.executable, "-c", WATCHER, str(folder.path), *command],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(run.__file__).parents[1])},
+    )
     wait_until((folder.path / "pid").exists)
     yield watcher, folder
     watcher.kill()

@@ -1,83 +1,31 @@
-import dataclasses
 import gzip
 import io
 import json
-import pickle
 import shutil
-import socket
 import tarfile
-import time
 
 import numpy as np
 import pytest
+from cifar_files import (
+    BATCH_BYTES,
+    BLOCKS,
+    RECORDS,
+    SPLITS,
+    batch,
+    left_behind,
+    make_archive,
+    make_binary,
+    make_python,
+    prepare,
+    rewrite_pickle,
+    splits,
+)
 
 from components.example_gen import records
-from pipeline import official, sources, tfds_source
-from pipeline.config import PipelineConfig, ShapesConfig
+from pipeline import official, sources
+from pipeline.config import ShapesConfig
 from shiftvit.errors import DataError
 from shiftvit.features import CLASS_NAMES
-
-RECORDS = 12  # of each batch
-BATCH_BYTES = RECORDS * records.RECORD_BYTES
-
-
-def batch(number):
-    """Channel-planar images and labels of one batch; every batch has others."""
-    rng = np.random.default_rng(number)
-    return rng.integers(0, 256, (RECORDS, 3072), np.uint8), rng.integers(0, 10, RECORDS).tolist()
-
-
-BLOCKS = [records.pack_planes(*batch(number)) for number in range(6)]
-SPLITS = {"train": b"".join(BLOCKS[:4]), "eval": BLOCKS[4], "test": BLOCKS[5]}
-
-
-def make_binary(parent):
-    folder = parent / "cifar-10-batches-bin"
-    folder.mkdir(parents=True)
-    for name, block in zip(official.BATCHES, BLOCKS, strict=True):
-        (folder / f"{name}.bin").write_bytes(block)
-    (folder / "batches.meta.txt").write_text("\n".join(CLASS_NAMES) + "\n\n")
-    (folder / "readme.html").write_text("not data")
-    return folder
-
-
-def make_python(parent):
-    folder = parent / "cifar-10-batches-py"
-    folder.mkdir(parents=True)
-    for number, name in enumerate(official.BATCHES):
-        data, labels = batch(number)
-        rewrite_pickle(folder / name, {b"data": data, b"labels": labels, b"batch_label": name.encode(),
-                                       b"filenames": [b"a.png"] * RECORDS})
-    rewrite_pickle(folder / "batches.meta", {b"label_names": [name.encode() for name in CLASS_NAMES]})
-    return folder
-
-
-def rewrite_pickle(path, value):
-    path.write_bytes(pickle.dumps(value, protocol=2))
-
-
-def make_archive(folder, reverse=False):
-    """Packs a folder into a `.tar.gz` beside it; the published archives are in no particular order."""
-    path = folder.with_suffix(".tar.gz")
-    with tarfile.open(path, "w:gz") as archive:
-        archive.add(folder, folder.name, recursive=False)
-        for file in sorted(folder.iterdir(), reverse=reverse):
-            archive.add(file, f"{folder.name}/{file.name}")
-    return path
-
-
-def prepare(source, tmp_path, **settings):
-    config = PipelineConfig(source=str(source), workspace=str(tmp_path / "workspace"), **settings)
-    return sources.prepare(config, batch_records=RECORDS)
-
-
-def splits(source):
-    return {split: sources.split_file(source.folder, split).read_bytes() for split in source.counts}
-
-
-def left_behind(tmp_path):
-    return list((tmp_path / "workspace").rglob("*.*"))
-
 
 FORMS = {
     "binary folder": make_binary,
@@ -138,7 +86,7 @@ def test_shapes_are_drawn_to_their_counts(tmp_path):
 
 def cut_at_a_record(folder):
     path = folder / "data_batch_3.bin"
-    path.write_bytes(path.read_bytes()[:-records.RECORD_BYTES])
+    path.write_bytes(path.read_bytes()[: -records.RECORD_BYTES])
 
 
 def spoil_label(folder):
@@ -252,8 +200,9 @@ def test_a_batch_that_is_there_twice_is_refused(tmp_path):
         prepare(path, tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"plain text, no archive", gzip.compress(b"no tar inside" * 100),
-                                     gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "content", [b"", b"plain text, no archive", gzip.compress(b"no tar inside" * 100), gzip.compress(b"")]
+)
 def test_a_file_that_is_no_archive_is_refused(content, tmp_path):
     path = tmp_path / "some.tar.gz"
     path.write_bytes(content)
@@ -267,50 +216,3 @@ def test_no_such_path_and_an_empty_folder_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"no CIFAR-10 in this folder; expected data_batch_1\.bin"):
         prepare(tmp_path, tmp_path)
     assert not (tmp_path / "workspace").exists()
-
-
-@pytest.fixture
-def published(tmp_path, monkeypatch):
-    """A small archive that stands for the published one: tensorflow-datasets is told to expect its checksum."""
-    import tensorflow_datasets as tfds
-
-    known = tfds.builder_cls("cifar10").url_infos
-    assert known[tfds_source.URL].checksum == official.PUBLISHED[0]
-    path = make_archive(make_binary(tmp_path / "data"))
-    expected = dataclasses.replace(known[tfds_source.URL], checksum=official.file_checksum(path),
-                                   size=type(known[tfds_source.URL].size)(path.stat().st_size))
-    monkeypatch.setitem(known, tfds_source.URL, expected)
-    monkeypatch.setattr(tfds_source, "SHA256", expected.checksum)
-    return path
-
-
-def test_tensorflow_datasets_reads_a_local_archive_in_the_official_order(published, tmp_path):
-    source = prepare(f"tfds:{published}", tmp_path)
-    assert splits(source) == SPLITS
-    assert (source.kind, source.sha256, source.published) == ("tfds", official.file_checksum(published), True)
-    assert source.class_names == CLASS_NAMES
-    assert list((tmp_path / "workspace/sources").iterdir()) == [source.folder]
-    assert prepare("tfds", tmp_path).folder == source.folder  # nothing is downloaded that is there
-
-
-def test_tensorflow_datasets_is_given_no_other_archive(tmp_path):
-    archive = make_archive(make_binary(tmp_path))
-    with pytest.raises(DataError, match=r"reads only the published.*give its path without tfds:"):
-        prepare(f"tfds:{archive}", tmp_path)
-    with pytest.raises(DataError, match=r"gone\.tar\.gz: no such file; tfds:ARCHIVE takes a local copy"):
-        prepare("tfds:gone.tar.gz", tmp_path)
-
-
-@pytest.mark.parametrize("answer, reason", [("refused", "refused"), ("silence", r"timed out|no answer in 1 second")])
-def test_without_a_network_tfds_ends_soon_and_says_what_to_do(answer, reason, tmp_path, monkeypatch):
-    monkeypatch.setattr(tfds_source, "_PROBE_SECONDS", 1)
-    with socket.socket() as proxy:
-        proxy.bind(("127.0.0.1", 0))
-        if answer == "silence":
-            proxy.listen()
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        started = time.monotonic()
-        with pytest.raises(DataError, match=rf"cannot download .*({reason}).*give a local copy with --data tfds:"):
-            prepare("tfds", tmp_path)
-    assert time.monotonic() - started < 5
-    assert not left_behind(tmp_path)

@@ -43,23 +43,41 @@ def plain_lines(clock, timed_events):
 
 
 def test_plain_lines_tell_each_change_of_state(clock):
-    assert plain_lines(clock, [
-        (0, plan("Source", "Trainer")), (1, node("Source", "cached")), (1, node("Trainer", "running")),
-        (76, node("Trainer", "complete")), (76, node("Canary", "running")), (80, node("Canary", "failed")),
-    ]) == ["Source: cached", "Trainer: running", "Trainer: complete after 1:15", "Canary: running",
-           "Canary: failed after 0:04"]
+    assert plain_lines(
+        clock,
+        [
+            (0, plan("Source", "Trainer")),
+            (1, node("Source", "cached")),
+            (1, node("Trainer", "running")),
+            (76, node("Trainer", "complete")),
+            (76, node("Canary", "running")),
+            (80, node("Canary", "failed")),
+        ],
+    ) == [
+        "Source: cached",
+        "Trainer: running",
+        "Trainer: complete after 1:15",
+        "Canary: running",
+        "Canary: failed after 0:04",
+    ]
 
 
 def test_plan_that_comes_late_forgets_nothing(clock):
-    screen = live_screen(clock, [(0, node("Source", "running")), (5, node("Source", "complete")),
-                                 (5, plan("Source", "Trainer"))])
+    screen = live_screen(
+        clock, [(0, node("Source", "running")), (5, node("Source", "complete")), (5, plan("Source", "Trainer"))]
+    )
     assert len(screen) == 2 and screen[0].startswith("✓") and "0:05" in screen[0]
 
 
 def test_plain_progress_is_told_every_ten_seconds_and_at_the_end(clock):
-    lines = plain_lines(clock, [(0, node("Trainer", "running")),
-                                *((second, train(second / 2, loss=1 / (1 + second))) for second in range(41)),
-                                (41, node("Trainer", "complete"))])
+    lines = plain_lines(
+        clock,
+        [
+            (0, node("Trainer", "running")),
+            *((second, train(second / 2, loss=1 / (1 + second))) for second in range(41)),
+            (41, node("Trainer", "complete")),
+        ],
+    )
     told = [line for line in lines if " train " in line]
     assert len(told) == 5
     assert told[2] == "Trainer: train 10/20 epochs, 2 s/epoch, 0:20 left, loss 0.04762"
@@ -67,8 +85,17 @@ def test_plain_progress_is_told_every_ten_seconds_and_at_the_end(clock):
 
 
 def test_rate_starts_anew_with_each_trial(clock):
-    lines = plain_lines(clock, [(0, node("Tuner", "running")), (0, train(0)), (20, train(10)), (400, train(0)),
-                                (410, train(1)), (420, train(20))])
+    lines = plain_lines(
+        clock,
+        [
+            (0, node("Tuner", "running")),
+            (0, train(0)),
+            (20, train(10)),
+            (400, train(0)),
+            (410, train(1)),
+            (420, train(20)),
+        ],
+    )
     assert lines[-2] == "Tuner: train 20/20 epochs, 1 epochs/s"
 
 
@@ -88,9 +115,15 @@ def live_screen(clock, events, height=30, encoding="utf-8"):
     return captured.get().splitlines()
 
 
-RUNNING = [(0, plan("Source", "Ingest", "Trainer", "Pusher")), (0, node("Source", "cached")),
-           (0, node("Ingest", "running")), (9, node("Ingest", "complete")), (9, node("Trainer", "running")),
-           (10, train(0)), (70, train(5, loss=0.5, val_top1=0.75))]
+RUNNING = [
+    (0, plan("Source", "Ingest", "Trainer", "Pusher")),
+    (0, node("Source", "cached")),
+    (0, node("Ingest", "running")),
+    (9, node("Ingest", "complete")),
+    (9, node("Trainer", "running")),
+    (10, train(0)),
+    (70, train(5, loss=0.5, val_top1=0.75)),
+]
 
 
 def test_live_screen_has_a_line_per_component_and_a_bar_under_the_running_one(clock):

@@ -15,13 +15,18 @@ from shiftvit.errors import ConfigError, UserError
 def workspace(tmp_path):
     """Two versions, 100 and 200, pushed by the runs `old` and `new`."""
     place = Workspace(tmp_path)
-    store = ml_metadata.MetadataStore(mlmd.ConnectionConfig(sqlite=mlmd.SqliteMetadataSourceConfig(
-        filename_uri=str(place.metadata), connection_mode=mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE)))
+    store = ml_metadata.MetadataStore(
+        mlmd.ConnectionConfig(
+            sqlite=mlmd.SqliteMetadataSourceConfig(
+                filename_uri=str(place.metadata), connection_mode=mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+            )
+        )
+    )
     pipeline = mlmd.Context(type_id=store.put_context_type(mlmd.ContextType(name="pipeline")), name=PIPELINE_NAME)
     run_type = store.put_context_type(mlmd.ContextType(name="pipeline_run"))
     pushed_type = store.put_artifact_type(mlmd.ArtifactType(name="PushedModel", base_type=mlmd.ArtifactType.MODEL))
     pusher_type = store.put_execution_type(mlmd.ExecutionType(name="tfx.components.pusher.component.Pusher"))
-    pipeline.id, = store.put_contexts([pipeline])
+    (pipeline.id,) = store.put_contexts([pipeline])
     for run_id, version, top1 in (("old", "100", 0.75), ("new", "200", 0.5)):
         folder = place.serving / version
         (folder / "variables").mkdir(parents=True)
@@ -31,8 +36,11 @@ def workspace(tmp_path):
         artifact.custom_properties["pushed_version"].string_value = version
         artifact.custom_properties["pushed_destination"].string_value = str(folder)
         execution = mlmd.Execution(type_id=pusher_type, last_known_state=mlmd.Execution.COMPLETE)
-        store.put_execution(execution, [(artifact, mlmd.Event(type=mlmd.Event.OUTPUT))],
-                            [pipeline, mlmd.Context(type_id=run_type, name=run_id)])
+        store.put_execution(
+            execution,
+            [(artifact, mlmd.Event(type=mlmd.Event.OUTPUT))],
+            [pipeline, mlmd.Context(type_id=run_type, name=run_id)],
+        )
         run_folder = RunFolder(place.runs / run_id)
         run_folder.path.mkdir(parents=True)
         run_folder.result.write_text(json.dumps({"metrics": {"top1": top1}}))
@@ -41,7 +49,9 @@ def workspace(tmp_path):
 
 def test_versions_newest_first_with_run_and_quality(workspace):
     assert [(v.number, v.served, v.run, v.top1, v.rollback_of) for v in list_versions(workspace)] == [
-        (200, True, "new", 0.5, None), (100, False, "old", 0.75, None)]
+        (200, True, "new", 0.5, None),
+        (100, False, "old", 0.75, None),
+    ]
 
 
 def test_half_versions_and_other_names_do_not_count(workspace):
@@ -64,7 +74,10 @@ def test_rollback_serves_a_whole_copy_under_the_next_number(workspace):
     assert contents(workspace.serving / "201") == contents(workspace.serving / "100")
     assert sorted(path.name for path in workspace.serving.iterdir()) == ["100", "200", "201"]
     assert [(v.number, v.served, v.run, v.top1, v.rollback_of) for v in list_versions(workspace)] == [
-        (201, True, "old", 0.75, 100), (200, False, "new", 0.5, None), (100, False, "old", 0.75, None)]
+        (201, True, "old", 0.75, 100),
+        (200, False, "new", 0.5, None),
+        (100, False, "old", 0.75, None),
+    ]
 
 
 def test_rollback_is_an_execution_that_leads_back_to_the_pusher(workspace):
@@ -81,7 +94,10 @@ def test_rollback_of_a_rollback_remembers_the_run(workspace):
     for number in (100, 200, 201):
         rollback(workspace, number)
     assert [(v.number, v.run, v.rollback_of) for v in list_versions(workspace)][:3] == [
-        (203, "old", 201), (202, "new", 200), (201, "old", 100)]
+        (203, "old", 201),
+        (202, "new", 200),
+        (201, "old", 100),
+    ]
 
 
 def test_rollback_to_the_served_version_changes_nothing(workspace):

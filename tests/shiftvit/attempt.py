@@ -33,13 +33,21 @@ def main(task: dict) -> None:
     if task.get("kill_at"):
         progress.LOGGER.addHandler(Killer(task["kill_at"]))
     train_files, eval_files = [f"{task['examples']}/Split-train/*"], [f"{task['examples']}/Split-eval/*"]
-    model = train.train(config, train_files, eval_files, resume_dir=f"{task['folder']}/resume",
-                        log_dir=f"{task['folder']}/logs")
+    model = train.train(
+        config, train_files, eval_files, resume_dir=f"{task['folder']}/resume", log_dir=f"{task['folder']}/logs"
+    )
     epochs = model.history.epoch  # those of this attempt; evaluate replaces the history
     evaluated = model.evaluate(evaluation_batches(eval_files, config.train.batch_size), verbose=0, return_dict=True)
-    print(json.dumps({"epochs": epochs, "updates": int(model.optimizer.iterations.numpy()),
-                      "eval_loss": evaluated["loss"],
-                      "replicas": train.make_strategy(config.train.replicas).num_replicas_in_sync}))
+    print(
+        json.dumps(
+            {
+                "epochs": epochs,
+                "updates": int(model.optimizer.iterations.numpy()),
+                "eval_loss": evaluated["loss"],
+                "replicas": train.make_strategy(config.train.replicas).num_replicas_in_sync,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -19,10 +19,17 @@ def load_vectors(name: str) -> dict[str, np.ndarray]:
 
 def model_config(values: dict) -> ModelConfig:
     """Returns the official configuration `values` in our names, without drop path."""
-    dims = tuple(values["embed_dim"] * 2 ** stage for stage in range(len(values["depths"])))
-    return ModelConfig(image_size=values["img_size"], patch_size=values["patch_size"], dims=dims,
-                       depths=tuple(values["depths"]), n_div=values["n_div"], mlp_ratio=values["mlp_ratio"],
-                       drop_path=0.0, num_classes=values["num_classes"])
+    dims = tuple(values["embed_dim"] * 2**stage for stage in range(len(values["depths"])))
+    return ModelConfig(
+        image_size=values["img_size"],
+        patch_size=values["patch_size"],
+        dims=dims,
+        depths=tuple(values["depths"]),
+        n_div=values["n_div"],
+        mlp_ratio=values["mlp_ratio"],
+        drop_path=0.0,
+        num_classes=values["num_classes"],
+    )
 
 
 def paper_variants() -> dict[str, dict]:
@@ -36,8 +43,9 @@ def set_weights(network: tf.keras.Model, vectors: dict[str, np.ndarray], config:
 
     def put(layer, prefix):
         names = [f"{prefix}.{kind}" for kind in ("weight", "bias") if f"{prefix}.{kind}" in unused]
-        layer.set_weights([_ours(unused.pop(name), weight.shape)
-                           for name, weight in zip(names, layer.weights, strict=True)])
+        layer.set_weights(
+            [_ours(unused.pop(name), weight.shape) for name, weight in zip(names, layer.weights, strict=True)]
+        )
 
     put(network.get_layer("stem"), "patch_embed.proj")
     put(network.get_layer("stem_norm"), "patch_embed.norm")

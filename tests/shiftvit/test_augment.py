@@ -60,7 +60,7 @@ def test_every_image_keeps_to_its_own_pixels_moved_as_one():
 
 def test_a_crop_is_the_image_reflected_at_its_borders_and_moved_by_up_to_the_padding():
     padded = np.pad(np.arange(32), 4, mode="reflect")
-    crops = {tuple(padded[start:start + 32]) for start in range(9)}
+    crops = {tuple(padded[start : start + 32]) for start in range(9)}
 
     for lines in positions(flip=False, crop_padding=4):
         assert {tuple(line) for line in lines} == crops, "every offset, and no other, within 144 images"

@@ -25,48 +25,54 @@ def test_a_whole_number_is_taken_for_a_float():
     assert rate == 1.0 and isinstance(rate, float)
 
 
-@pytest.mark.parametrize("values, sentence", [
-    ({"train": {"learning_rat": 0.1}}, r"unknown key train.learning_rat; did you mean train.learning_rate\?"),
-    ({"modle": {}}, r"unknown key modle; did you mean model\?"),
-    ({"qqq": 1}, "unknown key qqq; known: data, model, train"),
-    ({"train": 3}, "train must be a table of keys, not 3"),
-    ([], r"the configuration must be a table of keys, not \[\]"),
-    ({"train": {"epochs": 2.5}}, "train.epochs=2.5 must be a whole number"),
-    ({"train": {"epochs": True}}, "train.epochs=True must be a whole number"),
-    ({"train": {"epochs": "2"}}, "train.epochs='2' must be a whole number"),
-    ({"train": {"learning_rate": float("nan")}}, "train.learning_rate=nan must be a finite number"),
-    ({"train": {"precision": "float64"}}, "train.precision='float64' is not one of auto, float32, mixed_bfloat16"),
-    ({"data": {"flip": 1}}, "data.flip=1 must be true or false"),
-    ({"model": {"dims": 96}}, "model.dims=96 must be a list"),
-    ({"model": {"dims": [96, 1.5]}}, "model.dims=1.5 must be a whole number"),
-])
+@pytest.mark.parametrize(
+    "values, sentence",
+    [
+        ({"train": {"learning_rat": 0.1}}, r"unknown key train.learning_rat; did you mean train.learning_rate\?"),
+        ({"modle": {}}, r"unknown key modle; did you mean model\?"),
+        ({"qqq": 1}, "unknown key qqq; known: data, model, train"),
+        ({"train": 3}, "train must be a table of keys, not 3"),
+        ([], r"the configuration must be a table of keys, not \[\]"),
+        ({"train": {"epochs": 2.5}}, "train.epochs=2.5 must be a whole number"),
+        ({"train": {"epochs": True}}, "train.epochs=True must be a whole number"),
+        ({"train": {"epochs": "2"}}, "train.epochs='2' must be a whole number"),
+        ({"train": {"learning_rate": float("nan")}}, "train.learning_rate=nan must be a finite number"),
+        ({"train": {"precision": "float64"}}, "train.precision='float64' is not one of auto, float32, mixed_bfloat16"),
+        ({"data": {"flip": 1}}, "data.flip=1 must be true or false"),
+        ({"model": {"dims": 96}}, "model.dims=96 must be a list"),
+        ({"model": {"dims": [96, 1.5]}}, "model.dims=1.5 must be a whole number"),
+    ],
+)
 def test_what_does_not_fit_is_refused_by_its_dotted_name(values, sentence):
     with pytest.raises(ConfigError, match=sentence):
         from_dict(ExperimentConfig, values)
 
 
-@pytest.mark.parametrize("kind, values, sentence", [
-    (ModelConfig, {"dims": (8, 16)}, "one entry per stage"),
-    (ModelConfig, {"dims": (), "depths": ()}, "one entry per stage"),
-    (ModelConfig, {"depths": (2, 0, 8, 2)}, "must be positive"),
-    (ModelConfig, {"image_size": 33}, "model.image_size=33 must be a multiple of model.patch_size=2"),
-    (ModelConfig, {"image_size": 14}, "model.image_size=14 must be .* at least 16"),
-    (ModelConfig, {"n_div": 3}, "model.n_div=3 must be from 4"),
-    (ModelConfig, {"n_div": 97}, "model.n_div=97 must be from 4 .* to 96"),
-    (ModelConfig, {"mlp_ratio": 0.0}, "model.mlp_ratio must be positive"),
-    (ModelConfig, {"drop_path": 1.0}, r"model.drop_path must be in \[0, 1\)"),
-    (ModelConfig, {"dropout": -0.1}, r"model.dropout must be in \[0, 1\)"),
-    (DataConfig, {"crop_padding": 32}, "data.crop_padding must be from 0 to 31"),
-    (TrainConfig, {"epochs": 0}, "train.epochs must be positive"),
-    (TrainConfig, {"batch_size": 0}, "train.batch_size must be positive"),
-    (TrainConfig, {"replicas": -1}, "train.replicas must not be negative"),
-    (TrainConfig, {"steps_per_epoch": -1}, "train.steps_per_epoch must not be negative"),
-    (TrainConfig, {"learning_rate": 0.0}, "train.learning_rate must be positive"),
-    (TrainConfig, {"warmup_fraction": 1.0}, r"train.warmup_fraction must be in \[0, 1\)"),
-    (TrainConfig, {"weight_decay": -1.0}, "train.weight_decay must not be negative"),
-    (TrainConfig, {"clip_norm": -1.0}, "train.clip_norm must not be negative"),
-    (TrainConfig, {"label_smoothing": 1.0}, r"train.label_smoothing must be in \[0, 1\)"),
-])
+@pytest.mark.parametrize(
+    "kind, values, sentence",
+    [
+        (ModelConfig, {"dims": (8, 16)}, "one entry per stage"),
+        (ModelConfig, {"dims": (), "depths": ()}, "one entry per stage"),
+        (ModelConfig, {"depths": (2, 0, 8, 2)}, "must be positive"),
+        (ModelConfig, {"image_size": 33}, "model.image_size=33 must be a multiple of model.patch_size=2"),
+        (ModelConfig, {"image_size": 14}, "model.image_size=14 must be .* at least 16"),
+        (ModelConfig, {"n_div": 3}, "model.n_div=3 must be from 4"),
+        (ModelConfig, {"n_div": 97}, "model.n_div=97 must be from 4 .* to 96"),
+        (ModelConfig, {"mlp_ratio": 0.0}, "model.mlp_ratio must be positive"),
+        (ModelConfig, {"drop_path": 1.0}, r"model.drop_path must be in \[0, 1\)"),
+        (ModelConfig, {"dropout": -0.1}, r"model.dropout must be in \[0, 1\)"),
+        (DataConfig, {"crop_padding": 32}, "data.crop_padding must be from 0 to 31"),
+        (TrainConfig, {"epochs": 0}, "train.epochs must be positive"),
+        (TrainConfig, {"batch_size": 0}, "train.batch_size must be positive"),
+        (TrainConfig, {"replicas": -1}, "train.replicas must not be negative"),
+        (TrainConfig, {"steps_per_epoch": -1}, "train.steps_per_epoch must not be negative"),
+        (TrainConfig, {"learning_rate": 0.0}, "train.learning_rate must be positive"),
+        (TrainConfig, {"warmup_fraction": 1.0}, r"train.warmup_fraction must be in \[0, 1\)"),
+        (TrainConfig, {"weight_decay": -1.0}, "train.weight_decay must not be negative"),
+        (TrainConfig, {"clip_norm": -1.0}, "train.clip_norm must not be negative"),
+        (TrainConfig, {"label_smoothing": 1.0}, r"train.label_smoothing must be in \[0, 1\)"),
+    ],
+)
 def test_what_is_out_of_range_is_refused(kind, values, sentence):
     with pytest.raises(ConfigError, match=sentence):
         kind(**values)

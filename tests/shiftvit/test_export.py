@@ -135,8 +135,12 @@ def test_what_is_no_image_is_refused(loaded):
 def test_it_loads_without_any_code_of_this_project(folder, loaded, tmp_path):
     (tmp_path / "image.png").write_bytes(png(IMAGES[0]))
 
-    ended = subprocess.run([sys.executable, "-c", LOAD_WITHOUT_THIS_PROJECT, folder, str(tmp_path / "image.png")],
-                           capture_output=True, text=True, cwd=tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", LOAD_WITHOUT_THIS_PROJECT, folder, str(tmp_path / "image.png")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
 
     assert ended.returncode == 0, ended.stderr
     name, probabilities = json.loads(ended.stdout.splitlines()[-1])

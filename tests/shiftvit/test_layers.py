@@ -12,7 +12,7 @@ OFFICIAL_SHIFT = Path(__file__).with_name("data") / "shift_div10_remainder.npz"
 def published_shift(x: np.ndarray, n_div: int) -> np.ndarray:
     """The rule in NumPy, on (N, H, W, C): group by group left, right, up, down; zeros enter; the rest stays."""
     group, out = x.shape[-1] // n_div, x.copy()
-    out[..., :4 * group] = 0
+    out[..., : 4 * group] = 0
     left, right, up, down = (slice(k * group, (k + 1) * group) for k in range(4))
     out[:, :, :-1, left] = x[:, :, 1:, left]
     out[:, :, 1:, right] = x[:, :, :-1, right]

@@ -26,7 +26,7 @@ def test_logits_and_input_gradients_are_those_of_the_official_code(name):
     with tf.GradientTape() as tape:
         tape.watch(images)
         logits = network(images)
-        total = tf.reduce_sum(logits ** 2)
+        total = tf.reduce_sum(logits**2)
     gradient = tape.gradient(total, images).numpy().transpose(0, 3, 1, 2)
 
     assert relative_error(logits.numpy(), vectors["logits"]) < 1e-4

@@ -50,8 +50,9 @@ def test_kernels_decay_with_the_rate_and_biases_and_norms_do_not():
     kernels = {weight.name for weight in network.weights if "kernel" in weight.name}
     assert len(kernels) == 7
     for weight, old in zip(network.weights, before, strict=True):
-        np.testing.assert_allclose(weight, old * (1 - 0.5 * 0.02) if weight.name in kernels else old, rtol=1e-5,
-                                   err_msg=weight.name)
+        np.testing.assert_allclose(
+            weight, old * (1 - 0.5 * 0.02) if weight.name in kernels else old, rtol=1e-5, err_msg=weight.name
+        )
 
 
 def test_gradients_are_clipped_by_their_norm_together():

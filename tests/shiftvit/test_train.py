@@ -11,8 +11,13 @@ from shiftvit.progress import FACTS, LOGGER
 
 
 def run(config, examples, folder):
-    return train.train(config, [f"{examples}/Split-train/*"], [f"{examples}/Split-eval/*"],
-                       resume_dir=str(folder / "resume"), log_dir=str(folder / "logs"))
+    return train.train(
+        config,
+        [f"{examples}/Split-train/*"],
+        [f"{examples}/Split-eval/*"],
+        resume_dir=str(folder / "resume"),
+        log_dir=str(folder / "logs"),
+    )
 
 
 @pytest.fixture(scope="module")

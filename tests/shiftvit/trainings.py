@@ -18,14 +18,20 @@ def experiment(**train) -> ExperimentConfig:
     return ExperimentConfig(
         ModelConfig(patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4, drop_path=0.0),
         DataConfig(crop_padding=0, flip=False),
-        TrainConfig(**{"batch_size": 32, "learning_rate": 3e-3, "precision": "float32"} | train))
+        TrainConfig(**{"batch_size": 32, "learning_rate": 3e-3, "precision": "float32"} | train),
+    )
 
 
 def attempt(config: ExperimentConfig, examples, folder, kill_at: float | None = None) -> subprocess.CompletedProcess:
     """Trains in a new process, which is killed when `kill_at` epochs are done; returns how it ended."""
     task = {"config": to_dict(config), "examples": str(examples), "folder": str(folder), "kill_at": kill_at}
-    return subprocess.run([sys.executable, str(ATTEMPT), json.dumps(task)], capture_output=True, text=True,
-                          timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return subprocess.run(
+        [sys.executable, str(ATTEMPT), json.dumps(task)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

@@ -11,8 +11,10 @@ from tuner import space
 from tuner.search import make_tuner
 
 EXPERIMENT = ExperimentConfig(
-    ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4), DataConfig(crop_padding=0, flip=False),
-    TrainConfig(epochs=1, batch_size=32, steps_per_epoch=3, precision="float32"))
+    ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4),
+    DataConfig(crop_padding=0, flip=False),
+    TrainConfig(epochs=1, batch_size=32, steps_per_epoch=3, precision="float32"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +23,9 @@ def searched(drawn_examples, tmp_path_factory):
     folder, facts, handler = tmp_path_factory.mktemp("search"), [], logging.Handler()
     handler.emit = lambda record: facts.append(getattr(record, FACTS))
     LOGGER.addHandler(handler)
-    tuner = make_tuner(EXPERIMENT, 2, [f"{drawn_examples}/Split-train/*"], [f"{drawn_examples}/Split-eval/*"],
-                       str(folder))
+    tuner = make_tuner(
+        EXPERIMENT, 2, [f"{drawn_examples}/Split-train/*"], [f"{drawn_examples}/Split-eval/*"], str(folder)
+    )
     tuner.search()
     LOGGER.removeHandler(handler)
     return tuner, facts, folder

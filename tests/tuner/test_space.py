@@ -42,13 +42,16 @@ def test_the_rest_of_the_experiment_stays():
     assert applied == expected
 
 
-@pytest.mark.parametrize("name, value, sentence", [
-    ("train.learning_rat", 0.1, "unknown key train.learning_rat; did you mean train.learning_rate"),
-    ("tranquil.seed", 1, "unknown key tranquil"),
-    ("dropout", 0.1, "unknown key dropout"),
-    ("model.n_div", 2.5, "model.n_div=2.5 must be a whole number"),
-    ("train.label_smoothing", 1.5, "train.label_smoothing must be in"),
-])
+@pytest.mark.parametrize(
+    "name, value, sentence",
+    [
+        ("train.learning_rat", 0.1, "unknown key train.learning_rat; did you mean train.learning_rate"),
+        ("tranquil.seed", 1, "unknown key tranquil"),
+        ("dropout", 0.1, "unknown key dropout"),
+        ("model.n_div", 2.5, "model.n_div=2.5 must be a whole number"),
+        ("train.label_smoothing", 1.5, "train.label_smoothing must be in"),
+    ],
+)
 def test_a_hyperparameter_that_does_not_fit_is_refused(name, value, sentence):
     hp = keras_tuner.HyperParameters()
     hp.Fixed(name, value)

@@ -54,8 +54,13 @@ def contents(folder):
 
 
 def properties(source, counts=COUNTS):
-    identity = {"kind": "folder", "sha256": hashlib.sha256(b"").hexdigest(), "published": False, "counts": counts,
-                "class_names": list(features.CLASS_NAMES)}
+    identity = {
+        "kind": "folder",
+        "sha256": hashlib.sha256(b"").hexdigest(),
+        "published": False,
+        "counts": counts,
+        "class_names": list(features.CLASS_NAMES),
+    }
     return {"input_base": str(source), "identity": json.dumps(identity), "images_per_shard": 10}
 
 
@@ -71,7 +76,12 @@ def do(folder, exec_properties):
 def test_plan_covers_every_record_once():
     shards = executor.plan(COUNTS, "in", "out", images_per_shard=10)
     assert [(s.split, s.start, s.images) for s in shards] == [
-        ("train", 0, 10), ("train", 10, 10), ("train", 20, 5), ("eval", 0, 10), ("test", 0, 3)]
+        ("train", 0, 10),
+        ("train", 10, 10),
+        ("train", 20, 5),
+        ("eval", 0, 10),
+        ("test", 0, 3),
+    ]
     assert shards[2].target == "out/Split-train/data_tfrecord-00002-of-00003"
 
 
@@ -90,7 +100,7 @@ def test_a_shard_that_is_tried_again_leaves_the_same_files(source, tmp_path):
 
 
 def test_a_source_shorter_than_planned_writes_nothing_for_that_shard(source, tmp_path):
-    (source / "test.bin").write_bytes((source / "test.bin").read_bytes()[:2 * records.RECORD_BYTES])
+    (source / "test.bin").write_bytes((source / "test.bin").read_bytes()[: 2 * records.RECORD_BYTES])
     with pytest.raises(Exception, match=r"test\.bin: 2 records from byte 0, expected 3"):
         write([shard for shard in shards_of(source, tmp_path / "out") if shard.split == "test"])
     assert not contents(tmp_path / "out")
