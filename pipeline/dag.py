@@ -45,10 +45,11 @@ def create_pipeline(config: PipelineConfig, source: Source) -> tfx.dsl.Pipeline:
 
 
 def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) -> list[BaseNode]:
+    code = fingerprint(shiftvit, tuner, components)
     example_gen, *validation = _make_data_nodes(config, source)
     gate = validation[-1]
     examples = example_gen.outputs["examples"]
-    *search, trainer = training = _make_training_nodes(config, source, workspace, examples)
+    *search, trainer = training = _make_training_nodes(config, source, workspace, code, examples)
     for node in training:
         node.add_upstream_node(gate)
     model = trainer.outputs["model"]
@@ -74,7 +75,7 @@ def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) ->
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(workspace.serving))
         ),
     )
-    _show_code_to_cache([example_gen, *validation, *training, canary])
+    _show_code_to_cache([example_gen, *validation, *training, canary], code)
     return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, pusher]
 
 
@@ -89,7 +90,7 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
 
 
 def _make_training_nodes(
-    config: PipelineConfig, source: Source, workspace: Workspace, examples: tfx.dsl.Channel
+    config: PipelineConfig, source: Source, workspace: Workspace, code: str, examples: tfx.dsl.Channel
 ) -> list[BaseNode]:
     """Returns the Tuner, if there is to be a search, and the Trainer."""
     arguments = {"examples": examples, "train_args": tfx.proto.TrainArgs(), "eval_args": tfx.proto.EvalArgs()}
@@ -105,15 +106,14 @@ def _make_training_nodes(
         custom_config={
             "experiment": to_dict(config.experiment),
             "class_names": list(source.class_names),
-            "resume_root": str(workspace.training),
+            "resume_root": str(workspace.training / code),  # what other code left is not gone on with
         },
     )
     return [search, trainer] if config.tune.trials else [trainer]
 
 
-def _show_code_to_cache(nodes: list[BaseNode]) -> None:
+def _show_code_to_cache(nodes: list[BaseNode], code: str) -> None:
     """Makes the code part of what TFX's cache compares, which else would not see an edit behind a dotted path."""
-    code = fingerprint(shiftvit, tuner, components)
     for node in nodes:
         node.executor_spec.add_extra_flags([f"--code={code}"])  # no executor reads it
 

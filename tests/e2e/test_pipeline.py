@@ -169,7 +169,7 @@ def test_a_run_killed_in_mid_training_goes_on_from_its_last_epoch(tmp_path):
 def wait_for_epoch(workspace, process, epoch):
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
-        for history in (workspace / "training").glob("*/history.csv"):
+        for history in (workspace / "training").rglob("history.csv"):
             if len(history.read_text().splitlines()) > epoch:
                 return
         time.sleep(0.05)

@@ -1,3 +1,4 @@
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -158,3 +159,12 @@ def test_what_runs_our_code_runs_again_when_a_file_changes(file, tmp_path, monke
     changed = {name for name in NODES if after.get(name) != before.get(name)}
     assert {"Cifar10ExampleGen", "ImportSchemaGen", "DataGate", "Tuner", "Trainer", "Canary"} <= changed
     assert not changed & {"Evaluator", "Pusher"}
+
+
+def test_a_training_of_other_code_is_not_gone_on_with(tmp_path, package, monkeypatch):
+    before = parameter(compile_graph(tmp_path)["Trainer"], "custom_config")
+    monkeypatch.setattr(dag, "shiftvit", package)
+
+    after = parameter(compile_graph(tmp_path)["Trainer"], "custom_config")
+
+    assert json.loads(after)["resume_root"] != json.loads(before)["resume_root"]
