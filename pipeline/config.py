@@ -12,6 +12,8 @@ from shiftvit.errors import ConfigError
 from shiftvit.features import NUM_CLASSES
 from tuner.config import TuneConfig
 
+SHAPES, TFDS, PATH = "shapes", "tfds", "path"  # kinds of source
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
@@ -69,7 +71,7 @@ class PipelineConfig:
     """A whole run."""
 
     preset: str = "quickstart"
-    source: str = "shapes"  # shapes, tfds, tfds:ARCHIVE, or the path of an official archive or folder
+    source: str = SHAPES  # shapes, tfds, tfds:ARCHIVE, or the path of an official archive or folder
     workspace: str = "workspace"
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -220,6 +222,27 @@ def _parse(text: str, current: Any) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def parse_source(source: str) -> tuple[str, Path | None]:
+    """Returns SHAPES, TFDS or PATH, and the absolute path that `source` gives, if any."""
+    if source == SHAPES:
+        return SHAPES, None
+    name, _, archive = source.partition(":")
+    if name == TFDS:
+        return TFDS, _absolute(archive) if archive else None
+    return PATH, _absolute(source)
+
+
+def locate(config: PipelineConfig) -> PipelineConfig:
+    """Returns `config` with its paths made absolute, so that it means the same from every folder."""
+    kind, path = parse_source(config.source)
+    source = kind if path is None else f"{TFDS}:{path}" if kind == TFDS else str(path)
+    return dataclasses.replace(config, source=source, workspace=str(_absolute(config.workspace)))
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
 
 
 def save(config: PipelineConfig, path: Path) -> None:

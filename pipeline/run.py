@@ -44,11 +44,12 @@ class Outcome:
 
 
 def create(config: PipelineConfig) -> RunFolder:
-    """Makes the folder of a new run, with its resolved configuration.
+    """Makes the folder of a new run, with its resolved configuration, which means the same from every folder.
 
     Raises:
         ConfigError: when the workspace cannot be written.
     """
+    config = configuration.locate(config)
     runs = Workspace(Path(config.workspace)).runs
     stamp = time.strftime("%Y%m%d-%H%M%S")
     try:

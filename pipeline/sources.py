@@ -15,7 +15,7 @@ from typing import Any
 
 from components.example_gen import records
 from pipeline import official, shapes, tfds_source
-from pipeline.config import PipelineConfig
+from pipeline.config import SHAPES, TFDS, PipelineConfig, parse_source
 from shiftvit import progress
 from shiftvit.errors import DataError
 from shiftvit.features import EVAL, SPLITS, TEST, TRAIN
@@ -87,23 +87,21 @@ def split_file(folder: Path, split: str) -> Path:
 
 
 def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
-    name, _, archive = config.source.partition(":")
-    if config.source == "shapes":
+    kind, path = parse_source(config.source)
+    if kind == SHAPES:
         counts = {split: getattr(config.shapes, split) for split in SPLITS}
         return _Origin(
-            "shapes",
+            SHAPES,
             shapes.fingerprint(config.shapes),
             False,
             counts,
             functools.partial(_draw, counts, config.shapes.seed),
         )
     counts = {TRAIN: 4 * batch_records, EVAL: batch_records, TEST: batch_records}
-    if name == "tfds":
-        path = Path(archive).expanduser() if archive else None
+    if kind == TFDS:
         checksum = tfds_source.checksum(path)
         read = functools.partial(tfds_source.read, path, batch_records, Path(config.workspace))
-        return _Origin("tfds", checksum, True, counts, _in_batches(read, batch_records))
-    path = Path(config.source).expanduser()
+        return _Origin(TFDS, checksum, True, counts, _in_batches(read, batch_records))
     if path.is_dir():
         folder, form = official.find_folder(path)
         read = functools.partial(official.read_folder, folder, form, batch_records)

@@ -3,7 +3,17 @@ import json
 import pytest
 
 from pipeline import config as configuration
-from pipeline.config import CanaryConfig, EvaluateConfig, IngestConfig, ShapesConfig, load, override, preset, save
+from pipeline.config import (
+    CanaryConfig,
+    EvaluateConfig,
+    IngestConfig,
+    ShapesConfig,
+    load,
+    locate,
+    override,
+    preset,
+    save,
+)
 from shiftvit.config import ExperimentConfig
 from shiftvit.errors import ConfigError
 from tuner.config import TuneConfig
@@ -124,3 +134,23 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         load(tmp_path / "none.json")
     with pytest.raises(ConfigError, match="cannot read the configuration"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "given, located",
+    [
+        ("shapes", "shapes"),
+        ("tfds", "tfds"),
+        ("tfds:a.tar.gz", "tfds:{folder}/a.tar.gz"),
+        ("data/cifar", "{folder}/data/cifar"),
+        ("/data/cifar", "/data/cifar"),
+    ],
+)
+def test_a_located_configuration_means_the_same_from_every_folder(given, located, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    config = locate(override(preset("quickstart"), [f"source={given}", "workspace=w"]))
+
+    assert config.source == located.format(folder=tmp_path)
+    assert config.workspace == str(tmp_path / "w")
+    assert locate(config) == config
