@@ -182,7 +182,7 @@ def _warn_if_another_is_served(workspace: Workspace, result: dict[str, Any]) -> 
 
 
 def _data(arguments: argparse.Namespace) -> int:
-    from pipeline.events import COMPLETE, Events
+    from pipeline.events import COMPLETE, SOURCE, Events
     from pipeline.terminal import ProgressHandler, make_display
     from shiftvit.progress import LOGGER
 
@@ -193,7 +193,7 @@ def _data(arguments: argparse.Namespace) -> int:
         LOGGER.addHandler(handler)
         try:
             events = Events(display.show)
-            events.start("Source")
+            events.start(SOURCE)
             from pipeline.sources import prepare
 
             source = prepare(config)

@@ -5,6 +5,8 @@ from typing import Any
 
 Event = dict[str, Any]
 
+SOURCE = "Source"  # the preparation of the data, shown like a component
+
 RUNNING, COMPLETE, CACHED, FAILED, INTERRUPTED = "running", "complete", "cached", "failed", "interrupted"
 
 

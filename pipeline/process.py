@@ -11,15 +11,13 @@ from pathlib import Path
 from absl import logging as absl_logging
 
 from pipeline import config as configuration
-from pipeline.events import COMPLETE, FAILED, Events
+from pipeline.events import COMPLETE, FAILED, SOURCE, Events
 from pipeline.sources import prepare
 from pipeline.terminal import ProgressHandler
 from pipeline.workspace import RunFolder
 from shiftvit import progress
 from shiftvit.errors import UserError
 from shiftvit.train import make_strategy
-
-SOURCE = "Source"  # the preparation of the data, shown like a component
 
 
 def run(folder: RunFolder, events: Events) -> int:
