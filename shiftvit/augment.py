@@ -1,34 +1,40 @@
-"""Augmentation of batches, in tensors: each function takes a batch and a seed, and gives the same for the same seed."""
+"""Augmentation of batches, in tensors: each piece takes a batch and a seed, and gives the same for the same seed.
 
-import tensorflow as tf
+Every piece runs eagerly, in a graph, in tf.data and under XLA. On a GPU, let XLA compile it: TensorFlow by itself
+gathers bytes, and computes with whole numbers, on the host only.
+"""
 
 from shiftvit.config import DataConfig
+from shiftvit.draws import split
+from shiftvit.geometry import crop_and_flip
+from shiftvit.mixing import erase, mix
+from shiftvit.randaugment import randaugment
 
 
-def augment(images, seed, config: DataConfig):
-    """Returns the images (N, H, W, C), cropped at random after reflect-padding and flipped, as `config` says.
+def augment(images, labels, seed, config: DataConfig):
+    """Applies the pieces that `config` asks for, each with random numbers of its own.
 
-    seed: int64 (2,), a different one for each batch.
+    Crop and flip come first, since they lose nothing; RandAugment next, while each image is of one class: movements
+    after a mixture would change the shares of its classes, and contrasts would be those of two images. Erasing is
+    last: the noise is neither recoloured nor handed to another image.
+
+    Args:
+        images: uint8 (N, H, W, C).
+        labels: int64 (N,), class ids.
+        seed: int64 (2,), a different one for each batch.
+        config: what to do.
+
+    Returns:
+        The images, of the same shape and type, and their targets: the labels as they came where nothing is mixed,
+        otherwise the share of each class, float32 (N, NUM_CLASSES).
     """
-    return crop_and_flip(images, seed, config.crop_padding, config.flip)
-
-
-def crop_and_flip(images, seed, padding: int, flip: bool):
-    """Moves each image by up to `padding` pixels, mirrored at its borders, and turns half of them left to right.
-
-    One gather for rows and one for columns: neither the padded images nor a copy of the flipped ones is ever made.
-    """
-    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
-    draws = tf.random.stateless_uniform((3, batch, 1), seed)
-    offsets = tf.cast(tf.floor(draws[:2] * (2 * padding + 1)), tf.int32) - padding
-    rows = mirrored(tf.range(height) + offsets[0], height)
-    columns = mirrored(tf.range(width) + offsets[1], width)
-    if flip:
-        columns = tf.where(draws[2] < 0.5, tf.reverse(columns, axis=[1]), columns)
-    images = tf.gather(images, rows, axis=1, batch_dims=1)
-    return tf.gather(images, columns, axis=2, batch_dims=1)
-
-
-def mirrored(index, size: int):
-    """Reflects indices that leave [0, size) back into it, without repeating the border."""
-    return size - 1 - tf.abs(size - 1 - tf.abs(index))
+    cropping, operations, mixing, erasing = split(seed, 4)
+    if config.crop_padding or config.flip:
+        images = crop_and_flip(images, cropping, config.crop_padding, config.flip)
+    if config.randaugment_ops:
+        images = randaugment(images, operations, config.randaugment_ops, config.randaugment_magnitude)
+    if config.mixup or config.cutmix:
+        images, labels = mix(images, labels, mixing, config.mixup, config.cutmix)
+    if config.erasing:
+        images = erase(images, erasing, config.erasing)
+    return images, labels

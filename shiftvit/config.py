@@ -28,12 +28,17 @@ class ModelConfig:
 
     image_size: int = 32  # pixels a side that the network sees; images of another size are resized
     patch_size: int = 2
+    stem: Literal["patch", "conv"] = "patch"  # patches as published, or 3x3 convolutions to the same stride
     dims: tuple[int, ...] = (96, 192, 384, 768)  # channels of each stage
     depths: tuple[int, ...] = (2, 4, 8, 2)  # blocks of each stage
     n_div: int = 12  # channel groups; four of them move
+    shift_pixels: int = 1  # how far they move
     mlp_ratio: float = 2.0
+    norm: Literal["group1", "layer", "batch"] = "group1"  # group1: over a whole image, as published
+    activation: Literal["gelu", "silu", "relu"] = "gelu"
     drop_path: float = 0.1  # at the last block; grows linearly from 0 at the first
     dropout: float = 0.0
+    flip_test: bool = False  # when not training, average the logits of an image and of its mirror image
     num_classes: int = NUM_CLASSES
 
     def __post_init__(self):
@@ -52,6 +57,15 @@ class ModelConfig:
             4 <= self.n_div <= min(self.dims),
             f"model.n_div={self.n_div} must be from 4 (the moving groups) to {min(self.dims)}, the fewest channels",
         )
+        require(
+            self.stem == "patch" or self.patch_size & (self.patch_size - 1) == 0,
+            f"model.stem=conv halves the image step by step: model.patch_size={self.patch_size} must be a power of 2",
+        )
+        require(
+            0 <= self.shift_pixels < self.image_size // self.patch_size,
+            f"model.shift_pixels={self.shift_pixels} must be from 0 to {self.image_size // self.patch_size - 1}, "
+            "less than a side of the first map",
+        )
         require(self.mlp_ratio > 0, "model.mlp_ratio must be positive")
         for name in ("drop_path", "dropout"):
             require(0 <= getattr(self, name) < 1, f"model.{name} must be in [0, 1)")
@@ -63,8 +77,21 @@ class DataConfig:
 
     crop_padding: int = 4  # reflect-pad by so much, then crop at random; 0 is off
     flip: bool = True
+    randaugment_ops: int = 0  # operations drawn for each image; 0 is off
+    randaugment_magnitude: float = 0.5  # of each operation, as a part of its greatest strength
+    mixup: float = 0.0  # probability that an image is blended with another of its batch
+    cutmix: float = 0.0  # probability that a rectangle of it is another's instead
+    erasing: float = 0.0  # probability that a rectangle of it is replaced by noise
 
     def __post_init__(self):
+        require(self.randaugment_ops >= 0, "data.randaugment_ops must not be negative")
+        for name in ("randaugment_magnitude", "mixup", "cutmix", "erasing"):
+            require(0 <= getattr(self, name) <= 1, f"data.{name} must be in [0, 1]")
+        require(
+            self.mixup + self.cutmix <= 1,
+            f"data.mixup={self.mixup} and data.cutmix={self.cutmix} together must not be more than 1: "
+            "an image is mixed in one of the two ways",
+        )
         require(
             0 <= self.crop_padding < IMAGE_SHAPE[0],
             f"data.crop_padding must be from 0 to {IMAGE_SHAPE[0] - 1}, less than a side of the stored image",
@@ -82,9 +109,12 @@ class TrainConfig:
     weight_decay: float = 0.05
     clip_norm: float = 1.0  # of all gradients together; 0 is off
     label_smoothing: float = 0.1
+    ema_decay: float = 0.0  # of a moving average of the weights, evaluated and exported in their place; 0 is off
+    initial_weights: str = ""  # a file of official weights to start from (.npz or .pth); empty: start at random
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"  # auto: bfloat16 where the hardware has it
     replicas: int = 0  # 0: every GPU, or one CPU device where there is none; N: N logical CPU devices
     steps_per_epoch: int = 0  # 0: the whole training split
+    steps_per_execution: int = 1  # updates between two looks of Python at training; more spares an accelerator waits
     seed: int = 0
 
     def __post_init__(self):
@@ -92,6 +122,7 @@ class TrainConfig:
         require(self.batch_size > 0, "train.batch_size must be positive")
         require(self.replicas >= 0, "train.replicas must not be negative")
         require(self.steps_per_epoch >= 0, "train.steps_per_epoch must not be negative")
+        require(self.steps_per_execution > 0, "train.steps_per_execution must be positive")
         require(
             self.batch_size % max(self.replicas, 1) == 0,
             f"train.batch_size={self.batch_size} is not divisible by train.replicas={self.replicas}: "
@@ -101,7 +132,8 @@ class TrainConfig:
         require(0 <= self.warmup_fraction < 1, "train.warmup_fraction must be in [0, 1)")
         require(self.weight_decay >= 0, "train.weight_decay must not be negative")
         require(self.clip_norm >= 0, "train.clip_norm must not be negative")
-        require(0 <= self.label_smoothing < 1, "train.label_smoothing must be in [0, 1)")
+        for name in ("label_smoothing", "ema_decay"):
+            require(0 <= getattr(self, name) < 1, f"train.{name} must be in [0, 1)")
 
 
 @dataclass(frozen=True)

@@ -1,96 +1,142 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from shiftvit.augment import augment, crop_and_flip, mirrored
+from pipeline import shapes
+from shiftvit.augment import augment
 from shiftvit.config import DataConfig
+from shiftvit.features import NUM_CLASSES
+from shiftvit.train import make_strategy
 
 SEED = (3, 7)
+OFF = DataConfig(crop_padding=0, flip=False)
+EVERYTHING = DataConfig(
+    crop_padding=4, flip=True, randaugment_ops=2, randaugment_magnitude=0.7, mixup=0.4, cutmix=0.4, erasing=0.5
+)
+PIECES = {
+    "crop": replace(OFF, crop_padding=4),
+    "flip": replace(OFF, flip=True),
+    "randaugment": replace(OFF, randaugment_ops=2),
+    "mixup": replace(OFF, mixup=0.5),
+    "cutmix": replace(OFF, cutmix=0.5),
+    "erasing": replace(OFF, erasing=0.5),
+    "everything": EVERYTHING,
+}
 
 
-def numbered(count=1):
-    """Images whose every pixel is another: the red channel tells the row, the green the column, the blue the image."""
-    rows, columns = np.mgrid[:32, :32].astype(np.uint8)
-    return np.stack([np.stack([rows, columns, np.full_like(rows, k)], -1) for k in range(count)])
+@pytest.fixture(scope="module")
+def batch():
+    images, labels = shapes.draw(24, 0, "train")
+    return images, labels.astype(np.int64)
 
 
-def in_a_map(images, seed, config):
-    """The same batch, augmented in tf.data."""
-    return next(iter(tf.data.Dataset.from_tensors(images).map(lambda batch: augment(batch, seed, config)))).numpy()
+def in_a_graph(batch, config, **options):
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, 32, 32, 3), tf.uint8),
+            tf.TensorSpec((None,), tf.int64),
+            tf.TensorSpec((2,), tf.int64),
+        ],
+        **options,
+    )
+    def step(images, labels, seed):
+        return augment(images, labels, seed, config)
+
+    return step(*batch, SEED)
 
 
-def positions(count=400, **settings):
-    """Returns (rows, columns) that each augmented image reads, (count, 32) each."""
-    images = augment(numbered(count % 256), SEED, DataConfig(**settings)).numpy()
-    return images[:, :, 0, 0].astype(int), images[:, 0, :, 1].astype(int)
+def compiled_by_xla(batch, config):
+    return in_a_graph(batch, config, jit_compile=True)
 
 
-def test_it_gives_images_of_the_same_kind_within_the_range_of_the_old():
-    images = np.random.default_rng(0).integers(50, 60, (9, 32, 32, 3), np.uint8)
-
-    augmented = augment(images, SEED, DataConfig()).numpy()
-
-    assert augmented.shape == images.shape and augmented.dtype == np.uint8
-    assert augmented.min() >= 50 and augmented.max() < 60
+def in_a_map(batch, config):
+    return next(iter(tf.data.Dataset.from_tensors(batch).map(lambda *each: augment(*each, SEED, config))))
 
 
-def test_eager_graph_and_map_agree_and_the_seed_alone_decides():
-    images, config = numbered(20), DataConfig()
-
-    eager = augment(images, SEED, config).numpy()
-
-    np.testing.assert_array_equal(eager, augment(images, SEED, config))
-    np.testing.assert_array_equal(eager, tf.function(augment)(images, tf.constant(SEED), config))
-    np.testing.assert_array_equal(eager, in_a_map(images, SEED, config))
-    assert (eager != augment(images, (3, 8), config).numpy()).any()
+def under_a_strategy(batch, config):
+    return tf.function(lambda: make_strategy().run(lambda: augment(*batch, SEED, config)))()
 
 
-def test_no_padding_and_no_flip_leave_the_images_as_they_are():
-    images = numbered(30)
+@pytest.mark.parametrize(
+    "piece, way",
+    [
+        *((piece, way) for piece in PIECES for way in (in_a_map, compiled_by_xla)),
+        *(("everything", way) for way in (in_a_graph, under_a_strategy)),
+    ],
+)
+def test_it_gives_the_same_eagerly_and_every_other_way(batch, piece, way):
+    images, targets = augment(*batch, SEED, PIECES[piece])
+    also_images, also_targets = way(batch, PIECES[piece])
 
-    np.testing.assert_array_equal(augment(images, SEED, DataConfig(crop_padding=0, flip=False)), images)
-
-
-def test_every_image_keeps_to_its_own_pixels_moved_as_one():
-    images = augment(numbered(50), SEED, DataConfig(crop_padding=6)).numpy()
-
-    assert (images[..., 2] == np.arange(50)[:, None, None]).all(), "pixels of another image"
-    assert (images[..., 0] == images[:, :, :1, 0]).all() and (images[..., 1] == images[:, :1, :, 1]).all()
-
-
-def test_a_crop_is_the_image_reflected_at_its_borders_and_moved_by_up_to_the_padding():
-    padded = np.pad(np.arange(32), 4, mode="reflect")
-    crops = {tuple(padded[start : start + 32]) for start in range(9)}
-
-    for lines in positions(flip=False, crop_padding=4):
-        assert {tuple(line) for line in lines} == crops, "every offset, and no other, within 144 images"
+    difference = np.abs(images.numpy().astype(int) - also_images.numpy())
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3, "but for a rounding"
+    np.testing.assert_allclose(also_targets, targets, atol=1e-5)
 
 
-def test_images_of_a_batch_move_independently_in_both_directions():
-    rows, columns = positions(flip=False, crop_padding=4)
+@pytest.mark.parametrize("piece", PIECES)
+def test_the_seed_alone_decides(batch, piece):
+    first, again, other = (augment(*batch, seed, PIECES[piece]) for seed in (SEED, SEED, (3, 8)))
 
-    assert abs(np.corrcoef(rows[:, 16], columns[:, 16])[0, 1]) < 0.3
-    assert len(set(rows[:, 16])) == 9
-
-
-def test_about_half_of_the_images_are_turned_left_to_right_and_none_upside_down():
-    rows, columns = positions(flip=True, crop_padding=0)
-
-    assert (rows == np.arange(32)).all()
-    turned = (columns == np.arange(32)[::-1]).all(axis=1)
-    assert ((columns == np.arange(32)).all(axis=1) | turned).all()
-    assert 0.35 < turned.mean() < 0.65
+    for ours, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(ours, same)
+    assert (first[0] != other[0]).numpy().any()
 
 
-@pytest.mark.parametrize("size", [2, 32])
-def test_mirroring_is_numpys_reflection(size):
-    reach = np.arange(1 - size, 2 * size - 1)
+@pytest.mark.parametrize("piece", PIECES)
+def test_it_gives_images_and_targets_of_the_promised_kind(batch, piece):
+    images, targets = augment(*batch, SEED, PIECES[piece])
 
-    np.testing.assert_array_equal(mirrored(reach, size), np.pad(np.arange(size), size - 1, mode="reflect"))
+    assert images.shape == (24, 32, 32, 3) and images.dtype == tf.uint8
+    if piece in ("mixup", "cutmix", "everything"):
+        assert targets.shape == (24, NUM_CLASSES) and targets.dtype == tf.float32
+        np.testing.assert_allclose(tf.reduce_sum(targets, axis=1), 1, rtol=1e-6)
+    else:
+        assert targets is batch[1], "the labels as they came"
 
 
-def test_xla_can_compile_it():
-    images = numbered(4)
-    compiled = tf.function(crop_and_flip, jit_compile=True)
+def test_nothing_asked_for_changes_nothing(batch):
+    images, labels = augment(*batch, SEED, OFF)
 
-    assert compiled(images, tf.constant(SEED), 4, True).shape == images.shape
+    np.testing.assert_array_equal(images, batch[0])
+    np.testing.assert_array_equal(labels, batch[1])
+
+
+def test_an_image_is_changed_by_no_other_but_the_one_it_is_mixed_with(batch):
+    images, labels = batch
+    before, _ = augment(images, labels, SEED, EVERYTHING)
+    offsets = set()
+
+    for k in range(0, 24, 3):
+        others = images.copy()
+        others[k] = 255 - others[k]
+        after, _ = augment(others, labels, SEED, EVERYTHING)
+        changed = set(np.flatnonzero((before != after).numpy().any(axis=(1, 2, 3))))
+        assert changed <= {(k - distance) % 24 for distance in (0, *(offsets or range(1, 24)))}
+        offsets |= {(k - place) % 24 for place in changed} - {0}
+
+    assert len(offsets) == 1
+
+
+def test_a_piece_does_not_draw_otherwise_because_of_another(batch):
+    cropped, _ = augment(*batch, SEED, DataConfig())
+    also_erased, _ = augment(*batch, SEED, DataConfig(erasing=0.5))
+    _, shares = augment(*batch, SEED, DataConfig(cutmix=0.5))
+    _, also_randaugmented = augment(*batch, SEED, DataConfig(cutmix=0.5, randaugment_ops=1))
+
+    assert 0.7 < (cropped == also_erased).numpy().mean() < 1
+    np.testing.assert_array_equal(shares, also_randaugmented)
+
+
+def test_pieces_of_one_seed_are_not_drawn_alike():
+    rows = np.broadcast_to(np.arange(32, dtype=np.uint8)[:, None, None], (400, 32, 32, 3))
+    labels = np.arange(400) % NUM_CLASSES
+
+    offsets = augment(rows, labels, SEED, DataConfig(flip=False))[0].numpy()[:, 16, 0, 0].astype(int) - 16
+    shares = augment(rows, labels, SEED, DataConfig(flip=False, mixup=0.5))[1].numpy()
+    mixed = np.count_nonzero(shares, axis=1) == 2
+    erased = (augment(rows, labels, SEED, replace(OFF, erasing=0.5))[0] != rows).numpy().any(axis=(1, 2, 3))
+
+    assert set(offsets) == set(range(-4, 5)) and 0.3 < mixed.mean() < 0.7 and 0.3 < erased.mean() < 0.7
+    assert np.abs(np.corrcoef([offsets, mixed, erased]) - np.eye(3)).max() < 0.15

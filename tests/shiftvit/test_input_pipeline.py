@@ -50,11 +50,54 @@ def test_training_batches_are_full_shuffled_and_endless(train_files):
     assert (first != second).any(), "the same order each epoch"
 
 
-def test_training_data_is_decided_by_the_seed(train_files):
-    first, again, other = (take(training_batches(train_files, 64, DataConfig(), seed), 2)[0] for seed in (1, 1, 2))
+@pytest.mark.parametrize("augmented", [True, False])
+def test_training_data_is_decided_by_the_seed(train_files, augmented):
+    config = DataConfig(randaugment_ops=1, mixup=0.5, erasing=0.5)
+    first, again, other = (take(training_batches(train_files, 64, config, seed, augmented), 10) for seed in (1, 1, 2))
 
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
+    for ours, same, others in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(ours, same)
+        assert (ours != others).any()
+
+
+def test_every_place_of_an_epoch_may_be_taken_by_every_record(train_files):
+    places = {drawn: [] for drawn in keys(*drawn(256, "train"))}
+    for batch in training_batches(train_files, 256, AS_STORED, seed=0).take(12).as_numpy_iterator():
+        for place, key in enumerate(image.tobytes() + bytes([label]) for image, label in zip(*batch, strict=True)):
+            places[key].append(place)
+
+    reach = [max(seen) - min(seen) for seen in places.values()]
+    assert np.mean(reach) == pytest.approx(256 * 11 / 13, rel=0.05), "as of 12 uniform numbers"
+
+
+def test_batches_to_be_augmented_elsewhere_are_as_stored(train_files):
+    everything = DataConfig(randaugment_ops=1, mixup=0.5, cutmix=0.5, erasing=0.5)
+
+    seen = take(training_batches(train_files, 64, everything, seed=0, augmented=False), 4)
+
+    assert [part.dtype for part in seen] == [np.uint8, np.int64]
+    assert keys(*seen) == keys(*drawn(256, "train"))
+
+
+def test_targets_of_mixed_images_are_shares_of_classes(train_files):
+    mixed = training_batches(train_files, 64, DataConfig(mixup=0.5, cutmix=0.5), seed=0)
+
+    images, targets = take(mixed, 4)
+    assert images.shape == (256, 32, 32, 3) and targets.shape == (256, 10)
+    assert mixed.element_spec[0].shape == (64, 32, 32, 3), "as a step compiled by XLA needs it"
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_the_files_are_read_once(tmp_path, train_files):
+    for path in tf.io.gfile.glob(train_files[0]):
+        tf.io.gfile.copy(path, str(tmp_path / path.rpartition("/")[2]))
+    batches = iter(training_batches([f"{tmp_path}/*"], 64, AS_STORED, seed=0))
+    next(batches)
+
+    for path in tmp_path.iterdir():
+        path.unlink()
+
+    assert [len(next(batches)[1]) for _ in range(16)] == [64] * 16
 
 
 def test_each_batch_is_augmented_in_its_own_way(tmp_path):

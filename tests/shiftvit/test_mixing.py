@@ -1,0 +1,175 @@
+import numpy as np
+import pytest
+
+from shiftvit.features import NUM_CLASSES
+from shiftvit.mixing import MIXUP_ALPHA, beta_quantiles, erase, mix, rectangles
+
+SEED = (3, 7)
+GREY = 25  # levels between the plain images of two classes that follow each other
+
+
+def plain(count, side=16):
+    """Images of one grey level each, which tells their class, and the classes: 0, 1, ... 9, 0, 1, ..."""
+    labels = np.arange(count) % NUM_CLASSES
+    return np.broadcast_to((labels * GREY).astype(np.uint8)[:, None, None, None], (count, side, side, 3)), labels
+
+
+def mixed(count, seed=SEED, **probabilities):
+    images, targets = mix(*plain(count), seed, **{"mixup": 0.0, "cutmix": 0.0, **probabilities})
+    return images.numpy(), targets.numpy()
+
+
+def partners(targets):
+    """Returns the other class of each image, or -1 where there is none."""
+    others = targets.copy()
+    others[np.arange(len(targets)), np.arange(len(targets)) % NUM_CLASSES] = 0
+    return np.where(others.any(axis=1), others.argmax(axis=1), -1)
+
+
+def test_targets_are_shares_of_at_most_two_classes_that_sum_to_1():
+    images, targets = mixed(500, mixup=0.5, cutmix=0.5)
+
+    assert images.shape == (500, 16, 16, 3) and images.dtype == np.uint8
+    assert targets.shape == (500, NUM_CLASSES) and targets.dtype == np.float32
+    assert targets.min() >= 0 and np.count_nonzero(targets, axis=1).max() == 2
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_nothing_changes_with_probability_0():
+    images, targets = mixed(20)
+
+    np.testing.assert_array_equal(images, plain(20)[0])
+    np.testing.assert_array_equal(targets, np.eye(NUM_CLASSES)[plain(20)[1]])
+
+
+def test_a_blend_has_the_weights_of_its_target():
+    images, targets = mixed(500, mixup=1.0)
+
+    expected = targets @ (np.arange(NUM_CLASSES) * GREY)
+    np.testing.assert_allclose(images, np.tile(expected[:, None, None, None], (16, 16, 3)), atol=0.51)
+
+
+def test_blends_have_all_weights_most_of_them_near_either_end():
+    _, targets = mixed(5000, mixup=1.0)
+
+    own = targets[np.arange(5000), np.arange(5000) % 10][partners(targets) >= 0]
+    expected = np.random.default_rng(0).beta(MIXUP_ALPHA, MIXUP_ALPHA, 100_000)
+    parts = np.linspace(0.05, 0.95, 19)
+    np.testing.assert_allclose(np.quantile(own, parts), np.quantile(expected, parts), atol=0.035)
+
+
+def test_beta_quantiles_are_those_of_the_distribution():
+    drawn = np.random.default_rng(0).beta(MIXUP_ALPHA, MIXUP_ALPHA, 1_000_000)
+    parts = np.linspace(0, 1, 201, dtype=np.float32)
+
+    np.testing.assert_allclose(beta_quantiles(parts), np.quantile(drawn, parts), atol=3e-3)
+
+
+def test_the_share_of_a_pasted_rectangle_is_that_of_its_pixels():
+    images, targets = mixed(500, cutmix=1.0)
+
+    classes = images[..., 0] // GREY
+    assert (images == classes[..., None] * GREY).all(), "a pixel is one image's or the other's"
+    counted = (classes[..., None] == np.arange(NUM_CLASSES)).mean(axis=(1, 2))
+    np.testing.assert_allclose(targets, counted, atol=1e-6)
+
+
+def test_what_is_pasted_is_one_rectangle_at_its_own_place_of_any_area_up_to_the_image():
+    images = np.random.default_rng(0).integers(0, 256, (600, 16, 16, 3), np.uint8)
+    own, targets = mix(images, plain(600)[1], SEED, 0.0, 1.0)
+
+    changed = (own.numpy() != images).any(axis=-1)
+    rectangle = changed.any(axis=2)[:, :, None] & changed.any(axis=1)[:, None, :]
+    assert (changed != rectangle).mean() < 1e-3, "by chance, two images have the same pixel"
+    offset = next(k for k in range(1, 600) if (own == np.roll(images, -k, axis=0)).numpy()[changed].all())
+    assert offset
+    assert changed.mean(axis=0).min() > 0.1, "every pixel may be pasted"
+    area = changed.mean(axis=(1, 2))
+    assert area.max() > 0.8 and area.min() < 0.03 and 0.25 < area.mean() < 0.45
+    assert targets.shape == (600, NUM_CLASSES)
+
+
+def test_partners_are_other_images_as_far_on_for_the_whole_batch_and_others_for_another_seed():
+    offsets = set()
+    for seed in range(40):
+        found = partners(mixed(10, (seed, 0), mixup=0.5, cutmix=0.5)[1])
+        distances = {(other - k) % 10 for k, other in enumerate(found) if other >= 0}
+        assert len(distances) == 1, "the same for all"
+        offsets |= distances
+
+    assert offsets == set(range(1, 10))
+
+
+def test_images_are_mixed_as_often_as_asked_and_in_one_way_only():
+    images, _ = mixed(5000, mixup=0.3, cutmix=0.2)
+    images = images[..., 0].reshape(5000, -1)
+
+    levels = np.array([len(set(image)) for image in images])
+    own = plain(5000)[0][:, 0, 0, 0]
+    blended = (levels == 1) & (images[:, 0] != own)
+    assert (levels <= 2).all()
+    assert (levels == 2).mean() == pytest.approx(0.2, abs=0.04)
+    assert blended.mean() == pytest.approx(0.3, abs=0.04)
+
+
+def test_a_batch_of_one_stays_as_it_is():
+    images, targets = mixed(1, mixup=0.5, cutmix=0.5)
+
+    np.testing.assert_array_equal(images, plain(1)[0])
+    np.testing.assert_allclose(targets, np.eye(NUM_CLASSES)[:1], rtol=1e-6)
+
+
+def erased(count, probability=1.0, side=32):
+    """Returns erased images, black before, and the rows and columns that the noise of each is in, bool (N, side)."""
+    images = erase(np.zeros((count, side, side, 3), np.uint8), SEED, probability).numpy()
+    return images, (images > 0).any(axis=(2, 3)), (images > 0).any(axis=(1, 3))
+
+
+def test_erasing_fills_one_rectangle_of_the_area_and_aspect_of_the_paper():
+    images, rows, columns = erased(2000)
+
+    filled = images.any(axis=-1)
+    assert (filled == rows[:, :, None] & columns[:, None, :]).mean() > 0.999
+    tall, wide = rows.sum(axis=1), columns.sum(axis=1)
+    area = tall * wide / 32**2
+    assert 0.01 < area.min() < 0.03 and 0.31 < area.max() < 0.36 and area.mean() == pytest.approx(0.177, abs=0.01)
+    large = area > 0.1
+    aspect = np.log(tall / wide)[large]
+    assert aspect.min() > np.log(0.25) and aspect.max() < np.log(4) and abs(aspect.mean()) < 0.05
+    assert aspect.std() == pytest.approx(np.log(11) / np.sqrt(12), abs=0.06), "its logarithm is uniform"
+
+
+def test_erasing_reaches_every_pixel_and_each_border_as_often():
+    reached = erased(10_000)[0].any(axis=-1).mean(axis=0)
+
+    assert reached.min() > 0
+    borders = [line.mean() for line in (reached[0], reached[-1], reached[:, 0], reached[:, -1])]
+    assert max(borders) < 1.2 * min(borders)
+
+
+def test_the_noise_of_erasing_is_uniform_and_another_in_every_pixel_and_image():
+    images, rows, columns = erased(300)
+    noise = images[rows[:, :, None] & columns[:, None, :]].astype(float)
+
+    assert noise.mean() == pytest.approx(127.5, abs=1) and noise.std() == pytest.approx(73.9, abs=1)
+    assert len(np.unique(noise)) == 256
+    assert np.abs(np.corrcoef(noise.T) - np.eye(3)).max() < 0.02
+    both = (images[0] > 0) & (images[1:] > 0)
+    assert (images[1:] == images[0])[both].mean() < 0.02
+
+
+def test_erasing_leaves_all_else_and_as_many_images_as_asked():
+    images = np.random.default_rng(0).integers(0, 256, (2000, 8, 8, 3), np.uint8)
+
+    changed = (erase(images, SEED, 0.25).numpy() != images).any(axis=-1)
+
+    assert changed.any(axis=(1, 2)).mean() == pytest.approx(0.25, abs=0.04)
+    assert changed.mean() < 0.25 / 3
+    np.testing.assert_array_equal(erase(images, SEED, 0.0), images)
+
+
+def test_a_rectangle_is_the_pixels_whose_centre_it_covers_cut_off_at_the_border():
+    one, cut = rectangles(np.array([2.0, 0.0]), np.array([3.0, 4.0]), np.array([2.0, 4.0]), np.array([4.0, 2.0]), 4, 5)
+
+    np.testing.assert_array_equal(one, np.outer([0, 1, 1, 0], [0, 1, 1, 1, 1]))
+    np.testing.assert_array_equal(cut, np.outer([1, 1, 0, 0], [0, 0, 0, 1, 1]))

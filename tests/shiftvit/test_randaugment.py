@@ -1,0 +1,172 @@
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageEnhance, ImageOps
+
+from pipeline import shapes
+from shiftvit.randaugment import GREATEST, UNSIGNED, distort, drawn_strengths, randaugment
+
+SEED = (3, 7)
+MOVEMENTS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
+
+
+def pictures(count=6):
+    """Drawn images; the first has the full range of values, the second few, the third one only."""
+    images = shapes.draw(count, 0, "train")[0].copy()
+    images[0] = np.random.default_rng(0).integers(0, 256, images[0].shape)
+    images[1] = images[1] // 8 + 100
+    images[2] = 77
+    return images
+
+
+def one_round(count=1, **strengths):
+    """A round with these strengths for every image, or for each its own, and 0 for all other operations."""
+    return {name: tf.broadcast_to(tf.constant(strengths.get(name, 0.0), tf.float32), (count,)) for name in GREATEST}
+
+
+def distorted(images, *rounds):
+    return distort(images, [one_round(len(images), **strengths) for strengths in rounds]).numpy()
+
+
+def by_pillow(images, function):
+    return np.stack([np.asarray(function(Image.fromarray(image))) for image in images])
+
+
+def affine(coefficients):
+    """What Pillow makes of an image, reading between pixels, at (a x + b y + c, d x + e y + f) from the corner."""
+    return lambda image: image.transform(image.size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
+
+
+def about_the_centre(a, b, d, e):
+    return affine((a, b, 16 * (1 - a - b), d, e, 16 * (1 - d - e)))
+
+
+def assert_alike(ours, theirs, levels):
+    assert ours.dtype == np.uint8
+    assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= levels
+
+
+@pytest.mark.parametrize(
+    "strengths, reference, levels",
+    [
+        ({"identity": 1.0}, lambda image: image, 0),
+        ({"autocontrast": 1.0}, ImageOps.autocontrast, 1),
+        ({"equalize": 1.0}, ImageOps.equalize, 0),
+        ({"posterize": 2.0}, lambda image: ImageOps.posterize(image, 6), 0),
+        ({"posterize": 4.0}, lambda image: ImageOps.posterize(image, 4), 0),
+        ({"solarize": 100.0}, lambda image: ImageOps.solarize(image, 156), 0),
+        ({"solarize": 256.0}, ImageOps.invert, 0),
+        ({"color": 0.7}, lambda image: ImageEnhance.Color(image).enhance(1.7), 2),
+        ({"color": -0.7}, lambda image: ImageEnhance.Color(image).enhance(0.3), 2),
+        ({"contrast": 0.7}, lambda image: ImageEnhance.Contrast(image).enhance(1.7), 2),
+        ({"contrast": -0.7}, lambda image: ImageEnhance.Contrast(image).enhance(0.3), 2),
+        ({"brightness": 0.7}, lambda image: ImageEnhance.Brightness(image).enhance(1.7), 1),
+        ({"brightness": -0.7}, lambda image: ImageEnhance.Brightness(image).enhance(0.3), 1),
+        ({"sharpness": 0.7}, lambda image: ImageEnhance.Sharpness(image).enhance(1.7), 2),
+        ({"sharpness": -0.7}, lambda image: ImageEnhance.Sharpness(image).enhance(0.3), 2),
+    ],
+    ids=str,
+)
+def test_operations_on_colours_are_those_of_pillow(strengths, reference, levels):
+    images = pictures()
+
+    assert_alike(distorted(images, strengths), by_pillow(images, reference), levels)
+
+
+@pytest.mark.parametrize(
+    "strengths, reference",
+    [
+        ({"rotate": 0.4}, about_the_centre(math.cos(0.4), -math.sin(0.4), math.sin(0.4), math.cos(0.4))),
+        ({"rotate": -0.2}, about_the_centre(math.cos(0.2), math.sin(0.2), -math.sin(0.2), math.cos(0.2))),
+        ({"shear_x": 0.3}, about_the_centre(1, 0.3, 0, 1)),
+        ({"shear_y": -0.3}, about_the_centre(1, 0, -0.3, 1)),
+        ({"translate_x": 0.3}, affine((1, 0, 9.6, 0, 1, 0))),
+        ({"translate_y": -0.1}, affine((1, 0, 0, 0, 1, -3.2))),
+    ],
+    ids=str,
+)
+def test_movements_are_those_of_pillow_where_it_reads_within_the_image(strengths, reference):
+    images = pictures()
+    within = by_pillow(np.full((1, 32, 32), 255, np.uint8), reference)[0] == 255
+    # Pillow cuts off at the outermost pixel centres in another way.
+    within &= by_pillow(np.pad(np.full((1, 30, 30), 255, np.uint8), ((0, 0), (1, 1), (1, 1))), reference)[0] == 255
+
+    assert within.sum() > 400
+    assert_alike(distorted(images, strengths)[:, within], by_pillow(images, reference)[:, within], 1)
+
+
+def test_what_moves_in_from_outside_is_the_mirror_image():
+    image = pictures()[3:4]
+
+    moved = distorted(image, {"translate_x": 0.25})
+
+    np.testing.assert_array_equal(moved, np.pad(image, ((0, 0), (0, 0), (0, 8), (0, 0)), mode="reflect")[:, :, 8:])
+
+
+def test_movements_are_made_in_the_order_of_their_rounds():
+    image = pictures()[:1]
+
+    moved = distorted(image, {"translate_y": 0.25}, {"rotate": math.pi / 2})
+
+    up = np.pad(image[0], ((0, 8), (0, 0), (0, 0)), mode="reflect")[8:]
+    np.testing.assert_array_equal(moved[0], np.rot90(up))
+
+
+def test_operations_on_colours_are_made_in_the_order_of_their_rounds():
+    images = pictures()
+    rounds = {"solarize": 128.0}, {"brightness": -0.5}
+
+    for order in (rounds, rounds[::-1]):
+        np.testing.assert_array_equal(distorted(images, *order), distorted(distorted(images, order[0]), order[1]))
+    assert (distorted(images, *rounds) != distorted(images, *rounds[::-1])).any()
+
+
+def test_each_image_gets_its_own_operation_as_it_would_alone():
+    names = list(GREATEST)
+    image = pictures()[4:5]
+    each_its_own = {name: np.eye(len(names))[k] * GREATEST[name] for k, name in enumerate(names)}
+
+    together = distorted(np.repeat(image, len(names), axis=0), each_its_own)
+
+    for k, name in enumerate(names):
+        np.testing.assert_array_equal(together[k], distorted(image, {name: GREATEST[name]})[0], err_msg=name)
+
+
+def test_every_operation_is_drawn_as_often_and_only_one_for_an_image():
+    choice, side = tf.random.stateless_uniform((2, 14_000), SEED)
+
+    strengths = drawn_strengths(choice, side, 0.5)
+
+    assert list(strengths) == list(GREATEST) and len(GREATEST) == 14
+    counts = {name: np.count_nonzero(strength) for name, strength in strengths.items()}
+    assert counts.pop("identity") == 0
+    assert all(850 < count < 1150 for count in counts.values()), counts
+    assert max(sum(strength.numpy() != 0 for strength in strengths.values())) == 1
+
+
+@pytest.mark.parametrize("magnitude", [0.25, 1.0])
+def test_strengths_are_the_magnitude_of_the_greatest_with_either_sign_where_there_are_two(magnitude):
+    choice, side = tf.random.stateless_uniform((2, 14_000), SEED)
+
+    for name, strength in drawn_strengths(choice, side, magnitude).items():
+        drawn = strength.numpy()[strength.numpy() != 0]
+        np.testing.assert_allclose(np.abs(drawn), magnitude * GREATEST[name], rtol=1e-6)
+        assert name == "identity" or (drawn < 0).mean() == pytest.approx(0 if name in UNSIGNED else 0.5, abs=0.07)
+
+
+def test_magnitude_0_and_no_operations_leave_the_images_as_they_are():
+    images = np.tile(pictures(), (10, 1, 1, 1))
+
+    np.testing.assert_array_equal(randaugment(images, SEED, 3, 0.0), images)
+    np.testing.assert_array_equal(randaugment(images, SEED, 0, 1.0), images)
+
+
+def test_more_operations_change_more_images():
+    images = np.tile(pictures()[3:], (100, 1, 1, 1))
+
+    left = [(randaugment(images, SEED, ops, 1.0).numpy() == images).all((1, 2, 3)).mean() for ops in (1, 2)]
+
+    assert 0.03 < left[0] < 0.2, "the identity is one in fourteen; what has nothing to do leaves some more"
+    assert left[1] < left[0] / 2
