@@ -5,41 +5,59 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from shiftvit.config import ModelConfig
+from shiftvit.fused import NORM_EPSILON, bias_activation, fused_bias_activation, fused_group_norm, group_norm
 
-NORM_EPSILON = 1e-5
 # Where groups 0-3 read from (rows, columns): they move left, right, up, down.
 DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+INITIALISER_DEVIATION = 0.02  # of the published truncated normal
+
+registered = tf.keras.utils.register_keras_serializable("shiftvit")
 
 
+def initialiser() -> tf.keras.initializers.Initializer:
+    """Returns the published initialisation of all kernels."""
+    return tf.keras.initializers.TruncatedNormal(stddev=INITIALISER_DEVIATION)
+
+
+@registered
 class Shift(tf.keras.layers.Layer):
-    """Moves four groups of floor(C / n_div) channels one pixel left, right, up and down; zeros enter; the rest stays.
+    """Moves four groups of floor(C / n_div) channels left, right, up and down; zeros enter; the rest stays.
 
     A depthwise convolution with constant one-hot kernels: one pass over the map, about twice as fast on a CPU,
     forward and backward, as cutting the map into groups, padding each and joining them again.
     """
 
-    def __init__(self, n_div: int, **kwargs):
+    def __init__(self, n_div: int, pixels: int = 1, **kwargs):
         super().__init__(**kwargs)
-        self.n_div = n_div
+        self.n_div, self.pixels = n_div, pixels
 
     def build(self, input_shape):
         """Makes the kernels for the channels of (N, H, W, C)."""
-        channels = input_shape[-1]
+        channels, reach = input_shape[-1], self.pixels
         group = channels // self.n_div
-        kernel = np.zeros((3, 3, channels, 1), np.float32)
-        kernel[1, 1, len(DIRECTIONS) * group :] = 1
+        kernel = np.zeros((2 * reach + 1, 2 * reach + 1, channels, 1), np.float32)
+        kernel[reach, reach, len(DIRECTIONS) * group :] = 1
         for index, (row, column) in enumerate(DIRECTIONS):
-            kernel[1 + row, 1 + column, index * group : (index + 1) * group] = 1
+            kernel[reach + row * reach, reach + column * reach, index * group : (index + 1) * group] = 1
         self.kernel = kernel
 
     def call(self, x):
         """x: (N, H, W, C); returns the same shape."""
         return tf.nn.depthwise_conv2d(x, tf.constant(self.kernel, x.dtype), strides=(1, 1, 1, 1), padding="SAME")
 
+    def get_config(self):
+        """Returns what makes the same layer again."""
+        return super().get_config() | {"n_div": self.n_div, "pixels": self.pixels}
 
+
+@registered
 class GroupNorm1(tf.keras.layers.Layer):
-    """Group normalisation with one group: over height, width and channels of each image; statistics in float32."""
+    """Group normalisation with one group: over height, width and channels of each image; computes in float32."""
+
+    def __init__(self, fused: bool = False, **kwargs):
+        # Its weights stay float32 and its input comes as it is, whatever the precision of the layers around it.
+        super().__init__(**kwargs | {"dtype": "float32", "autocast": False})
+        self.fused = fused
 
     def build(self, input_shape):
         """Makes a scale and an offset for each channel of (N, H, W, C)."""
@@ -49,12 +67,26 @@ class GroupNorm1(tf.keras.layers.Layer):
 
     def call(self, x):
         """x: (N, H, W, C); returns the same shape and type."""
-        mean, variance = tf.nn.moments(tf.cast(x, tf.float32), axes=(1, 2, 3), keepdims=True)
-        scale = tf.cast(self.gamma, tf.float32) * tf.math.rsqrt(variance + NORM_EPSILON)
-        offset = tf.cast(self.beta, tf.float32) - mean * scale
-        return x * tf.cast(scale, x.dtype) + tf.cast(offset, x.dtype)
+        norm = fused_group_norm if self.fused else group_norm
+        return norm(x, tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta))
+
+    def get_config(self):
+        """Returns what makes the same layer again."""
+        return super().get_config() | {"fused": self.fused}
 
 
+def make_norm(kind: str, name: str, dtype, fused: bool) -> tf.keras.layers.Layer:
+    """Returns the norm that `ModelConfig.norm` names; PyTorch's settings, so that published weights mean the same."""
+    if kind == "batch":
+        return tf.keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=NORM_EPSILON, synchronized=True, name=name, dtype=dtype
+        )
+    if kind == "layer":
+        return tf.keras.layers.LayerNormalization(epsilon=NORM_EPSILON, name=name, dtype=dtype)
+    return GroupNorm1(fused, name=name)
+
+
+@registered
 class DropPath(tf.keras.layers.Layer):
     """Stochastic depth (Huang et al., 2016): in training, drops the branch of whole images with probability `rate`."""
 
@@ -69,50 +101,124 @@ class DropPath(tf.keras.layers.Layer):
         draw = tf.random.uniform((tf.shape(x)[0], 1, 1, 1))
         return x * tf.cast(tf.floor(1 - self.rate + draw) / (1 - self.rate), x.dtype)
 
-
-def dense(units: int, name: str, dtype) -> tf.keras.layers.Dense:
-    """Returns a dense layer with the published initialisation."""
-    return tf.keras.layers.Dense(
-        units, kernel_initializer=tf.keras.initializers.TruncatedNormal(stddev=0.02), name=name, dtype=dtype
-    )
+    def get_config(self):
+        """Returns what makes the same layer again."""
+        return super().get_config() | {"rate": self.rate}
 
 
-def patches(channels: int, size: int, name: str, dtype, use_bias: bool = True) -> tf.keras.layers.Conv2D:
-    """Returns a convolution over non-overlapping patches of `size` x `size`, with the published initialisation.
+@registered
+class MLP(tf.keras.layers.Layer):
+    """Two dense layers at each position, with an activation between: C to hidden to C channels."""
 
-    Patches that reach over the border of a map are filled up with zeros, so an odd map loses nothing.
+    def __init__(self, hidden: int, activation: str = "gelu", dropout: float = 0.0, fused: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden, self.activation, self.rate, self.fused = hidden, activation, dropout, fused
+        self.dropout = tf.keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        """Makes the kernels and biases for the channels of (N, H, W, C)."""
+        channels = input_shape[-1]
+        self.expand_kernel = self.add_weight("expand/kernel", (channels, self.hidden), initializer=initialiser())
+        self.expand_bias = self.add_weight("expand/bias", (self.hidden,), initializer="zeros")
+        self.project_kernel = self.add_weight("project/kernel", (self.hidden, channels), initializer=initialiser())
+        self.project_bias = self.add_weight("project/bias", (channels,), initializer="zeros")
+
+    def call(self, x, training=None):
+        """x: (N, H, W, C); returns the same shape."""
+        activate = fused_bias_activation if self.fused else bias_activation
+        # Rows of channels: TensorFlow joins a product and its bias only where no reshape stands between them.
+        rows = tf.reshape(x, (-1, x.shape[-1]))
+        expanded = tf.matmul(rows, tf.convert_to_tensor(self.expand_kernel))
+        hidden = activate(expanded, tf.convert_to_tensor(self.expand_bias), self.activation)
+        hidden = self.dropout(hidden, training=training)
+        projected = tf.nn.bias_add(tf.matmul(hidden, self.project_kernel), self.project_bias)
+        return tf.reshape(self.dropout(projected, training=training), tf.shape(x))
+
+    def get_config(self):
+        """Returns what makes the same layer again."""
+        settings = {"hidden": self.hidden, "activation": self.activation, "dropout": self.rate, "fused": self.fused}
+        return super().get_config() | settings
+
+
+@registered
+class Patches(tf.keras.layers.Layer):
+    """A convolution over non-overlapping patches of size x size: (N, H, W, C) to (N, H / size, W / size, channels).
+
+    A map whose side the patches do not divide is filled up with zeros at the bottom and on the right. Computed as one
+    matrix product, whose backward pass is on a CPU several times faster than a convolution's.
     """
-    return tf.keras.layers.Conv2D(
-        channels,
-        size,
-        strides=size,
-        padding="same",
-        use_bias=use_bias,
-        name=name,
-        dtype=dtype,
-        kernel_initializer=tf.keras.initializers.TruncatedNormal(stddev=0.02),
-    )
+
+    def __init__(self, channels: int, size: int, use_bias: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.channels, self.size, self.use_bias = channels, size, use_bias
+
+    def build(self, input_shape):
+        """Makes the kernel, shaped as a convolution's, and the bias."""
+        shape = (self.size, self.size, input_shape[-1], self.channels)
+        self.kernel = self.add_weight("kernel", shape, initializer=initialiser())
+        self.bias = self.add_weight("bias", (self.channels,), initializer="zeros") if self.use_bias else None
+
+    def call(self, x):
+        """x: (N, H, W, C)."""
+        size = self.size
+        rows, columns = (-side % size for side in x.shape[1:3])
+        if rows or columns:
+            x = tf.pad(x, ((0, 0), (0, rows), (0, columns), (0, 0)))
+        _, height, width, depth = x.shape
+        grid = tf.reshape(x, (-1, height // size, size, width // size, size, depth))
+        patches = tf.reshape(tf.transpose(grid, (0, 1, 3, 2, 4, 5)), (-1, size * size * depth))
+        y = tf.matmul(patches, tf.reshape(self.kernel, (-1, self.channels)))
+        if self.use_bias:
+            y = tf.nn.bias_add(y, self.bias)
+        return tf.reshape(y, (-1, height // size, width // size, self.channels))
+
+    def get_config(self):
+        """Returns what makes the same layer again."""
+        return super().get_config() | {"channels": self.channels, "size": self.size, "use_bias": self.use_bias}
 
 
+@registered
 class ShiftBlock(tf.keras.layers.Layer):
     """x = shift(x); x + drop_path(mlp(norm(x))): the shift comes before the shortcut, as published."""
 
-    def __init__(self, channels: int, config: ModelConfig, drop_path: float, **kwargs):
+    def __init__(
+        self,
+        n_div: int,
+        pixels: int,
+        hidden: int,
+        norm: str,
+        activation: str,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+        fused: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         dtype = self.dtype_policy
-        self.shift = Shift(config.n_div, dtype=dtype)
-        self.norm = GroupNorm1(dtype=dtype)
-        self.expand = dense(int(channels * config.mlp_ratio), "expand", dtype)
-        self.project = dense(channels, "project", dtype)
-        self.dropout = tf.keras.layers.Dropout(config.dropout, dtype=dtype)
-        self.drop_path = DropPath(drop_path, dtype=dtype)
+        self.shift = Shift(n_div, pixels, name="shift", dtype=dtype)
+        self.norm = make_norm(norm, "norm", dtype, fused)
+        self.mlp = MLP(hidden, activation, dropout, fused, name="mlp", dtype=dtype)
+        self.drop_path = DropPath(drop_path, name="drop_path", dtype=dtype)
+        self._settings = {
+            "n_div": n_div,
+            "pixels": pixels,
+            "hidden": hidden,
+            "norm": norm,
+            "activation": activation,
+            "dropout": dropout,
+            "drop_path": drop_path,
+            "fused": fused,
+        }
 
     def call(self, x, training=None):
         """x: (N, H, W, C); returns the same shape."""
         x = self.shift(x)
-        hidden = tf.nn.gelu(self.expand(self.norm(x)))
-        branch = self.dropout(self.project(self.dropout(hidden, training=training)), training=training)
+        branch = self.mlp(self.norm(x, training=training), training=training)
         return x + self.drop_path(branch, training=training)
+
+    def get_config(self):
+        """Returns what makes the same layer again."""
+        return super().get_config() | self._settings
 
 
 def drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[float]]:

@@ -1,17 +1,22 @@
 """The network, and the model around it that takes the images as they are stored."""
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 import tensorflow as tf
 
 from shiftvit.config import ModelConfig
 from shiftvit.features import IMAGE_SHAPE
-from shiftvit.layers import GroupNorm1, ShiftBlock, dense, drop_path_rates, patches
+from shiftvit.layers import Patches, ShiftBlock, drop_path_rates, initialiser, make_norm, registered
 
+NETWORK = "shiftvit"  # name of the network, and of its layer in the model around it
 # Mean and standard deviation of CIFAR-10's training pixels, per channel, on the scale of 0 to 1.
 PIXEL_MEAN = (0.4914, 0.4822, 0.4465)
 PIXEL_DEVIATION = (0.2470, 0.2435, 0.2616)
 
 
+@registered
 class Normalise(tf.keras.layers.Layer):
     """Resizes uint8 images to the network's size and brings their pixels to zero mean and unit deviation."""
 
@@ -27,27 +32,114 @@ class Normalise(tf.keras.layers.Layer):
         mean, deviation = 255 * np.float32(PIXEL_MEAN), 255 * np.float32(PIXEL_DEVIATION)
         return tf.cast((x - mean) / deviation, self.compute_dtype)
 
+    def get_config(self):
+        """Returns what makes the same layer again."""
+        return super().get_config() | {"size": self.size}
 
-def build_network(config: ModelConfig, precision: str = "float32") -> tf.keras.Model:
-    """Returns the network alone: normalised float images (N, size, size, 3) to float32 logits (N, num_classes)."""
+
+@registered
+class AddMirrored(tf.keras.layers.Layer):
+    """When not training, appends the mirror image of each image: (N, H, W, C) to (2 N, H, W, C)."""
+
+    def call(self, images, training=None):
+        """images: (N, H, W, C)."""
+        return images if training else tf.concat([images, tf.reverse(images, axis=[2])], axis=0)
+
+
+@registered
+class AverageMirrored(tf.keras.layers.Layer):
+    """When not training, averages the logits of images and of their mirror images: (2 N, classes) to (N, classes)."""
+
+    def call(self, logits, training=None):
+        """logits: (2 N, classes), or (N, classes) in training."""
+        return logits if training else tf.add_n(tf.split(logits, 2)) / 2
+
+
+def build_network(config: ModelConfig, precision: str = "float32", fused: bool = False) -> tf.keras.Model:
+    """Returns the network alone: normalised float images (N, size, size, 3) to float32 logits (N, num_classes).
+
+    Args:
+        config: the choices that the network leaves open.
+        precision: a Keras policy; statistics of norms, pooling and logits are float32 under any.
+        fused: whether norms and activations are compiled by XLA; the network computes the same, and trains faster.
+    """
     dtype = tf.keras.mixed_precision.Policy(precision)
     inputs = tf.keras.Input((config.image_size, config.image_size, 3), dtype=dtype.compute_dtype)
-    x = patches(config.dims[0], config.patch_size, "stem", dtype)(inputs)
-    x = GroupNorm1(name="stem_norm", dtype=dtype)(x)
+    make = LayerMaker(config, dtype, fused)
+    x = make.stem(inputs)
     rates = drop_path_rates(config.drop_path, config.depths)
     for stage, channels in enumerate(config.dims):
         if stage:
-            x = GroupNorm1(name=f"merge{stage}_norm", dtype=dtype)(x)
-            x = patches(channels, 2, f"merge{stage}", dtype, use_bias=False)(x)
+            x = make.norm(f"merge{stage}_norm")(x)
+            x = Patches(channels, 2, use_bias=False, name=f"merge{stage}", dtype=dtype)(x)
         for block, rate in enumerate(rates[stage]):
-            x = ShiftBlock(channels, config, rate, name=f"stage{stage}_block{block}", dtype=dtype)(x)
-    x = GroupNorm1(name="norm", dtype=dtype)(x)
-    x = tf.keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
-    return tf.keras.Model(inputs, dense(config.num_classes, "head", "float32")(x), name="shiftvit")
+            x = make.block(channels, rate, f"stage{stage}_block{block}")(x)
+    x = make.norm("norm")(x)
+    x = tf.keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
+    head = tf.keras.layers.Dense(config.num_classes, kernel_initializer=initialiser(), name="head", dtype="float32")
+    return tf.keras.Model(inputs, head(x), name=NETWORK)
 
 
-def build_model(config: ModelConfig, precision: str = "float32") -> tf.keras.Model:
-    """Returns the model: uint8 images (N, 32, 32, 3) in, float32 logits (N, num_classes) out."""
-    images = tf.keras.Input(IMAGE_SHAPE, dtype=tf.uint8)
-    x = Normalise(config.image_size, dtype=tf.keras.mixed_precision.Policy(precision))(images)
-    return tf.keras.Model(images, build_network(config, precision)(x))
+@dataclass(frozen=True)
+class LayerMaker:
+    """Makes layers of one network, with what they have in common."""
+
+    config: ModelConfig
+    dtype: tf.keras.mixed_precision.Policy
+    fused: bool
+
+    def norm(self, name: str) -> tf.keras.layers.Layer:
+        """Returns a norm."""
+        return make_norm(self.config.norm, name, self.dtype, self.fused)
+
+    def block(self, channels: int, drop_path: float, name: str) -> ShiftBlock:
+        """Returns a block for maps of `channels`."""
+        return ShiftBlock(
+            n_div=self.config.n_div,
+            pixels=self.config.shift_pixels,
+            hidden=int(channels * self.config.mlp_ratio),
+            norm=self.config.norm,
+            activation=self.config.activation,
+            dropout=self.config.dropout,
+            drop_path=drop_path,
+            fused=self.fused,
+            name=name,
+            dtype=self.dtype,
+        )
+
+    def stem(self, x):
+        """Brings images to the first map: by patches, or halving step by step (Xiao et al., 2021)."""
+        channels = self.config.dims[0]
+        if self.config.stem == "patch":
+            x = Patches(channels, self.config.patch_size, name="stem", dtype=self.dtype)(x)
+            return self.norm("stem_norm")(x)
+        halvings = int(math.log2(self.config.patch_size))
+        last = max(halvings - 1, 0)
+        for step in range(last):
+            x = self._stem_step(channels // 2, 2, step)(x)
+            x = tf.keras.layers.Activation(self.config.activation, name=f"stem{step}_activation", dtype=self.dtype)(x)
+        return self._stem_step(channels, 2 if halvings else 1, last)(x)
+
+    def _stem_step(self, channels: int, stride: int, step: int) -> tf.keras.Sequential:
+        convolution = tf.keras.layers.Conv2D(
+            channels,
+            3,
+            strides=stride,
+            padding="same",
+            kernel_initializer=initialiser(),
+            name="convolution",
+            dtype=self.dtype,
+        )
+        return tf.keras.Sequential([convolution, self.norm("norm")], name=f"stem{step}")
+
+
+def build_model(config: ModelConfig, precision: str = "float32", fused: bool = False) -> tf.keras.Model:
+    """Returns the model: uint8 images (N, 32, 32, 3) in, float32 logits (N, num_classes) out; see `build_network`."""
+    images = x = tf.keras.Input(IMAGE_SHAPE, dtype=tf.uint8)
+    if config.flip_test:
+        x = AddMirrored(name="add_mirrored", dtype="uint8")(x)
+    x = Normalise(config.image_size, name="normalise", dtype=tf.keras.mixed_precision.Policy(precision))(x)
+    logits = build_network(config, precision, fused)(x)
+    if config.flip_test:
+        logits = AverageMirrored(name="average_mirrored", dtype="float32")(logits)
+    return tf.keras.Model(images, logits)

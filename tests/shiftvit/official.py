@@ -1,32 +1,61 @@
-"""The official code's vectors, and how its weights go into our network."""
+"""The official code's vectors, and the figures of its published variants."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from shiftvit.config import ModelConfig
 
 FOLDER = Path(__file__).with_name("data")
+NORMS = {"GN1": "group1", "BN": "batch"}
 
 
-def load_vectors(name: str) -> dict[str, np.ndarray]:
-    """Returns the arrays of one file: config (JSON), weights, inputs and outputs, in PyTorch's layout."""
-    with np.load(FOLDER / f"{name}.npz") as vectors:
-        return dict(vectors)
+@dataclass(frozen=True)
+class Vectors:
+    """One official network and what it makes of `images`; everything but `weights` is in our layout, (N, H, W, C)."""
+
+    config: ModelConfig
+    weights: dict[str, np.ndarray]  # the state dict
+    images: np.ndarray
+    features: dict[str, np.ndarray]  # by the name of our layer that computes them
+    logits: np.ndarray
+    gradient: np.ndarray  # of the sum of the squared logits, to the images
+
+
+def load_vectors(name: str) -> Vectors:
+    """Returns the official vectors of one file."""
+    with np.load(FOLDER / f"{name}.npz") as file:
+        arrays = dict(file)
+    config = model_config(json.loads(str(arrays["config"])))
+    return Vectors(
+        config=config,
+        weights=_under("weight/", arrays),
+        images=_to_nhwc(arrays["input_nchw"]),
+        features={_layer(name, config): _to_nhwc(value) for name, value in _under("feature_nchw/", arrays).items()},
+        logits=arrays["logits"],
+        gradient=_to_nhwc(arrays["input_gradient_of_sum_of_squared_logits_nchw"]),
+    )
+
+
+def load_shift(name: str) -> tuple[np.ndarray, int, np.ndarray]:
+    """Returns input, n_div and output of the official shift, in our layout."""
+    with np.load(FOLDER / f"{name}.npz") as file:
+        return _to_nhwc(file["input_nchw"]), int(file["n_div"]), _to_nhwc(file["output_nchw"])
 
 
 def model_config(values: dict) -> ModelConfig:
     """Returns the official configuration `values` in our names, without drop path."""
-    dims = tuple(values["embed_dim"] * 2**stage for stage in range(len(values["depths"])))
     return ModelConfig(
         image_size=values["img_size"],
         patch_size=values["patch_size"],
-        dims=dims,
+        dims=tuple(values["embed_dim"] * 2**stage for stage in range(len(values["depths"]))),
         depths=tuple(values["depths"]),
         n_div=values["n_div"],
-        mlp_ratio=values["mlp_ratio"],
+        mlp_ratio=float(values["mlp_ratio"]),
+        norm=NORMS[values.get("norm_layer", "GN1")],
+        activation=values.get("act_layer", "GELU").lower(),
         drop_path=0.0,
         num_classes=values["num_classes"],
     )
@@ -37,36 +66,18 @@ def paper_variants() -> dict[str, dict]:
     return json.loads((FOLDER / "paper_variants.json").read_text())
 
 
-def set_weights(network: tf.keras.Model, vectors: dict[str, np.ndarray], config: ModelConfig) -> None:
-    """Puts the official weights into `network`, built by `build_network(config)`; every weight must find its place."""
-    unused = {name.removeprefix("weight/"): value for name, value in vectors.items() if name.startswith("weight/")}
-
-    def put(layer, prefix):
-        names = [f"{prefix}.{kind}" for kind in ("weight", "bias") if f"{prefix}.{kind}" in unused]
-        layer.set_weights(
-            [_ours(unused.pop(name), weight.shape) for name, weight in zip(names, layer.weights, strict=True)]
-        )
-
-    put(network.get_layer("stem"), "patch_embed.proj")
-    put(network.get_layer("stem_norm"), "patch_embed.norm")
-    for stage, depth in enumerate(config.depths):
-        if stage:
-            put(network.get_layer(f"merge{stage}_norm"), f"layers.{stage - 1}.downsample.norm")
-            put(network.get_layer(f"merge{stage}"), f"layers.{stage - 1}.downsample.reduction")
-        for number in range(depth):
-            block, prefix = network.get_layer(f"stage{stage}_block{number}"), f"layers.{stage}.blocks.{number}"
-            put(block.norm, f"{prefix}.norm2")
-            put(block.expand, f"{prefix}.mlp.fc1")
-            put(block.project, f"{prefix}.mlp.fc2")
-    put(network.get_layer("norm"), "norm")
-    put(network.get_layer("head"), "head")
-    assert not unused, f"weights without a place: {sorted(unused)}"
+def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
-def _ours(weight: np.ndarray, shape) -> np.ndarray:
-    """Returns a weight with its axes in Keras' order; a 1 x 1 convolution becomes the kernel of a dense layer."""
-    if weight.ndim == 4:
-        weight = weight.transpose(2, 3, 1, 0)
-    elif weight.ndim == 2:
-        weight = weight.T
-    return weight.reshape(shape)
+def _layer(feature: str, config: ModelConfig) -> str:
+    """An official stage ends with the merge after it, the last one with its last block."""
+    if feature == "patch_embed":
+        return "stem_norm"
+    stage = int(feature.removeprefix("stage"))
+    last = len(config.depths) - 1
+    return f"merge{stage + 1}" if stage < last else f"stage{last}_block{config.depths[last] - 1}"
+
+
+def _to_nhwc(array: np.ndarray) -> np.ndarray:
+    return array.transpose(0, 2, 3, 1)

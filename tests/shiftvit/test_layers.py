@@ -1,23 +1,25 @@
-from pathlib import Path
+import math
 
 import numpy as np
+import official
 import pytest
 import tensorflow as tf
 
-from shiftvit.layers import DropPath, GroupNorm1, Shift, drop_path_rates
+from shiftvit import layers, model
+from shiftvit.layers import MLP, DropPath, GroupNorm1, Patches, Shift, ShiftBlock, drop_path_rates
 
-OFFICIAL_SHIFT = Path(__file__).with_name("data") / "shift_div10_remainder.npz"
+BFLOAT16 = tf.keras.mixed_precision.Policy("mixed_bfloat16")
 
 
-def published_shift(x: np.ndarray, n_div: int) -> np.ndarray:
+def published_shift(x: np.ndarray, n_div: int, pixels: int = 1) -> np.ndarray:
     """The rule in NumPy, on (N, H, W, C): group by group left, right, up, down; zeros enter; the rest stays."""
     group, out = x.shape[-1] // n_div, x.copy()
     out[..., : 4 * group] = 0
     left, right, up, down = (slice(k * group, (k + 1) * group) for k in range(4))
-    out[:, :, :-1, left] = x[:, :, 1:, left]
-    out[:, :, 1:, right] = x[:, :, :-1, right]
-    out[:, :-1, :, up] = x[:, 1:, :, up]
-    out[:, 1:, :, down] = x[:, :-1, :, down]
+    out[:, :, :-pixels, left] = x[:, :, pixels:, left]
+    out[:, :, pixels:, right] = x[:, :, :-pixels, right]
+    out[:, :-pixels, :, up] = x[:, pixels:, :, up]
+    out[:, pixels:, :, down] = x[:, :-pixels, :, down]
     return out
 
 
@@ -25,30 +27,54 @@ def draw(shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
+def with_drawn_weights(layer, x):
+    """Returns `layer`, built for x, with every weight drawn at random."""
+    layer(x)
+    layer.set_weights([draw(weight.shape, seed) / 2 for seed, weight in enumerate(layer.weights, start=7)])
+    return layer
+
+
+@pytest.mark.parametrize("pixels", [1, 2])
 @pytest.mark.parametrize("channels, n_div", [(24, 12), (33, 10), (8, 4), (19, 8)])
-def test_shift_moves_whole_groups_by_one_pixel(channels, n_div):
+def test_shift_moves_whole_groups_by_its_pixels(channels, n_div, pixels):
     x = draw((2, 5, 7, channels))
 
-    np.testing.assert_array_equal(Shift(n_div)(x), published_shift(x, n_div))
+    np.testing.assert_array_equal(Shift(n_div, pixels)(x), published_shift(x, n_div, pixels))
 
 
-def test_shift_is_the_official_one():
-    with np.load(OFFICIAL_SHIFT) as vectors:
-        x, n_div, expected = (vectors[name] for name in ("input_nchw", "n_div", "output_nchw"))
+@pytest.mark.parametrize("name", ["shift_div12", "shift_div10_remainder"])
+def test_shift_is_the_official_one(name):
+    x, n_div, expected = official.load_shift(name)
 
-    np.testing.assert_array_equal(Shift(int(n_div))(x.transpose(0, 2, 3, 1)), expected.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(Shift(n_div)(x), expected)
 
 
-def test_shift_sends_the_gradient_back_to_where_pixels_came_from():
+def test_shift_by_no_pixel_moves_nothing():
+    x = draw((2, 5, 7, 24))
+
+    np.testing.assert_array_equal(Shift(12, pixels=0)(x), x)
+
+
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_shift_sends_the_gradient_back_to_where_pixels_came_from(pixels):
     x, weights = tf.constant(draw((1, 4, 4, 10))), draw((1, 4, 4, 10), seed=1)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        total = tf.reduce_sum(Shift(4)(x) * weights)
+        total = tf.reduce_sum(Shift(4, pixels)(x) * weights)
 
     # Each direction's adjoint is the opposite direction: swap left with right and up with down.
     swapped = [2, 3, 0, 1, 6, 7, 4, 5, 8, 9]
-    expected = published_shift(weights[..., swapped], 4)[..., swapped]
+    expected = published_shift(weights[..., swapped], 4, pixels)[..., swapped]
     np.testing.assert_array_equal(tape.gradient(total, x), expected)
+
+
+def test_shift_is_exact_in_bfloat16():
+    x = tf.cast(draw((2, 5, 7, 24)), tf.bfloat16)
+
+    y = Shift(12, dtype=BFLOAT16)(x)
+
+    assert y.dtype == tf.bfloat16
+    np.testing.assert_array_equal(tf.cast(y, tf.float32), published_shift(tf.cast(x, tf.float32).numpy(), 12))
 
 
 def published_group_norm(x, gamma, beta):
@@ -57,19 +83,68 @@ def published_group_norm(x, gamma, beta):
     return (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
 
 
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("mixed_bfloat16", 0.04)])
-def test_group_norm_is_over_the_whole_of_each_image(dtype, tolerance):
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("bfloat16", 0.04)])
+def test_group_norm_is_over_the_whole_of_each_image(dtype, tolerance, fused):
     scale_of_image = np.array([1, 10, 0.01], np.float32)[:, None, None, None]
-    x = draw((3, 6, 5, 8)) * scale_of_image + scale_of_image
-    norm = GroupNorm1(dtype=tf.keras.mixed_precision.Policy(dtype))
-    norm(x)  # makes the weights
-    gamma, beta = draw(8, 1), draw(8, 2)
-    norm.set_weights([gamma, beta])
+    x = tf.cast(draw((3, 6, 5, 8)) * scale_of_image + scale_of_image, dtype)
+    norm = with_drawn_weights(GroupNorm1(fused), x)
 
     y = norm(x)
 
-    assert y.dtype == norm.compute_dtype
-    np.testing.assert_allclose(tf.cast(y, tf.float32), published_group_norm(x, gamma, beta), atol=tolerance)
+    assert y.dtype == x.dtype
+    expected = published_group_norm(tf.cast(x, tf.float32).numpy(), *norm.get_weights())
+    np.testing.assert_allclose(tf.cast(y, tf.float32), expected, atol=tolerance)
+
+
+PLAIN_ACTIVATIONS = {
+    "gelu": lambda x: x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2,
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "relu": lambda x: np.maximum(x, 0),
+}
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("activation", PLAIN_ACTIVATIONS)
+def test_mlp_is_two_dense_layers_with_an_activation_between(activation, fused):
+    x = draw((2, 3, 5, 6))
+    mlp = with_drawn_weights(MLP(14, activation, fused=fused), x)
+    expand_kernel, expand_bias, project_kernel, project_bias = mlp.get_weights()
+
+    hidden = PLAIN_ACTIVATIONS[activation](x.astype(np.float64) @ expand_kernel + expand_bias)
+
+    np.testing.assert_allclose(mlp(x), hidden @ project_kernel + project_bias, atol=1e-5)
+
+
+def test_dropout_of_the_mlp_zeroes_values_in_training_alone():
+    x = draw((4, 8, 8, 16))
+    mlp = with_drawn_weights(MLP(16, dropout=0.5), x)
+
+    share_of_zeros = np.mean(mlp(x, training=True).numpy() == 0)
+
+    assert 0.45 < share_of_zeros < 0.55
+    assert (mlp(x, training=False).numpy() != 0).all()
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("height, width, size", [(8, 8, 4), (6, 4, 2), (5, 7, 2), (3, 3, 2), (10, 9, 3), (5, 4, 1)])
+def test_patches_are_a_strided_convolution(height, width, size, use_bias):
+    x = draw((2, height, width, 3))
+    patches = with_drawn_weights(Patches(5, size, use_bias), x)
+
+    # Zeros below and to the right of a map that the patches do not divide; SAME would put some of three on the left.
+    padded = np.pad(x, ((0, 0), (0, -height % size), (0, -width % size), (0, 0)))
+    expected = tf.nn.conv2d(padded, patches.kernel, size, "VALID") + (patches.bias if use_bias else 0)
+
+    np.testing.assert_allclose(patches(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("height, width", [(5, 7), (3, 3), (8, 8)])
+def test_patches_of_two_pad_an_odd_side_as_a_convolution_does(height, width):
+    x = draw((2, height, width, 3))
+    patches = with_drawn_weights(Patches(5, 2, use_bias=False), x)
+
+    np.testing.assert_allclose(patches(x), tf.nn.conv2d(x, patches.kernel, 2, "SAME"), atol=1e-5)
 
 
 def test_drop_path_drops_whole_images_and_keeps_the_expectation():
@@ -93,3 +168,61 @@ def test_drop_path_grows_linearly_over_the_whole_depth():
 
     assert [len(stage) for stage in rates] == [1, 2, 4]
     np.testing.assert_allclose(np.concatenate(rates), [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
+
+
+def test_a_block_that_is_dropped_still_shifts():
+    x = draw((8, 4, 4, 12))
+    block = with_drawn_weights(ShiftBlock(4, 1, 24, "group1", "gelu", drop_path=0.999999), x)
+
+    np.testing.assert_array_equal(block(x, training=True), published_shift(x, 4))
+    assert np.abs(block(x, training=False) - published_shift(x, 4)).max() > 0.1
+
+
+def test_kernels_start_as_published_and_biases_at_zero():
+    mlp = MLP(512)
+    mlp.build((None, 4, 4, 256))
+
+    assert np.abs(mlp.expand_kernel).max() < 0.1 and 0.017 < np.std(mlp.expand_kernel) < 0.021
+    assert not np.any(mlp.expand_bias) and not np.any(mlp.project_bias)
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+EVERY_LAYER = {
+    Shift: (Shift(5, 2), draw((2, 6, 6, 12))),
+    GroupNorm1: (GroupNorm1(fused=True), draw((2, 6, 6, 12))),
+    DropPath: (DropPath(0.3), draw((2, 6, 6, 12))),
+    MLP: (MLP(10, "silu", 0.3, fused=True), draw((2, 6, 6, 12))),
+    Patches: (Patches(5, 4, use_bias=False), draw((2, 6, 6, 12))),
+    ShiftBlock: (ShiftBlock(5, 2, 10, "layer", "relu", 0.3, 0.2), draw((2, 6, 6, 12))),
+    model.Normalise: (model.Normalise(12), IMAGES),
+    model.AddMirrored: (model.AddMirrored(dtype="uint8"), IMAGES),
+    model.AverageMirrored: (model.AverageMirrored(), draw((4, 3))),
+}
+
+
+def test_every_layer_of_ours_is_tried_below():
+    of_ours = [value for module in (layers, model) for value in vars(module).values() if isinstance(value, type)]
+
+    assert {kind for kind in of_ours if issubclass(kind, tf.keras.layers.Layer)} == set(EVERY_LAYER)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("kind", EVERY_LAYER)
+def test_a_layer_made_again_from_its_config_computes_the_same(kind, policy, training):
+    layer, x = EVERY_LAYER[kind]
+    if policy != "float32" and kind is not model.AddMirrored:
+        layer = kind.from_config(layer.get_config() | {"dtype": "mixed_bfloat16"})
+    layer = with_drawn_weights(layer, x)
+
+    again = tf.keras.layers.deserialize(tf.keras.layers.serialize(layer))  # finds the class by its registered name
+    again(x)
+    again.set_weights(layer.get_weights())
+
+    assert type(again) is kind and again.get_config() == layer.get_config()
+    outputs = []
+    for each in (layer, again):
+        tf.keras.utils.set_random_seed(0)
+        outputs.append(each(x, **({"training": training} if each._expects_training_arg else {})))
+    assert outputs[0].dtype == outputs[1].dtype
+    np.testing.assert_array_equal(*(tf.cast(output, tf.float32) for output in outputs))
