@@ -238,7 +238,9 @@ def locate(config: PipelineConfig) -> PipelineConfig:
     """Returns `config` with its paths made absolute, so that it means the same from every folder."""
     kind, path = parse_source(config.source)
     source = kind if path is None else f"{TFDS}:{path}" if kind == TFDS else str(path)
-    return dataclasses.replace(config, source=source, workspace=str(_absolute(config.workspace)))
+    weights = config.train.initial_weights
+    train = dataclasses.replace(config.train, initial_weights=str(_absolute(weights)) if weights else "")
+    return dataclasses.replace(config, source=source, workspace=str(_absolute(config.workspace)), train=train)
 
 
 def _absolute(path: str) -> Path:

@@ -94,10 +94,15 @@ def _make_training_nodes(
 ) -> list[BaseNode]:
     """Returns the Tuner, if there is to be a search, and the Trainer."""
     arguments = {"examples": examples, "train_args": tfx.proto.TrainArgs(), "eval_args": tfx.proto.EvalArgs()}
+    weights = _digest(config.train.initial_weights)  # for the cache: a file of the same name may come to hold others
     search = tfx.components.Tuner(
         tuner_fn="components.tuning.tuner_fn",
         **arguments,
-        custom_config={"experiment": to_dict(config.tune.trial_of(config.experiment)), "trials": config.tune.trials},
+        custom_config={
+            "experiment": to_dict(config.tune.trial_of(config.experiment)),
+            "trials": config.tune.trials,
+            "initial_weights": weights,
+        },
     )
     trainer = tfx.components.Trainer(
         run_fn="components.trainer.run_fn",
@@ -106,10 +111,15 @@ def _make_training_nodes(
         custom_config={
             "experiment": to_dict(config.experiment),
             "class_names": list(source.class_names),
-            "resume_root": str(workspace.training / code),  # what other code left is not gone on with
+            # What other code or other first weights left is not gone on with.
+            "resume_root": str(workspace.training / f"{code}{weights}"),
         },
     )
     return [search, trainer] if config.tune.trials else [trainer]
+
+
+def _digest(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
 
 
 def _show_code_to_cache(nodes: list[BaseNode], code: str) -> None:

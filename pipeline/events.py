@@ -11,7 +11,7 @@ RUNNING, COMPLETE, CACHED, FAILED, INTERRUPTED = "running", "complete", "cached"
 
 
 class Events:
-    """Sends the events of a run: plan, node, progress, error, result."""
+    """Sends the events of a run: plan, node, progress, note, error, result."""
 
     def __init__(self, send: Callable[[Event], None]):
         self.send = send
@@ -30,6 +30,10 @@ class Events:
         """Tells how the running node ended."""
         self.send({"event": "node", "node": self.running, "state": state})
         self.running = None
+
+    def note(self, message: str) -> None:
+        """Tells what the user should know though nothing is wrong."""
+        self.send({"event": "note", "message": message})
 
     def fail(self, message: str, exit_code: int) -> None:
         """Tells why the run failed."""

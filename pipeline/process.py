@@ -17,7 +17,7 @@ from pipeline.terminal import ProgressHandler
 from pipeline.workspace import RunFolder
 from shiftvit import progress
 from shiftvit.errors import UserError
-from shiftvit.train import make_strategy
+from shiftvit.train import make_strategy, try_initial_weights
 
 
 def run(folder: RunFolder, events: Events) -> int:
@@ -31,6 +31,9 @@ def run(folder: RunFolder, events: Events) -> int:
     events.plan([SOURCE])
     events.start(SOURCE)
     source = prepare(config)
+    if config.train.initial_weights:
+        for sentence in try_initial_weights(config.experiment):
+            events.note(f"{config.train.initial_weights}: {sentence}")
     from pipeline import local  # TFX takes several times as long to import as bad data takes to be found
 
     events.end(COMPLETE)

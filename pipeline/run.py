@@ -1,7 +1,7 @@
 """Starts a run in a process of its own and watches it. Imports no TensorFlow, so that the terminal answers at once.
 
 The process of the graph (`pipeline.process`) writes its chatter to the run's log and tells what matters as JSON lines
-through a pipe: plan, node, progress, error, result.
+through a pipe: plan, node, progress, note, error, result.
 """
 
 import ctypes

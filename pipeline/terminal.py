@@ -131,7 +131,9 @@ class PlainDisplay:
     def show(self, event: Event) -> None:
         """Takes an event of the run."""
         self._progress.update(event)
-        if event["event"] == "node":
+        if event["event"] == "note":
+            self._line(event["message"])
+        elif event["event"] == "node":
             self._print_state(self._progress.nodes[event["node"]])
         elif event["event"] == "progress" and self._progress.running is not None:
             self._print_progress(self._progress.running, event["stage"])
@@ -170,7 +172,9 @@ class LiveDisplay:
         self._live.stop()
 
     def show(self, event: Event) -> None:
-        """Takes an event of the run."""
+        """Takes an event of the run; a note stands above the live lines."""
+        if event["event"] == "note":
+            self._console.print(event["message"], markup=False, highlight=False)
         self._progress.update(event)
 
     def _render(self) -> Group:

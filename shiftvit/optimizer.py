@@ -1,5 +1,6 @@
 """The optimizer and its schedule. The only file that knows TensorFlow Addons, which is at its end of life."""
 
+import functools
 import math
 
 import tensorflow as tf
@@ -33,13 +34,43 @@ class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
 def make_optimizer(config: TrainConfig, total_steps: int) -> tf.keras.optimizers.Optimizer:
     """Returns AdamW with decoupled decay (Loshchilov and Hutter, 2019) that follows the learning rate.
 
-    Biases and the scales and offsets of norms do not decay.
+    Biases and the scales and offsets of norms do not decay. Where `config.ema_decay` asks for it, the optimizer also
+    keeps a moving average of the weights, whose decay rises to that from 0.1, so that the first steps are forgotten.
     """
     warmup_steps = round(total_steps * config.warmup_fraction)
-    return tfa.optimizers.AdamW(
+    clipping = {"global_clipnorm": config.clip_norm} if config.clip_norm else {}
+    optimizer = functools.partial(
+        tfa.optimizers.AdamW,
         # TensorFlow Addons subtracts the decay as it is, so it needs the learning rate's schedule of its own.
         weight_decay=WarmupCosine(config.weight_decay * config.learning_rate, total_steps, warmup_steps),
         learning_rate=WarmupCosine(config.learning_rate, total_steps, warmup_steps),
         exclude_from_weight_decay=NO_DECAY,
-        **({"global_clipnorm": config.clip_norm} if config.clip_norm else {}),
     )
+    if not config.ema_decay:
+        return optimizer(**clipping)
+    return tfa.optimizers.MovingAverage(optimizer(), config.ema_decay, dynamic_decay=True, **clipping)
+
+
+class UseAverage(tf.keras.callbacks.Callback):
+    """Puts the averages, if the optimizer keeps any, in the weights' place: for each evaluation, and at the end."""
+
+    def on_test_begin(self, logs=None):
+        """Keeps the weights as they are trained."""
+        if _averages(self.model.optimizer):
+            self.trained = [tf.identity(weight) for weight in self.model.trainable_variables]
+            self.on_train_end()
+
+    def on_test_end(self, logs=None):
+        """Goes back to them."""
+        if _averages(self.model.optimizer):
+            for weight, value in zip(self.model.trainable_variables, self.trained, strict=True):
+                weight.assign(value)
+
+    def on_train_end(self, logs=None):
+        """Takes the averages for good."""
+        if _averages(self.model.optimizer):
+            self.model.optimizer.assign_average_vars(self.model.trainable_variables)
+
+
+def _averages(optimizer: tf.keras.optimizers.Optimizer) -> bool:
+    return isinstance(optimizer, tfa.optimizers.MovingAverage)

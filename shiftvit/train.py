@@ -1,21 +1,22 @@
 """Training under MirroredStrategy: the same code for the Trainer, for each trial of the search and for tests."""
 
-import csv
 import functools
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
-from shiftvit import progress
-from shiftvit.config import ExperimentConfig, TrainConfig
-from shiftvit.errors import ConfigError, UserError
+from shiftvit.augment import augment
+from shiftvit.callbacks import KeepHistory, ReportProgress, StopOnDivergence
+from shiftvit.config import DataConfig, ExperimentConfig, TrainConfig
+from shiftvit.convert import load_official, read_official
+from shiftvit.errors import ConfigError
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
-from shiftvit.metrics import LOSS, OBJECTIVE, SmoothedCrossEntropy, make_metrics
-from shiftvit.model import build_model
-from shiftvit.optimizer import make_optimizer
+from shiftvit.metrics import SmoothedCrossEntropy, make_metrics
+from shiftvit.model import NETWORK, build_model, build_network
+from shiftvit.optimizer import UseAverage, make_optimizer
 
 HISTORY_FILE = "history.csv"
 
@@ -85,29 +86,78 @@ def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
     """Builds and compiles the model of `config` under its strategy, with a schedule of `total_steps` updates.
 
     Raises:
-        ConfigError: when the replicas do not divide the global batch.
+        ConfigError: when the replicas do not divide the global batch, or updates are to be bundled over several.
     """
     strategy = make_strategy(config.train.replicas)
-    if config.train.batch_size % strategy.num_replicas_in_sync:
-        raise ConfigError(
-            f"train.batch_size={config.train.batch_size} is not divisible by the "
-            f"{strategy.num_replicas_in_sync} devices of this machine: it is the global batch size"
-        )
+    _check_devices(config.train, strategy.num_replicas_in_sync)
     tf.keras.utils.set_random_seed(config.train.seed)
     with strategy.scope():
-        model = build_model(config.model, resolve_precision(config.train.precision))
+        model = build_model(config.model, resolve_precision(config.train.precision), fused=True)
+        if config.train.initial_weights:
+            load_official(model.get_layer(NETWORK), read_official(config.train.initial_weights))
+        if _has_gpu():
+            model = AugmentingModel(model.input, model.output).augmenting(config.data, config.train.seed)
         model.compile(
             make_optimizer(config.train, total_steps),
             SmoothedCrossEntropy(config.train.label_smoothing),
             make_metrics(),
             jit_compile=_xla_pays(strategy),
+            steps_per_execution=config.train.steps_per_execution,
         )
     return model
 
 
+def _check_devices(config: TrainConfig, devices: int) -> None:
+    if config.batch_size % devices:
+        raise ConfigError(
+            f"train.batch_size={config.batch_size} is not divisible by the {devices} devices of this machine: "
+            "it is the global batch size"
+        )
+    if config.steps_per_execution > 1 and devices > 1:
+        raise ConfigError(
+            f"train.steps_per_execution={config.steps_per_execution} needs a single device, since TensorFlow cannot "
+            f"loop over {devices} of them: set it to 1, or train.replicas=1"
+        )
+
+
+def try_initial_weights(config: ExperimentConfig) -> list[str]:
+    """Returns what `train.initial_weights` leaves at its initialisation, in sentences, before any training.
+
+    Raises:
+        ConfigError: when the weights are of another network.
+        DataError: when the file cannot be read.
+    """
+    return load_official(build_network(config.model), read_official(config.train.initial_weights))
+
+
+# Also where XLA does not compile the whole step: TensorFlow by itself gathers bytes on the host only.
+_compiled_augment = tf.function(augment, jit_compile=True)
+
+
+class AugmentingModel(tf.keras.Model):
+    """A model whose train step takes raw images, and augments them where it runs: on the accelerator."""
+
+    def augmenting(self, config: DataConfig, seed: int) -> "AugmentingModel":
+        """Returns the model itself, set to augment as `config` says."""
+        self._data, self._seed = config, seed
+        return self
+
+    def train_step(self, data):
+        """data: images uint8 (N, 32, 32, 3) and class ids (N,) of one replica."""
+        context = tf.distribute.get_replica_context()
+        replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
+        part = self.optimizer.iterations * context.num_replicas_in_sync + replica
+        seed = tf.stack([tf.constant(self._seed, tf.int64), part])
+        return super().train_step(_compiled_augment(*data, seed, self._data))
+
+
 def _xla_pays(strategy: tf.distribute.Strategy) -> bool:
-    """XLA makes training on a CPU about twice as slow; over several devices, its step cannot reach all variables."""
-    return bool(tf.config.list_physical_devices("GPU")) and strategy.num_replicas_in_sync == 1
+    """XLA multiplies matrices slowly on a CPU; over several devices, its step cannot reach all variables."""
+    return _has_gpu() and strategy.num_replicas_in_sync == 1
+
+
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def fit(
@@ -120,13 +170,15 @@ def fit(
 ) -> tf.keras.callbacks.History:
     """Trains for `config.train.epochs` epochs of `steps` updates, with the eval split evaluated after each."""
     batch = config.train.batch_size
+    augmented = not isinstance(model, AugmentingModel)
     return model.fit(
-        training_batches(train_files, batch, config.data, config.train.seed),
+        training_batches(train_files, batch, config.data, config.train.seed, augmented),
         epochs=config.train.epochs,
         steps_per_epoch=steps,
         validation_data=evaluation_batches(eval_files, batch),
+        validation_steps=math.ceil(count_records(eval_files) / batch),
         verbose=0,
-        callbacks=list(callbacks),
+        callbacks=[UseAverage(), *callbacks],
     )
 
 
@@ -144,84 +196,24 @@ def train(
         log_dir: for TensorBoard.
 
     Raises:
-        UserError: when the loss ceases to be finite; what was kept for a resumption is removed.
+        UserError: when the loss ceases to be finite; the state after the last good epoch is kept.
     """
     steps = steps_per_epoch(config.train, train_files)
     model = compile_model(config, steps * config.train.epochs)
     tf.io.gfile.makedirs(resume_dir)
-    history = fit(
+    state_dir = os.path.join(resume_dir, "state")
+    fit(
         model,
         config,
         train_files,
         eval_files,
         steps,
         [
+            StopOnDivergence(state_dir),
             KeepHistory(os.path.join(resume_dir, HISTORY_FILE)),
-            tf.keras.callbacks.BackupAndRestore(os.path.join(resume_dir, "state"), delete_checkpoint=False),
+            tf.keras.callbacks.BackupAndRestore(state_dir, delete_checkpoint=False),
             tf.keras.callbacks.TensorBoard(log_dir, write_graph=False),
-            tf.keras.callbacks.TerminateOnNaN(),
             ReportProgress("train", steps, config.train.epochs),
         ],
-    ).history
-    if not np.all(np.isfinite(history.get(LOSS, []))):
-        tf.io.gfile.rmtree(resume_dir)
-        raise UserError(
-            f"training diverged in epoch {len(history[LOSS])} of this attempt (the loss is not finite): "
-            f"lower train.learning_rate, now {config.train.learning_rate:g}"
-        )
+    )
     return model
-
-
-class KeepHistory(tf.keras.callbacks.Callback):
-    """Writes a CSV file with a row for each epoch; an epoch that is run again, because of a kill, replaces its row."""
-
-    def __init__(self, path: str):
-        super().__init__()
-        self.path = path
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds the row of the epoch."""
-        rows = [row for row in self._read() if int(row["epoch"]) < epoch] + [{"epoch": epoch, **logs}]
-        unfinished = f"{self.path}.partial"
-        with tf.io.gfile.GFile(unfinished, "w") as file:
-            writer = csv.DictWriter(file, rows[-1], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        tf.io.gfile.rename(unfinished, self.path, overwrite=True)
-
-    def _read(self) -> list[dict[str, str]]:
-        if not tf.io.gfile.exists(self.path):
-            return []
-        with tf.io.gfile.GFile(self.path) as file:
-            return list(csv.DictReader(file))
-
-
-class ReportProgress(tf.keras.callbacks.Callback):
-    """Reports how far training is, with the newest loss and accuracy: in epochs, or, for a trial, in trials."""
-
-    def __init__(self, stage: str, steps: int, epochs: int, trial: int = 0, trials: int = 0):
-        super().__init__()
-        self.stage, self.steps, self.epochs, self.trial, self.trials = stage, steps, epochs, trial, trials
-        self.epoch, self.evaluated = 0, {}
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Notes which epoch runs."""
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Reports, some fifty times an epoch."""
-        if batch % max(self.steps // 50, 1) == 0:
-            self._report(self.epoch + (batch + 1) / self.steps, logs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Reports, with the accuracy on the eval split."""
-        self.evaluated = {OBJECTIVE: logs[OBJECTIVE]}
-        self._report(epoch + 1, logs)
-
-    def _report(self, epochs_done: float, logs) -> None:
-        done, total, unit = (
-            (self.trial + epochs_done / self.epochs, self.trials, "trial")
-            if self.trials
-            else (epochs_done, self.epochs, "epoch")
-        )
-        progress.report(self.stage, done, total, unit, **{LOSS: logs[LOSS]}, **self.evaluated)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras_tuner
 
 from shiftvit import train
+from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig
 from shiftvit.errors import UserError
 from shiftvit.metrics import OBJECTIVE
@@ -29,7 +30,7 @@ class Trial(keras_tuner.HyperModel):
 
     def fit(self, hp, model, callbacks=()):
         """Trains the model of `build` and returns its history."""
-        reporter = train.ReportProgress("tune", self.steps, self.experiment.train.epochs, self.fitted, self.trials)
+        reporter = ReportProgress("tune", self.steps, self.experiment.train.epochs, self.fitted, self.trials)
         self.fitted += 1
         return train.fit(
             model,

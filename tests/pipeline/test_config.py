@@ -154,3 +154,12 @@ def test_a_located_configuration_means_the_same_from_every_folder(given, located
     assert config.source == located.format(folder=tmp_path)
     assert config.workspace == str(tmp_path / "w")
     assert locate(config) == config
+
+
+def test_the_file_of_the_first_weights_is_located_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    config = locate(override(preset("quickstart"), ["train.initial_weights=weights.npz"]))
+
+    assert config.train.initial_weights == str(tmp_path / "weights.npz")
+    assert locate(preset("quickstart")).train.initial_weights == ""

@@ -168,3 +168,15 @@ def test_a_training_of_other_code_is_not_gone_on_with(tmp_path, package, monkeyp
     after = parameter(compile_graph(tmp_path)["Trainer"], "custom_config")
 
     assert json.loads(after)["resume_root"] != json.loads(before)["resume_root"]
+
+
+def test_other_first_weights_are_another_search_and_another_training(tmp_path):
+    """Of the same name: only what the file holds tells."""
+    file, configs = tmp_path / "weights.npz", []
+    for content in (b"first", b"second"):
+        file.write_bytes(content)
+        nodes = compile_graph(tmp_path, override(preset("quickstart"), [f"train.initial_weights={file}"]))
+        configs.append({name: json.loads(parameter(nodes[name], "custom_config")) for name in ("Tuner", "Trainer")})
+
+    assert configs[0]["Tuner"] != configs[1]["Tuner"]
+    assert configs[0]["Trainer"]["resume_root"] != configs[1]["Trainer"]["resume_root"]

@@ -62,6 +62,17 @@ def test_plain_lines_tell_each_change_of_state(clock):
     ]
 
 
+def test_a_note_is_a_line_of_its_own_on_every_display(clock):
+    note = {"event": "note", "message": "the head of 1000 classes was left out [sic]"}
+    out = io.StringIO()
+
+    with LiveDisplay(Console(file=out, force_terminal=True, width=60), clock) as display:
+        display.show(note)
+
+    assert plain_lines(clock, [(0, note)]) == [note["message"][:60]]
+    assert note["message"] in out.getvalue()
+
+
 def test_plan_that_comes_late_forgets_nothing(clock):
     screen = live_screen(
         clock, [(0, node("Source", "running")), (5, node("Source", "complete")), (5, plan("Source", "Trainer"))]

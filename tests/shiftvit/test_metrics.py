@@ -31,5 +31,21 @@ def test_metrics_are_the_shares_of_right_first_and_first_five_answers():
     assert float(found[TOP5].result()) == pytest.approx((rank < 5).mean())
 
 
+def test_targets_may_be_shares_of_the_classes():
+    shares = np.random.default_rng(1).dirichlet(np.ones(10), 6).astype(np.float32)
+    log_probabilities = LOGITS - np.log(np.exp(LOGITS).sum(axis=1, keepdims=True))
+    expected = -((shares * 0.9 + 0.01) * log_probabilities).sum(axis=1)
+
+    np.testing.assert_allclose(SmoothedCrossEntropy(0.1).call(shares, LOGITS), expected, rtol=1e-5)
+
+
+def test_an_image_of_several_classes_counts_as_of_its_greatest_share():
+    shares = np.eye(10, dtype=np.float32)[CLASS_IDS] * 0.6 + 0.04
+    for metric, same in zip(make_metrics(), make_metrics(), strict=True):
+        metric.update_state(shares, LOGITS)
+        same.update_state(CLASS_IDS, LOGITS)
+        assert float(metric.result()) == float(same.result()) > 0
+
+
 def test_the_objective_is_the_validations_top_1():
     assert f"val_{TOP1}" == OBJECTIVE

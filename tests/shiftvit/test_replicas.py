@@ -10,7 +10,8 @@ pytestmark = pytest.mark.slow
 def test_one_and_two_replicas_share_the_global_batch_and_have_the_same_losses(drawn_examples, tmp_path):
     losses = {}
     for replicas in (1, 2):
-        config = trainings.experiment(epochs=20, steps_per_epoch=1, replicas=replicas, seed=3)  # a row for each update
+        # A row for each update, and evaluations of the average of the weights.
+        config = trainings.experiment(epochs=20, steps_per_epoch=1, replicas=replicas, seed=3, ema_decay=0.5)
         ended = trainings.attempt(config, drawn_examples, tmp_path / str(replicas))
         assert ended.returncode == 0, ended.stderr
         result = json.loads(ended.stdout.splitlines()[-1])
@@ -20,3 +21,12 @@ def test_one_and_two_replicas_share_the_global_batch_and_have_the_same_losses(dr
 
     assert losses[1].shape == (20, 3) and losses[1][-1, 0] < losses[1][0, 0]
     np.testing.assert_allclose(losses[2], losses[1], atol=1e-4)
+
+
+def test_updates_are_not_bundled_over_several_devices(drawn_examples, tmp_path):
+    """TensorFlow 2.15 breaks off such a loop with an error that tells nobody anything."""
+    config = trainings.experiment(replicas=2, steps_per_execution=2, steps_per_epoch=2)
+
+    ended = trainings.attempt(config, drawn_examples, tmp_path)
+
+    assert "ConfigError: train.steps_per_execution=2 needs a single device" in ended.stderr

@@ -7,7 +7,7 @@ import pytest
 import trainings
 
 pytestmark = pytest.mark.slow
-CONFIG = trainings.experiment(epochs=3)  # of 8 updates each
+CONFIG = trainings.experiment(epochs=3, ema_decay=0.9)  # of 8 updates each
 
 
 @pytest.fixture(scope="module")

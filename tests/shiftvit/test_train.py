@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 
 import numpy as np
@@ -6,11 +7,19 @@ import tensorflow as tf
 import trainings
 
 from shiftvit import train
+from shiftvit.callbacks import StopOnDivergence
+from shiftvit.config import DataConfig
+from shiftvit.convert import to_official
 from shiftvit.errors import ConfigError, UserError
+from shiftvit.input_pipeline import evaluation_batches, training_batches
+from shiftvit.optimizer import UseAverage
 from shiftvit.progress import FACTS, LOGGER
+
+PLAIN = DataConfig(crop_padding=0, flip=False)
 
 
 def run(config, examples, folder):
+    """Trains in `folder` and returns the model."""
     return train.train(
         config,
         [f"{examples}/Split-train/*"],
@@ -41,17 +50,6 @@ def test_training_learns_and_keeps_a_row_for_each_epoch(trained):
     assert history[-1]["top5"] > 0.65
 
 
-def test_an_epoch_that_is_run_again_replaces_its_row(tmp_path):
-    """As after a kill between the row of an epoch and the state after it."""
-    history = train.KeepHistory(str(tmp_path / "history.csv"))
-    for epoch, loss in ((0, 3.0), (1, 2.0), (1, 1.5)):
-        history.on_epoch_end(epoch, {"loss": loss})
-
-    rows = trainings.read_history(tmp_path / "history.csv")
-    assert rows == [{"epoch": 0, "loss": 3.0}, {"epoch": 1, "loss": 1.5}]
-    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
-
-
 def test_training_reports_how_far_it_is(trained):
     facts = trained[1]
 
@@ -65,11 +63,115 @@ def test_training_leaves_logs_for_tensorboard(trained):
     assert list(trained[0].glob("logs/train/events*")) and list(trained[0].glob("logs/validation/events*"))
 
 
-def test_a_training_that_diverges_is_told_and_leaves_nothing_to_resume(drawn_examples, tmp_path):
-    with pytest.raises(UserError, match=r"training diverged in epoch \d .*lower train.learning_rate, now 1e\+30"):
-        run(trainings.experiment(epochs=3, learning_rate=1e30, clip_norm=0.0), drawn_examples, tmp_path)
+def test_a_training_that_diverges_is_told_with_the_step_and_the_rate(drawn_examples, tmp_path):
+    with pytest.raises(UserError, match=r"at step 2, in epoch 1, at a learning rate of 1e\+30: .*no epoch had ended"):
+        run(
+            trainings.experiment(learning_rate=1e30, warmup_fraction=0.0, clip_norm=0.0, steps_per_execution=1),
+            drawn_examples,
+            tmp_path,
+        )
 
-    assert not (tmp_path / "resume").exists()
+
+@pytest.mark.parametrize(("moment", "updates", "step"), [("on_epoch_begin", 8, 9), ("on_test_begin", 16, 16)])
+def test_a_training_that_diverges_later_names_the_last_state_that_was_kept(drawn_examples, moment, updates, step):
+    """The second epoch, or only its evaluation, has weights that are not finite."""
+    config = trainings.experiment(epochs=2, warmup_fraction=0.0)
+    model = train.compile_model(config, 16)
+    spoil = tf.keras.callbacks.Callback()
+    setattr(
+        spoil,
+        moment,
+        lambda *_, **__: model.optimizer.iterations < updates or model.weights[0].assign(model.weights[0] * np.inf),
+    )
+    rate = 3e-3 * 0.5 * (1 + np.cos(np.pi * (step - 1) / 16))
+
+    with pytest.raises(UserError) as caught:
+        train.fit(
+            model,
+            config,
+            [f"{drawn_examples}/Split-train/*"],
+            [f"{drawn_examples}/Split-eval/*"],
+            8,
+            [spoil, StopOnDivergence("STATE")],
+        )
+
+    assert f"at step {step}, in epoch 2, at a learning rate of {rate:.3g}" in str(caught.value)
+    assert "(the state after epoch 1 is in STATE)" in str(caught.value)
+
+
+def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(drawn_examples, tmp_path):
+    """At a rate far too high for the last weights, the average of all is better; that is told and returned."""
+    files = [f"{drawn_examples}/Split-eval/*"]
+    config = trainings.experiment(epochs=2, ema_decay=0.9)
+
+    model = run(config, drawn_examples, tmp_path)
+
+    averages = [model.optimizer.get_slot(weight, "average") for weight in model.trainable_variables]
+    for weight, average in zip(model.trainable_variables, averages, strict=True):
+        np.testing.assert_array_equal(weight, average)
+    told = trainings.read_history(tmp_path / "resume" / train.HISTORY_FILE)[-1]["val_loss"]
+    assert model.evaluate(evaluation_batches(files, 32), verbose=0)[0] == pytest.approx(told, rel=1e-6)
+
+
+def test_training_goes_on_from_the_weights_not_from_their_average(drawn_examples):
+    """Two epochs in one fit, with an evaluation between, and without one, end at the same weights."""
+    ended = []
+    for evaluated in (True, False):
+        config = trainings.experiment(epochs=2, ema_decay=0.99)
+        model = train.compile_model(config, 16)
+        batches = training_batches([f"{drawn_examples}/Split-train/*"], 32, config.data, 0)
+        validation = evaluation_batches([f"{drawn_examples}/Split-eval/*"], 32) if evaluated else None
+        model.fit(batches, epochs=2, steps_per_epoch=8, validation_data=validation, verbose=0, callbacks=[UseAverage()])
+        ended.append(model.get_weights())
+
+    for with_evaluation, without in zip(*ended, strict=True):
+        np.testing.assert_allclose(with_evaluation, without, rtol=1e-4, atol=1e-6)
+
+
+def test_mixed_images_train_with_targets_of_several_classes(drawn_examples, tmp_path):
+    config = trainings.experiment(epochs=1)
+    config = dataclasses.replace(config, data=DataConfig(mixup=0.5, cutmix=0.5, erasing=0.5, randaugment_ops=1))
+
+    run(config, drawn_examples, tmp_path)
+
+    row = trainings.read_history(tmp_path / "resume" / train.HISTORY_FILE)[0]
+    assert np.isfinite(row["loss"]) and 0 <= row["top1"] <= row["top5"] <= 1
+
+
+def test_with_an_accelerator_the_train_step_augments_and_is_compiled_whole(drawn_examples, tmp_path, monkeypatch):
+    """What would run on a GPU, here on the CPU: without augmentation the same training, and with it another."""
+    losses = []
+    for accelerated, data in ((False, PLAIN), (True, PLAIN), (True, DataConfig(mixup=0.5, randaugment_ops=1))):
+        monkeypatch.setattr(train, "_has_gpu", lambda accelerated=accelerated: accelerated)
+        config = dataclasses.replace(trainings.experiment(epochs=1), data=data)
+        folder = tmp_path / str(len(losses))
+        model = run(config, drawn_examples, folder)
+        assert isinstance(model, train.AugmentingModel) is accelerated and model.jit_compile is accelerated
+        losses.append(trainings.read_history(folder / "resume" / train.HISTORY_FILE)[0]["loss"])
+
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert abs(losses[2] - losses[1]) > 1e-3
+
+
+def test_updates_may_be_bundled_without_changing_them(drawn_examples, tmp_path):
+    losses = []
+    for bundle in (1, 3):
+        folder = tmp_path / str(bundle)
+        run(trainings.experiment(epochs=1, steps_per_execution=bundle), drawn_examples, folder)
+        losses.append(trainings.read_history(folder / "resume" / train.HISTORY_FILE)[0]["loss"])
+
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_training_can_start_from_official_weights(tmp_path):
+    config = trainings.experiment()
+    donor = train.compile_model(config, 1).get_layer("shiftvit")
+    np.savez(tmp_path / "official.npz", **to_official(donor))
+
+    started = train.compile_model(trainings.experiment(seed=7, initial_weights=str(tmp_path / "official.npz")), 1)
+
+    for ours, theirs in zip(started.get_weights(), donor.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_an_epoch_is_the_full_batches_of_the_split_unless_it_is_said_otherwise(drawn_examples):

@@ -1,0 +1,100 @@
+"""What happens beside the updates: the history, the report of progress, and the stop of a training that diverged."""
+
+import csv
+import math
+
+import tensorflow as tf
+
+from shiftvit import progress
+from shiftvit.errors import UserError
+from shiftvit.metrics import LOSS, OBJECTIVE
+
+
+class StopOnDivergence(tf.keras.callbacks.Callback):
+    """Ends training with a UserError as soon as the loss is not finite, before the state of the epoch is kept.
+
+    state_dir: where the state after each epoch is kept, to be named in the message.
+    """
+
+    def __init__(self, state_dir: str):
+        super().__init__()
+        self.state_dir, self.epoch = state_dir, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Notes which epoch runs."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at the mean loss of the epoch so far, which stays infinite or NaN once it was."""
+        self._check(logs[LOSS])
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks at the loss on the eval split, which sees the last update."""
+        self._check(logs[f"val_{LOSS}"])
+
+    def _check(self, loss: float) -> None:
+        if math.isfinite(loss):
+            return
+        optimizer = self.model.optimizer
+        updates = int(optimizer.iterations.numpy())
+        rate = float(optimizer.learning_rate(max(updates - 1, 0)))
+        kept = f"the state after epoch {self.epoch} is in {self.state_dir}" if self.epoch else "no epoch had ended"
+        raise UserError(
+            f"training diverged at step {updates}, in epoch {self.epoch + 1}, at a learning rate of {rate:.3g}: the "
+            f"loss is not finite ({kept}); lower train.learning_rate or set train.clip_norm"
+        )
+
+
+class KeepHistory(tf.keras.callbacks.Callback):
+    """Writes a CSV file with a row for each epoch; an epoch that is run again, because of a kill, replaces its row."""
+
+    def __init__(self, path: str):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the row of the epoch."""
+        rows = [row for row in self._read() if int(row["epoch"]) < epoch] + [{"epoch": epoch, **logs}]
+        unfinished = f"{self.path}.partial"
+        with tf.io.gfile.GFile(unfinished, "w") as file:
+            writer = csv.DictWriter(file, rows[-1], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        tf.io.gfile.rename(unfinished, self.path, overwrite=True)
+
+    def _read(self) -> list[dict[str, str]]:
+        if not tf.io.gfile.exists(self.path):
+            return []
+        with tf.io.gfile.GFile(self.path) as file:
+            return list(csv.DictReader(file))
+
+
+class ReportProgress(tf.keras.callbacks.Callback):
+    """Reports how far training is, with the newest loss and accuracy: in epochs, or, for a trial, in trials."""
+
+    def __init__(self, stage: str, steps: int, epochs: int, trial: int = 0, trials: int = 0):
+        super().__init__()
+        self.stage, self.steps, self.epochs, self.trial, self.trials = stage, steps, epochs, trial, trials
+        self.epoch, self.evaluated = 0, {}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Notes which epoch runs."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Reports, some fifty times an epoch."""
+        if batch % max(self.steps // 50, 1) == 0:
+            self._report(self.epoch + (batch + 1) / self.steps, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Reports, with the accuracy on the eval split."""
+        self.evaluated = {OBJECTIVE: logs[OBJECTIVE]}
+        self._report(epoch + 1, logs)
+
+    def _report(self, epochs_done: float, logs) -> None:
+        done, total, unit = (
+            (self.trial + epochs_done / self.epochs, self.trials, "trial")
+            if self.trials
+            else (epochs_done, self.epochs, "epoch")
+        )
+        progress.report(self.stage, done, total, unit, **{LOSS: logs[LOSS]}, **self.evaluated)
