@@ -136,6 +136,15 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         load(tmp_path)
 
 
+def test_a_published_variant_is_a_model_with_our_classes_that_later_settings_change():
+    model = override(preset("cifar10"), ["model=shiftvit_r4_tiny", "model.image_size=64"]).model
+
+    assert (model.dims, model.depths, model.mlp_ratio) == ((96, 192, 384, 768), (2, 2, 12, 3), 4.0)
+    assert (model.num_classes, model.image_size) == (10, 64)
+    with pytest.raises(ConfigError, match=r"unknown variant shiftvit_r4_tin; did you mean .*shiftvit_r4_tiny"):
+        override(preset("cifar10"), ["model=shiftvit_r4_tin"])
+
+
 @pytest.mark.parametrize(
     "given, located",
     [
