@@ -75,12 +75,18 @@ class GroupNorm1(tf.keras.layers.Layer):
         return super().get_config() | {"fused": self.fused}
 
 
+@registered
+class BatchNorm(tf.keras.layers.BatchNormalization):
+    """Batch normalisation over all replicas, also when made again from its config: that of Keras does not say so."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs, synchronized=True)
+
+
 def make_norm(kind: str, name: str, dtype, fused: bool) -> tf.keras.layers.Layer:
     """Returns the norm that `ModelConfig.norm` names; PyTorch's settings, so that published weights mean the same."""
     if kind == "batch":
-        return tf.keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=NORM_EPSILON, synchronized=True, name=name, dtype=dtype
-        )
+        return BatchNorm(momentum=0.9, epsilon=NORM_EPSILON, name=name, dtype=dtype)
     if kind == "layer":
         return tf.keras.layers.LayerNormalization(epsilon=NORM_EPSILON, name=name, dtype=dtype)
     return GroupNorm1(fused, name=name)

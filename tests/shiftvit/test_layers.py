@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from shiftvit import layers, model
-from shiftvit.layers import MLP, DropPath, GroupNorm1, Patches, Shift, ShiftBlock, drop_path_rates
+from shiftvit.layers import MLP, BatchNorm, DropPath, GroupNorm1, Patches, Shift, ShiftBlock, drop_path_rates
 
 BFLOAT16 = tf.keras.mixed_precision.Policy("mixed_bfloat16")
 
@@ -170,6 +170,10 @@ def test_drop_path_grows_linearly_over_the_whole_depth():
     np.testing.assert_allclose(np.concatenate(rates), [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
 
 
+def test_batch_norm_stays_over_all_replicas_when_it_is_made_again():
+    assert BatchNorm.from_config(BatchNorm().get_config()).synchronized
+
+
 def test_a_block_that_is_dropped_still_shifts():
     x = draw((8, 4, 4, 12))
     block = with_drawn_weights(ShiftBlock(4, 1, 24, "group1", "gelu", drop_path=0.999999), x)
@@ -190,6 +194,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
 EVERY_LAYER = {
     Shift: (Shift(5, 2), draw((2, 6, 6, 12))),
     GroupNorm1: (GroupNorm1(fused=True), draw((2, 6, 6, 12))),
+    BatchNorm: (BatchNorm(momentum=0.8), np.abs(draw((2, 6, 6, 12)))),
     DropPath: (DropPath(0.3), draw((2, 6, 6, 12))),
     MLP: (MLP(10, "silu", 0.3, fused=True), draw((2, 6, 6, 12))),
     Patches: (Patches(5, 4, use_bias=False), draw((2, 6, 6, 12))),

@@ -160,11 +160,9 @@ def test_a_stem_of_convolutions_sees_over_the_edge_of_a_patch():
     assert moved[3, 3] and moved[4, 4]
 
 
-@pytest.mark.parametrize("fused", [False, True])
-@pytest.mark.parametrize("stem", ["patch", "conv"])
-@pytest.mark.parametrize("norm", ["layer", "batch"])
-def test_networks_of_other_norms_train(norm, stem, fused):
-    network = build_network(changed(norm=norm, stem=stem, drop_path=0.0, dropout=0.0), fused=fused)
+@pytest.mark.parametrize("norm, stem", [("layer", "patch"), ("batch", "conv"), ("group1", "conv")])
+def test_networks_of_other_norms_and_stems_train(norm, stem):
+    network = build_network(changed(norm=norm, stem=stem, drop_path=0.0, dropout=0.0), fused=True)
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(tf.keras.optimizers.Adam(0.01), loss)
     images, labels = tf.random.stateless_normal((8, 32, 32, 3), (0, 0)), np.arange(8)
@@ -205,7 +203,6 @@ def test_a_model_made_again_from_its_config_computes_the_same(stem, norm, activa
     again = tf.keras.Model.from_config(model.get_config())
     again.set_weights(model.get_weights())
 
-    assert [weight.name for weight in again.weights] == [weight.name for weight in model.weights]
     np.testing.assert_array_equal(again(draw_images(2)), model(draw_images(2)))
 
 
