@@ -1,6 +1,6 @@
 # Every target first makes .venv, if it is not there or not what the lock says; with GPU=1, CUDA is part of it.
 
-.PHONY: .venv run test lint format lock
+.PHONY: .venv run test bench lint format lock
 .DEFAULT_GOAL := run
 
 .venv:
@@ -11,6 +11,9 @@ run: .venv
 
 test: .venv
 	.venv/bin/pytest
+
+bench: .venv
+	.venv/bin/shiftvit bench
 
 lint: .venv
 	.venv/bin/ruff check .

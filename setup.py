@@ -8,7 +8,11 @@ setup(
     description="A training pipeline for image classification with ShiftViT: TFX, TensorFlow, KerasTuner, Beam",
     python_requires=">=3.10,<3.11",  # tfx 1.15 and tensorflow-addons hold it there
     packages=find_packages(
-        include=[f"{name}{sub}" for name in ("shiftvit", "tuner", "components", "pipeline") for sub in ("", ".*")]
+        include=[
+            f"{name}{sub}"
+            for name in ("shiftvit", "tuner", "components", "benchmarks", "pipeline")
+            for sub in ("", ".*")
+        ]
     ),
     package_data={"components": ["schema/*.pbtxt"]},
     entry_points={"console_scripts": ["shiftvit = pipeline.cli:main"]},

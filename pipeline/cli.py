@@ -7,16 +7,16 @@ interrupted.
 import argparse
 import dataclasses
 import json
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import bench
 from pipeline import config as configuration
 from pipeline.config import PRESETS, PipelineConfig
+from pipeline.quiet import hush_libraries
 from pipeline.workspace import Workspace
 from shiftvit.errors import ConfigError, UserError
 
@@ -82,6 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("--version", type=int, metavar="N", help="the pushed version to ask (default: the newest)")
     rollback = _add(commands, "rollback", _rollback, "serve an earlier version again")
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
+    bench.add_options(_add(commands, "bench", bench.run, "measure speed, each figure beside its limit"))
     for command in (runs, show, versions, predict, rollback):
         command.add_argument(
             "--workspace",
@@ -187,7 +188,7 @@ def _data(arguments: argparse.Namespace) -> int:
     from shiftvit.progress import LOGGER
 
     config = resolve(arguments)
-    _hush_libraries()
+    hush_libraries()
     with make_display() as display:
         handler = ProgressHandler(display.show)
         LOGGER.addHandler(handler)
@@ -261,7 +262,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from pipeline import predict, versions
 
     model = versions.find(_workspace(arguments), arguments.version)
-    _hush_libraries()
+    hush_libraries()
     predictions = predict.predict(model, arguments.images)
     if arguments.json:
         return _print_json(
@@ -275,14 +276,6 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 def _workspace(arguments: argparse.Namespace) -> Workspace:
     return Workspace(Path(arguments.workspace))
-
-
-def _hush_libraries() -> None:
-    """For commands that load TensorFlow here, and not in a child with a log: its chatter would hide the answer."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.simplefilter("ignore")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 def _print_json(value: Any) -> int:

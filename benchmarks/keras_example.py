@@ -1,0 +1,188 @@
+"""The training step of the Keras example that this project starts from, made again to be timed.
+
+From the published description of "A Vision Transformer without Attention" (keras.io, ShiftViT, 2022): float32; resize,
+random crop, flip and rescaling inside the train step; blocks whose crop and pad use the same offset, so that nothing
+moves (only borders become zero); C // 12 pieces; layer norm in blocks and merges alone; a drop path that starts anew in
+each stage; the pooled features as logits; AdamW of TensorFlow Addons with a warm-up. Written to cost what the example
+costs, not to be good: nothing outside the benchmarks uses it. It takes AdamW from TensorFlow Addons itself, so that no
+change of `shiftvit.optimizer` changes what we compare with.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_addons as tfa
+
+from shiftvit.config import ModelConfig, require
+
+EPSILON = 1e-5
+MLP_RATIO = 2.0
+DROPOUT = 0.2
+DROP_PATH = 0.2
+WEIGHT_DECAY = 1e-4
+CROP_MARGIN = 4  # pixels that the resized image has beyond the crop: 52 to 48
+# Of the four pieces: the part kept, as its first row and column and the rows and columns that are left out.
+CROPS = ((0, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 0), (1, 0, 1, 0))  # "left", "right", "up", "down"
+
+
+class Shift(tf.keras.layers.Layer):
+    """The example's shift: zeroes a border of four pieces of the channels, and moves nothing."""
+
+    def __init__(self, n_div: int):
+        super().__init__()
+        self.n_div = n_div
+
+    def call(self, x):
+        """x: (N, H, W, C); returns the same shape."""
+        height, width, channels = x.shape[1:]
+        pieces = tf.split(x, channels // self.n_div, axis=-1)
+        for index, (top, left, rows, columns) in enumerate(CROPS):
+            kept = tf.image.crop_to_bounding_box(pieces[index], top, left, height - rows, width - columns)
+            pieces[index] = tf.image.pad_to_bounding_box(kept, top, left, height, width)
+        return tf.concat(pieces, axis=-1)
+
+
+class DropPath(tf.keras.layers.Layer):
+    """In training, drops the branch of whole images."""
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def call(self, x, training=None):
+        """x: (N, H, W, C); returns the same shape."""
+        if not training:
+            return x
+        keep = 1 - self.rate
+        drawn = tf.floor(keep + tf.random.uniform((tf.shape(x)[0], 1, 1, 1)))
+        return x / keep * drawn
+
+
+class Block(tf.keras.layers.Layer):
+    """x = shift(x); x + drop_path(mlp(norm(x))), with dropout after each dense layer."""
+
+    def __init__(self, channels: int, n_div: int, rate: float):
+        super().__init__()
+        self.shift = Shift(n_div)
+        self.norm = tf.keras.layers.LayerNormalization(epsilon=EPSILON)
+        self.mlp = tf.keras.Sequential(
+            [
+                tf.keras.layers.Dense(int(MLP_RATIO * channels), activation=tf.nn.gelu),
+                tf.keras.layers.Dropout(DROPOUT),
+                tf.keras.layers.Dense(channels),
+                tf.keras.layers.Dropout(DROPOUT),
+            ]
+        )
+        self.drop_path = DropPath(rate) if rate else tf.keras.layers.Activation("linear")
+
+    def call(self, x, training=None):
+        """x: (N, H, W, C); returns the same shape."""
+        x = self.shift(x)
+        return x + self.drop_path(self.mlp(self.norm(x), training=training), training=training)
+
+
+class Merging(tf.keras.layers.Layer):
+    """Halves the sides of the map and doubles its channels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = tf.keras.layers.LayerNormalization(epsilon=EPSILON)
+        self.reduction = tf.keras.layers.Conv2D(2 * channels, 2, strides=2, padding="same", use_bias=False)
+
+    def call(self, x):
+        """x: (N, H, W, C); returns (N, H / 2, W / 2, 2 C)."""
+        return self.reduction(self.norm(x))
+
+
+class WarmUpCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """Rises linearly over 15% of the steps, then falls along a cosine."""
+
+    start, peak, warm_up = 1e-5, 1e-3, 0.15
+
+    def __init__(self, total_steps: int):
+        super().__init__()
+        self.total_steps = total_steps
+
+    def __call__(self, step):
+        """step: how many updates were made."""
+        done = tf.cast(step, tf.float32) / self.total_steps
+        rising = self.start + (self.peak - self.start) * done / self.warm_up
+        falling = 0.5 * self.peak * (1 + tf.cos(math.pi * done))
+        return tf.where(done < self.warm_up, rising, falling)
+
+
+class KerasExample(tf.keras.Model):
+    """The example's model, at the image size, patch size, first width, depths and pieces of `config`.
+
+    Raises:
+        ConfigError: when the example has no model of such widths.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        _check(config)
+        size, channels, patch = config.image_size, config.dims[0], config.patch_size
+        self.augmentation = tf.keras.Sequential(
+            [
+                tf.keras.layers.Resizing(size + CROP_MARGIN, size + CROP_MARGIN),
+                tf.keras.layers.RandomCrop(size, size),
+                tf.keras.layers.RandomFlip("horizontal"),
+                tf.keras.layers.Rescaling(1 / 255),
+            ]
+        )
+        self.projection = tf.keras.layers.Conv2D(channels, patch, strides=patch, padding="same")
+        self.body = []
+        for stage, depth in enumerate(config.depths):
+            rates = np.linspace(0, DROP_PATH, depth).tolist()
+            self.body += [Block(channels << stage, config.n_div, rate) for rate in rates]
+            if stage < len(config.depths) - 1:
+                self.body.append(Merging(channels << stage))
+        self.pool = tf.keras.layers.GlobalAveragePooling2D()
+
+    def call(self, images, training=None):
+        """images: float (N, size, size, 3); returns the pooled features, which serve as logits."""
+        x = self.projection(images)
+        for layer in self.body:
+            x = layer(x, training=training) if isinstance(layer, Block) else layer(x)
+        return self.pool(x)
+
+    def train_step(self, data):
+        """data: images uint8 (N, 32, 32, 3) and class ids (N,)."""
+        images, labels = data
+        with tf.GradientTape() as tape:
+            logits = self(self.augmentation(images, training=True), training=True)
+            loss = self.compiled_loss(labels, logits)
+        variables = self.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        self.compiled_metrics.update_state(labels, logits)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+def compile_example(config: ModelConfig, total_steps: int) -> tf.keras.Model:
+    """Returns the example's model of `config`, compiled as the example does."""
+    model = KerasExample(config)
+    model.compile(
+        tfa.optimizers.AdamW(learning_rate=WarmUpCosine(total_steps), weight_decay=WEIGHT_DECAY),
+        tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        [
+            tf.keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+            tf.keras.metrics.SparseTopKCategoricalAccuracy(5, name="top-5-accuracy"),
+        ],
+    )
+    return model
+
+
+def _check(config: ModelConfig) -> None:
+    doubled = tuple(config.dims[0] << stage for stage in range(len(config.dims)))
+    require(
+        config.dims == doubled,
+        f"model.dims={','.join(map(str, config.dims))}, but the Keras example that `step` compares with doubles the "
+        f"channels in each stage: give model.dims={','.join(map(str, doubled))}",
+    )
+    pieces = config.dims[0] // config.n_div
+    require(
+        pieces >= len(CROPS) and config.dims[0] % pieces == 0,
+        f"model.n_div={config.n_div}, but the Keras example that `step` compares with cuts {config.dims[0]} channels "
+        f"into {config.dims[0]} // n_div equal pieces, at least {len(CROPS)}: choose a smaller divisor",
+    )

@@ -1,0 +1,170 @@
+"""Single layers, forward and backward: ours beside the plain TensorFlow form that one would write first."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from benchmarks import flops, machine
+from benchmarks.derivatives import forward_backward
+from benchmarks.table import Table, number, percent
+from benchmarks.timing import interleave, medians, ratio, repeated
+from shiftvit.config import ExperimentConfig, ModelConfig
+from shiftvit.fused import ACTIVATIONS, NORM_EPSILON, fused_bias_activation
+from shiftvit.layers import DIRECTIONS, GroupNorm1, Patches, Shift
+
+Function = Callable[[tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A layer in two forms, at one shape and in one precision."""
+
+    name: str
+    shape: tuple[int, ...]
+    plain: Function
+    ours: Function
+    plain_variables: Sequence[tf.Variable]
+    variables: Sequence[tf.Variable]
+    moved: int  # values read and written at least, forward and backward
+    flops: int = 0  # of matrix products, forward and backward
+
+    def turns(self, precision: str) -> dict[str, Callable[[], float]]:
+        """Returns a turn for each form, under the names that `keys` gives."""
+        plain, ours = self.keys(precision)
+        dtype, xla = machine.PRECISIONS[precision], machine.has_gpu()
+        return {
+            plain: repeated(forward_backward(self.plain, self.shape, dtype, self.plain_variables, jit_compile=xla)),
+            ours: repeated(forward_backward(self.ours, self.shape, dtype, self.variables, jit_compile=xla)),
+        }
+
+    def keys(self, precision: str) -> tuple[str, str]:
+        """Returns the names of the turns, the plain form's first."""
+        return f"{self.name} {precision} plain", f"{self.name} {precision} ours"
+
+
+def run(config: ExperimentConfig, seconds: float) -> list[Table]:
+    """Measures the layers at the shapes of the first stage for about so many seconds."""
+    batch = config.train.batch_size
+    layers = {precision: comparisons(config.model, batch, precision) for precision in machine.PRECISIONS}
+    turns = {}
+    for precision, compared in layers.items():
+        for comparison in compared:
+            turns |= comparison.turns(precision)
+    figures = interleave("forward and backward", turns | machine.probes(), seconds)
+    limits, spent = machine.limits(figures), medians(figures)
+    table = Table(
+        f"Single layers, forward and backward, batch {batch}",
+        ("", "shape", "precision", "plain, ms", "ours, ms", "times faster", "limit, ms", "of the limit"),
+        notes=(
+            "The limit: the operations of the matrix products at their rate, or the bytes that must be read and "
+            "written, at the bandwidth of memory, whichever takes longer. What stays in a cache can pass it.",
+            limits.note(),
+        ),
+    )
+    for precision, compared in layers.items():
+        for comparison in compared:
+            plain, ours = comparison.keys(precision)
+            moved = comparison.moved * machine.PRECISIONS[precision].size
+            least = limits.seconds(comparison.flops, moved, precision)
+            shape = " x ".join(map(str, comparison.shape))
+            times = (number(1e3 * spent[key]) for key in (plain, ours))
+            faster = f"{ratio(figures, plain, ours):.2f}"
+            table.add(
+                comparison.name, shape, precision, *times, faster, number(1e3 * least), percent(least / spent[ours])
+            )
+    return [table]
+
+
+def comparisons(config: ModelConfig, batch: int, precision: str) -> list[Comparison]:
+    """Returns the layers that are compared, at the shapes of the first stage of `config`."""
+    side, channels = config.image_size // config.patch_size, config.dims[0]
+    shape = (batch, side, side, channels)
+    policy = tf.keras.mixed_precision.Policy(precision)
+    return [
+        _shifts(shape, config, policy),
+        _norms(shape),
+        _activations((batch * side * side, int(channels * config.mlp_ratio)), config.activation),
+        _merges(shape, policy),
+    ]
+
+
+def _shifts(shape: tuple[int, ...], config: ModelConfig, policy) -> Comparison:
+    ours = Shift(config.n_div, config.shift_pixels, dtype=policy)
+    return Comparison(
+        "shift",
+        shape,
+        lambda x: plain_shift(x, config.n_div, config.shift_pixels),
+        ours,
+        (),
+        (),
+        4 * math.prod(shape),
+    )
+
+
+def _norms(shape: tuple[int, ...]) -> Comparison:
+    gamma, beta = tf.Variable(tf.ones(shape[-1])), tf.Variable(tf.zeros(shape[-1]))
+    ours = GroupNorm1(fused=True)
+    ours(tf.zeros((1, *shape[1:])))  # makes its variables
+    return Comparison(
+        "norm",
+        shape,
+        lambda x: plain_norm(x, gamma, beta),
+        ours,
+        (gamma, beta),
+        ours.trainable_variables,
+        5 * math.prod(shape),
+    )
+
+
+def _activations(shape: tuple[int, ...], activation: str) -> Comparison:
+    bias = tf.Variable(tf.zeros(shape[-1]))
+    return Comparison(
+        f"bias and {activation}",
+        shape,
+        lambda x: ACTIVATIONS[activation](tf.nn.bias_add(x, tf.cast(bias, x.dtype))),
+        lambda x: fused_bias_activation(x, tf.cast(bias, x.dtype), activation),
+        (bias,),
+        (bias,),
+        5 * math.prod(shape),
+    )
+
+
+def _merges(shape: tuple[int, ...], policy) -> Comparison:
+    batch, side, _, channels = shape
+    plain = tf.keras.layers.Conv2D(2 * channels, 2, strides=2, padding="same", use_bias=False, dtype=policy)
+    ours = Patches(2 * channels, 2, use_bias=False, dtype=policy)
+    for layer in (plain, ours):
+        layer(tf.zeros((1, *shape[1:]), policy.compute_dtype))  # makes its variables
+    rows = batch * math.ceil(side / 2) ** 2
+    return Comparison(
+        "merge",
+        shape,
+        plain,
+        ours,
+        plain.trainable_variables,
+        ours.trainable_variables,
+        3 * math.prod(shape) + 2 * rows * 2 * channels,
+        3 * flops.product(rows, 4 * channels, 2 * channels),
+    )
+
+
+def plain_shift(x, n_div: int, pixels: int):
+    """The shift as published: cuts x (N, H, W, C) into groups, pads and crops four of them, and joins them again."""
+    group = x.shape[-1] // n_div
+    *moving, rest = tf.split(x, [group] * len(DIRECTIONS) + [x.shape[-1] - group * len(DIRECTIONS)], axis=-1)
+    height, width = x.shape[1:3]
+    moved = []
+    for part, (row, column) in zip(moving, DIRECTIONS, strict=True):
+        padded = tf.pad(part, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))
+        top, left = pixels + row * pixels, pixels + column * pixels
+        moved.append(padded[:, top : top + height, left : left + width])
+    return tf.concat([*moved, rest], axis=-1)
+
+
+def plain_norm(x, gamma, beta):
+    """Group norm with one group, by moments in float32, for x (N, H, W, C)."""
+    values = tf.cast(x, tf.float32)
+    mean, variance = tf.nn.moments(values, axes=(1, 2, 3), keepdims=True)
+    return tf.cast(tf.nn.batch_normalization(values, mean, variance, beta, gamma, NORM_EPSILON), x.dtype)

@@ -1,0 +1,211 @@
+"""Where the time of a training step goes: each kind of part by itself, at its shapes, beside its limit."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from benchmarks import flops, machine
+from benchmarks.derivatives import forward_backward
+from benchmarks.input import loading_turn
+from benchmarks.table import Table, number, percent
+from benchmarks.timing import Turn, interleave, medians, repeated
+from benchmarks.train_loop import train_turn
+from shiftvit.config import ExperimentConfig
+from shiftvit.features import IMAGE_BYTES, IMAGE_SHAPE
+from shiftvit.fused import fused_bias_activation
+from shiftvit.input_pipeline import training_batches
+from shiftvit.layers import Patches, ShiftBlock
+from shiftvit.metrics import make_metrics
+from shiftvit.model import Normalise, build_network
+from shiftvit.train import AugmentingModel, make_strategy, resolve_precision
+
+_STEP = "step"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Work that a step does at least once."""
+
+    kind: str
+    shape: tuple[int, ...]
+    make: Callable[[], Turn]  # of one occurrence
+    moved: float  # bytes read and written at least
+    flops: float = 0.0  # of matrix products
+    precision: str = "float32"  # of those
+
+    @property
+    def key(self) -> str:
+        """What is the same for parts that take the same time."""
+        return f"{self.kind} {self.shape}"
+
+
+def breakdown(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str], seconds: float) -> Table:
+    """Returns the table of the parts of the step of `ours`, compiled from `config`."""
+    precision = resolve_precision(config.train.precision)
+    parts = [*network_parts(config, precision), *other_parts(config, ours, patterns, precision)]
+    turns = {key: part.make() for key, part in {part.key: part for part in parts}.items()}
+    turns[_STEP] = train_turn(ours, config, patterns)
+    figures = interleave("parts of a step", turns | machine.probes(), seconds)
+    limits, spent = machine.limits(figures), medians(figures)
+
+    table = Table(
+        f"Where the time of a step goes, {precision}, batch {config.train.batch_size}",
+        ("part, forward and backward", "times a step", "ms", "of the step", "limit, ms", "of the limit"),
+        notes=(_LIMIT, limits.note()),
+    )
+    step, total, least_of_all = spent[_STEP] * config.train.batch_size, 0.0, 0.0
+    for kind in dict.fromkeys(part.kind for part in parts):
+        alike = [part for part in parts if part.kind == kind]
+        took = sum(spent[part.key] for part in alike)
+        least = sum(limits.seconds(part.flops, part.moved, part.precision) for part in alike)
+        _add(table, kind, str(len(alike)), took, step, least)
+        total, least_of_all = total + took, least_of_all + least
+    _add(table, "sum of the parts", "", total, step, least_of_all)
+    table.add("rest", "", number(1e3 * (step - total)), percent(1 - total / step), "", "")
+    _add(table, "measured step", "1", step, step, least_of_all)
+    return table
+
+
+_LIMIT = (
+    "Each part was timed by itself and is counted as often as it occurs; the rest is what the step takes beyond their "
+    "sum. The limit: operations of matrix products at their rate, or the bytes that must be read and written at the "
+    "bandwidth of memory, whichever takes longer. What stays in a cache can pass it."
+)
+
+
+def _add(table: Table, name: str, times: str, took: float, step: float, least: float) -> None:
+    table.add(name, times, number(1e3 * took), percent(took / step), number(1e3 * least), percent(least / took))
+
+
+def network_parts(config: ExperimentConfig, precision: str) -> Iterator[Part]:
+    """Yields the parts of each layer of the network, in order."""
+    network, make = build_network(config.model, precision, fused=True), _Maker(config.train.batch_size, precision)
+    for layer in network.layers:
+        shape = tuple(layer.input.shape[1:])
+        if isinstance(layer, ShiftBlock):
+            yield from make.block(layer, shape)
+        elif layer.name.endswith("norm"):
+            yield make.norm(layer, shape)
+        elif layer.name.endswith("activation"):
+            yield make.part("activation", layer, shape, 5 * math.prod(shape))
+        elif isinstance(layer, (Patches, tf.keras.layers.Conv2D)):
+            yield make.patches(layer, shape, tuple(layer.output.shape[1:]))
+
+
+class _Maker:
+    """Makes parts for one batch size and precision."""
+
+    def __init__(self, batch: int, precision: str):
+        self.batch, self.precision = batch, precision
+        self.dtype = machine.PRECISIONS[precision]
+        self.jit_compile = machine.has_gpu()
+
+    def part(self, kind, function, shape, values, operations=0, variables=(), to_input=True) -> Part:
+        """values: read and written at least, and operations: of products, both for one image."""
+
+        def make() -> Turn:
+            full = (self.batch, *shape)
+            return repeated(forward_backward(function, full, self.dtype, variables, to_input, self.jit_compile))
+
+        moved = self.batch * values * self.dtype.size
+        return Part(kind, shape, make, moved, self.batch * operations, self.precision)
+
+    def norm(self, layer, shape) -> Part:
+        """A norm: reads and writes the map forward, reads map and gradient and writes one backward."""
+        variables = layer.trainable_variables
+        return self.part("norm", lambda x: layer(x, training=True), shape, 5 * math.prod(shape), variables=variables)
+
+    def patches(self, layer, shape, output) -> Part:
+        """A stem, whose input needs no gradient unless it is a later one's, or a merge."""
+        kind = "merge" if layer.name.startswith("merge") else "stem"
+        to_input = layer.name not in ("stem", "stem0")
+        kernel_rows = math.prod(layer.kernel.shape[:3])
+        operations = flops.product(math.prod(output[:2]), kernel_rows, output[2]) * (3 if to_input else 2)
+        values = math.prod(shape) * (3 if to_input else 2) + 2 * math.prod(output)
+        return self.part(kind, layer, shape, values, operations, layer.trainable_variables, to_input)
+
+    def block(self, block: ShiftBlock, shape) -> Iterator[Part]:
+        """The parts of a block."""
+        mlp, (height, width, channels) = block.mlp, shape
+        rows, maps, hidden = height * width, math.prod(shape), height * width * mlp.hidden
+        yield self.part("shift", block.shift, shape, 4 * maps)
+        yield self.norm(block.norm, shape)
+        products = 3 * flops.product(rows, channels, mlp.hidden)
+        yield self._product(rows, mlp.expand_kernel, None, 3 * maps + 2 * hidden, products)
+        yield self._product(rows, mlp.project_kernel, mlp.project_bias, 3 * hidden + 2 * maps, products)
+        bias = tf.Variable(tf.zeros(mlp.hidden))
+        yield self.part(
+            "bias and activation",
+            lambda x: fused_bias_activation(tf.reshape(x, (-1, mlp.hidden)), tf.cast(bias, x.dtype), mlp.activation),
+            (rows, mlp.hidden),
+            5 * hidden,
+            variables=(bias,),
+        )
+        if mlp.rate:
+            for width, values in ((mlp.hidden, hidden), (channels, maps)):
+                yield self.part("dropout", lambda x: mlp.dropout(x, training=True), (rows, width), 4 * values)
+        kind = "sum and drop path" if block.drop_path.rate else "sum"
+        yield self.part(kind, lambda x: x + block.drop_path(x, training=True), shape, 6 * maps)
+
+    def _product(self, rows, kernel, bias, values, operations) -> Part:
+        def function(x):
+            y = tf.matmul(tf.reshape(x, (-1, x.shape[-1])), tf.cast(kernel, x.dtype))
+            return y if bias is None else tf.nn.bias_add(y, tf.cast(bias, y.dtype))
+
+        variables = [variable for variable in (kernel, bias) if variable is not None]
+        return self.part("products of the MLPs", function, (rows, kernel.shape[0]), values, operations, variables)
+
+
+def other_parts(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str], precision: str) -> Iterator[Part]:
+    """Yields what is not a layer of the network: pixels, head and loss, the optimizer, the input pipeline."""
+    batch, size = config.train.batch_size, config.model.image_size
+    yield Part("pixels", IMAGE_SHAPE, lambda: _pixels(config, precision), batch * (IMAGE_BYTES + 3 * size * size * 4))
+    yield _head(config, ours, precision)
+    weights = sum(math.prod(variable.shape) for variable in ours.trainable_variables)
+    # AdamW reads a weight, its gradient and two moments, and writes all but the gradient.
+    yield Part("optimizer", (weights,), lambda: _update(config, ours), 7 * 4 * weights)
+    if not isinstance(ours, AugmentingModel):  # the cores that compute the step also load
+        data = training_batches(patterns, batch, config.data, config.train.seed)
+        load = loading_turn(data, batch)
+        yield Part("input and augmentation", (), lambda: lambda: batch * load(), 4 * batch * IMAGE_BYTES)
+
+
+def _pixels(config: ExperimentConfig, precision: str) -> Turn:
+    normalise = Normalise(config.model.image_size, dtype=tf.keras.mixed_precision.Policy(precision))
+    images = tf.zeros((config.train.batch_size, *IMAGE_SHAPE), tf.uint8)
+    work = tf.function(normalise, jit_compile=machine.has_gpu())
+    return repeated(lambda: work(images))
+
+
+def _head(config: ExperimentConfig, ours: tf.keras.Model, precision: str) -> Part:
+    network, batch = build_network(config.model, precision, fused=True), config.train.batch_size
+    pool, head = network.get_layer("pool"), network.get_layer("head")
+    metrics, labels = make_metrics(), tf.zeros(batch, tf.int64)
+    shape = tuple(pool.input.shape[1:])
+
+    def loss(x):
+        logits = head(pool(x))
+        for metric in metrics:
+            metric.update_state(labels, logits)
+        return ours.loss(labels, logits)
+
+    def make() -> Turn:
+        full, variables = (batch, *shape), head.trainable_variables
+        return repeated(forward_backward(loss, full, machine.PRECISIONS[precision], variables))
+
+    operations = 3 * batch * flops.product(1, shape[-1], config.model.num_classes)
+    moved = 2 * batch * math.prod(shape) * machine.PRECISIONS[precision].size
+    return Part("pooling, head, loss, metrics", shape, make, moved, operations)
+
+
+def _update(config: ExperimentConfig, ours: tf.keras.Model) -> Turn:
+    variables, strategy = ours.trainable_variables, make_strategy(config.train.replicas)
+    gradients = [1e-3 * tf.random.stateless_normal(variable.shape, (0, 0)) for variable in variables]
+
+    def apply() -> None:
+        ours.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    work = tf.function(lambda: strategy.run(apply))
+    return repeated(work)

@@ -1,0 +1,28 @@
+"""Training data for the benchmarks: random pictures, since no speed depends on what is in them."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from shiftvit import features
+
+COUNT = 10_000  # images to train on
+
+
+def random_examples(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images uint8 (count, 32, 32, 3) and class ids int64 (count,), the same each time."""
+    random = np.random.default_rng(0)
+    return (
+        random.integers(0, 256, (count, *features.IMAGE_SHAPE), np.uint8),
+        random.integers(0, features.NUM_CLASSES, count),
+    )
+
+
+def write_records(folder: str) -> list[str]:
+    """Writes COUNT of them as a TFRecord file into `folder`, and returns the pattern of files to train on."""
+    path = Path(folder, "random.tfrecord")
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for image, label in zip(*random_examples(COUNT), strict=True):
+            writer.write(features.encode(image, int(label)))
+    return [str(path)]

@@ -1,0 +1,58 @@
+"""Turns of whole train loops, `fit` over training data: ours and the Keras example's."""
+
+import time
+
+import tensorflow as tf
+
+from benchmarks import records
+from benchmarks.keras_example import compile_example
+from benchmarks.timing import Turn
+from shiftvit.config import ExperimentConfig
+from shiftvit.input_pipeline import training_batches
+from shiftvit.train import AugmentingModel
+
+STEPS = 6  # updates in a turn, about
+SCHEDULE = 10_000  # updates that the schedules are made for
+
+
+def train_turn(model: tf.keras.Model, config: ExperimentConfig, patterns: list[str]) -> Turn:
+    """Returns a turn of our train loop, in seconds an image."""
+    augmented = not isinstance(model, AugmentingModel)
+    batch = config.train.batch_size
+    data = training_batches(patterns, batch, config.data, config.train.seed, augmented)
+    return _turn(model, data, batch, config.train.steps_per_execution)
+
+
+def example_turn(config: ExperimentConfig) -> Turn:
+    """Returns a turn of the example's train loop, in seconds an image."""
+    batch = config.train.batch_size
+    data = tf.data.Dataset.from_tensor_slices(records.random_examples(records.COUNT)).shuffle(10 * batch).repeat()
+    data = data.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return _turn(compile_example(config.model, SCHEDULE), data, batch, 1)
+
+
+def _turn(model: tf.keras.Model, data: tf.data.Dataset, batch: int, steps_per_execution: int) -> Turn:
+    executions = 1 + max(1, STEPS // steps_per_execution)  # the first fills the input pipeline and is not counted
+
+    def turn() -> float:
+        clock = _Clock()
+        model.fit(data, steps_per_epoch=executions * steps_per_execution, verbose=0, callbacks=[clock])
+        return clock.seconds_per_step / batch
+
+    return turn
+
+
+class _Clock(tf.keras.callbacks.Callback):
+    """Times the steps after those of the first execution."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds_per_step = float("nan")
+        self._started = self._first = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        float(logs["loss"])  # an accelerator has then finished
+        if self._started is None:
+            self._started, self._first = time.perf_counter(), batch
+        else:
+            self.seconds_per_step = (time.perf_counter() - self._started) / (batch - self._first)

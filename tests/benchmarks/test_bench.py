@@ -1,0 +1,122 @@
+import io
+import math
+import re
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+
+import benchmarks
+from benchmarks import input as loading
+from benchmarks import machine, records, timing, train_loop
+from pipeline.cli import main
+
+TINY = (
+    "model.image_size=8",
+    "model.patch_size=2",
+    "model.dims=16,32",
+    "model.depths=1,1",
+    "model.n_div=4",
+    "train.batch_size=8",
+    "train.precision=mixed_bfloat16",
+)
+ROWS = {
+    "step": ["Keras example, float32", "ours, float32", "ours, mixed_bfloat16", "shift", "optimizer", "measured step"],
+    "layers": ["shift", "norm", "bias and gelu", "merge"],
+    "input": ["raw", "+ crop and flip", "+ RandAugment, 2 operations", "+ mixup or cutmix, 0.5", "+ erasing, 0.25"],
+    "latency": ["1", "8", "64"],
+}
+MAY_BE_NEGATIVE = ("added µs", "rest")  # differences of two timings
+
+
+@pytest.fixture(scope="module")
+def ran():
+    """What all benchmarks wrote to stdout and stderr; their figures are worth nothing, but they are all there."""
+    settings = [word for setting in TINY for word in ("--set", setting)]
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(timing, "_MIN_TURN", 0.0)
+        patch.setattr(loading, "_TURN", 0.0)
+        patch.setattr(machine, "SIDE", 64)
+        patch.setattr(machine, "COPIED_BYTES", 2**20)
+        patch.setattr(records, "COUNT", 100)
+        patch.setattr(train_loop, "STEPS", 1)
+        assert main(["bench", "--seconds", "0", *settings]) == 0
+    return out.getvalue(), err.getvalue()
+
+
+def read_tables(text):
+    """Returns rows of the Markdown tables in `text` as (name, {heading: cell})."""
+    rows, headings = [], None
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            headings = None
+        elif headings is None:
+            headings = [cell.strip() for cell in line.strip("|").split("|")]
+        elif not set(line) <= set("|-: "):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            rows.append((cells[0], dict(zip(headings[1:], cells[1:], strict=True))))
+    return rows
+
+
+def test_every_benchmark_prints_its_rows(ran):
+    rows = [row for row, _ in read_tables(ran[0])]
+
+    for name in benchmarks.NAMES:
+        assert set(ROWS[name]) <= set(rows), name
+        assert f"{name}: complete" in ran[1]
+    assert ran[0].count("### ") == 5 and "shiftvit.progress" not in ran[1]
+
+
+def test_all_figures_are_finite_and_positive(ran):
+    for row, cells in read_tables(ran[0]):
+        for heading, cell in cells.items():
+            if heading in ("shape", "precision") or not cell:
+                continue
+            figure = float(re.fullmatch(r"(-?[\d.,]+)%?", cell)[1].replace(",", ""))
+            assert math.isfinite(figure), (row, heading, cell)
+            assert figure > 0 or {row, heading} & set(MAY_BE_NEGATIVE), (row, heading, cell)
+
+
+def test_each_table_ends_with_the_limits_of_the_machine(ran):
+    for table in ran[0].strip().split("### ")[1:]:
+        assert table.strip().splitlines()[-1].startswith("Limits of this machine, measured in turn with the rows")
+
+
+def test_the_parts_of_a_step_and_its_rest_add_up_to_the_step(ran):
+    rows = dict(read_tables(ran[0].split("### ")[2]))
+
+    milliseconds = {row: float(cells["ms"].replace(",", "")) for row, cells in rows.items()}
+    step, total, rest = (milliseconds.pop(name) for name in ("measured step", "sum of the parts", "rest"))
+    assert total == pytest.approx(sum(milliseconds.values()), rel=0.02)
+    assert step == pytest.approx(total + rest, rel=0.02, abs=0.02 * total)
+    # One block in each of two stages; norms of stem, blocks, merge and head; two products in each block.
+    times = {row: rows[row]["times a step"] for row in ("shift", "norm", "products of the MLPs", "stem", "merge")}
+    assert times == {"shift": "2", "norm": "5", "products of the MLPs": "4", "stem": "1", "merge": "1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["stepp"], "unknown benchmark 'stepp'; did you mean step?"),
+        (["--preset", "keras"], "unknown preset 'keras'"),
+        (["--set", "model.dim=3"], "unknown key model.dim"),
+        (["--seconds", "-1"], "--seconds -1 must not be negative"),
+        (["step", "--set", "model.dims=96,192,384,512"], "give model.dims=96,192,384,768"),
+        (["step", "--set", "model.n_div=48"], "model.n_div=48"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence_and_exit_2(capsys, options, told):
+    assert main(["bench", *options]) == 2
+    out, err = capsys.readouterr()
+    sentence = err.splitlines()[-1]
+    assert sentence.startswith("shiftvit: ") and told in sentence and out == ""
+
+
+def test_the_benchmarks_need_no_tfx():
+    program = (
+        "import sys; from benchmarks import suite; print({'tfx', 'apache_beam', 'keras_tuner'} & set(sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (loaded.returncode, loaded.stdout.strip()) == (0, "set()"), loaded.stderr
