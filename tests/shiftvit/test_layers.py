@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from shiftvit import layers, model
-from shiftvit.layers import MLP, BatchNorm, DropPath, GroupNorm1, Patches, Shift, ShiftBlock, drop_path_rates
+from shiftvit.layers import MLP, BatchNorm, DropPath, GroupNorm1, Patches, Shift, ShiftBlock, drop_path_rates, make_norm
 
 BFLOAT16 = tf.keras.mixed_precision.Policy("mixed_bfloat16")
 
@@ -116,14 +116,16 @@ def test_mlp_is_two_dense_layers_with_an_activation_between(activation, fused):
     np.testing.assert_allclose(mlp(x), hidden @ project_kernel + project_bias, atol=1e-5)
 
 
-def test_dropout_of_the_mlp_zeroes_values_in_training_alone():
+def test_dropout_of_the_mlp_is_after_each_dense_layer_and_in_training_alone():
     x = draw((4, 8, 8, 16))
     mlp = with_drawn_weights(MLP(16, dropout=0.5), x)
+    mlp.project_kernel.assign(np.eye(16))
+    mlp.project_bias.assign(np.zeros(16))
 
-    share_of_zeros = np.mean(mlp(x, training=True).numpy() == 0)
+    training, otherwise = (np.mean(mlp(x, training=each).numpy() == 0) for each in (True, False))
 
-    assert 0.45 < share_of_zeros < 0.55
-    assert (mlp(x, training=False).numpy() != 0).all()
+    assert 0.72 < training < 0.78  # half of the hidden values, and half of what is left
+    assert otherwise < 0.02  # where the activation is zero
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
@@ -168,6 +170,13 @@ def test_drop_path_grows_linearly_over_the_whole_depth():
 
     assert [len(stage) for stage in rates] == [1, 2, 4]
     np.testing.assert_allclose(np.concatenate(rates), [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
+
+
+def test_batch_norm_moves_its_averages_a_tenth_towards_each_batch():
+    norm = make_norm("batch", "norm", "float32", fused=False)
+    norm(np.full((2, 3, 3, 4), 5.0, np.float32), training=True)
+
+    np.testing.assert_allclose(norm.moving_mean, 0.5)
 
 
 def test_batch_norm_stays_over_all_replicas_when_it_is_made_again():
