@@ -127,7 +127,11 @@ def try_initial_weights(config: ExperimentConfig) -> list[str]:
         ConfigError: when the weights are of another network.
         DataError: when the file cannot be read.
     """
-    return load_official(build_network(config.model), read_official(config.train.initial_weights))
+    path = config.train.initial_weights
+    try:
+        return load_official(build_network(config.model), read_official(path))
+    except ConfigError as error:
+        raise ConfigError(f"train.initial_weights={path}: {error}") from error
 
 
 # Also where XLA does not compile the whole step: TensorFlow by itself gathers bytes on the host only.

@@ -12,6 +12,7 @@ from shiftvit.config import DataConfig
 from shiftvit.convert import to_official
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.input_pipeline import evaluation_batches, training_batches
+from shiftvit.model import build_network
 from shiftvit.optimizer import UseAverage
 from shiftvit.progress import FACTS, LOGGER
 
@@ -172,6 +173,23 @@ def test_training_can_start_from_official_weights(tmp_path):
 
     for ours, theirs in zip(started.get_weights(), donor.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_weights_of_another_network_are_refused_by_the_name_of_their_file(tmp_path):
+    file = str(tmp_path / "official.npz")
+    np.savez(file, **to_official(build_network(dataclasses.replace(trainings.experiment().model, dims=(16, 48)))))
+
+    with pytest.raises(ConfigError, match=rf"train.initial_weights={file}: the weights are of another network"):
+        train.try_initial_weights(trainings.experiment(initial_weights=file))
+
+
+def test_a_head_of_other_classes_is_left_out_and_told(tmp_path):
+    file = str(tmp_path / "official.npz")
+    np.savez(file, **to_official(build_network(dataclasses.replace(trainings.experiment().model, num_classes=7))))
+
+    told = train.try_initial_weights(trainings.experiment(initial_weights=file))
+
+    assert told == ["the head of 7 classes was left out: this network has 10"]
 
 
 def test_an_epoch_is_the_full_batches_of_the_split_unless_it_is_said_otherwise(drawn_examples):
