@@ -137,11 +137,14 @@ def test_a_process_left_behind_does_not_hold_the_run_up(folder):
         os.kill(int((folder.path / "left").read_text()), signal.SIGKILL)
 
 
+# Started from a script's background, Python would ignore SIGINT, as it is told to there.
 WATCHER = """
+import signal
 import sys
 from pathlib import Path
 from pipeline import run
 from pipeline.workspace import RunFolder
+signal.signal(signal.SIGINT, signal.default_int_handler)
 outcome = run.execute(RunFolder(Path(sys.argv[1])), print, sys.argv[2:])
 print(outcome.message)
 sys.exit(outcome.exit_code)
