@@ -14,17 +14,10 @@ _SECONDS = 60.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the command."""
+    """Adds the options that only this command has."""
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(benchmarks.NAMES)} (default: all)")
     default = f"{benchmarks.PRESET} with {', '.join(benchmarks.SETTINGS)}"
     parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {default})")
-    parser.add_argument(
-        "--set",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="override one setting by its dotted name; may be repeated",
-    )
     parser.add_argument(
         "--seconds",
         type=float,

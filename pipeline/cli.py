@@ -82,7 +82,9 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("--version", type=int, metavar="N", help="the pushed version to ask (default: the newest)")
     rollback = _add(commands, "rollback", _rollback, "serve an earlier version again")
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
-    bench.add_options(_add(commands, "bench", bench.run, "measure speed, each figure beside its limit"))
+    measure = _add(commands, "bench", bench.run, "measure speed, each figure beside its limit")
+    bench.add_options(measure)
+    _add_overrides(measure)
     for command in (runs, show, versions, predict, rollback):
         command.add_argument(
             "--workspace",
@@ -136,14 +138,18 @@ def _add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace", metavar="DIR", help=f"folder that holds everything (default: {_DEFAULT_WORKSPACE})"
     )
+    _add_overrides(parser)
+    parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         metavar="K=V",
         action="append",
         default=[],
-        help="override one setting by its dotted name; may be repeated",
+        help="override one setting by its dotted name, or model=NAME for a published variant; may be repeated",
     )
-    parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
 
 
 class _ShowVersion(argparse.Action):
