@@ -8,6 +8,7 @@ import tensorflow_addons as tfa
 
 from shiftvit.config import TrainConfig
 
+EPSILON = 1e-8  # as in PyTorch, where the recipe was found: Keras's 1e-7 is no less than many gradients of wide layers
 NO_DECAY = [r"bias", r"gamma", r"beta"]
 
 
@@ -45,6 +46,7 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> tf.keras.optimizers
         weight_decay=WarmupCosine(config.weight_decay * config.learning_rate, total_steps, warmup_steps),
         learning_rate=WarmupCosine(config.learning_rate, total_steps, warmup_steps),
         exclude_from_weight_decay=NO_DECAY,
+        epsilon=EPSILON,
     )
     if not config.ema_decay:
         return optimizer(**clipping)

@@ -240,3 +240,9 @@ def test_a_layer_made_again_from_its_config_computes_the_same(kind, policy, trai
         outputs.append(each(x, **({"training": training} if each._expects_training_arg else {})))
     assert outputs[0].dtype == outputs[1].dtype
     np.testing.assert_array_equal(*(tf.cast(output, tf.float32) for output in outputs))
+
+
+def test_kernels_begin_with_the_published_deviation():
+    kernel = layers.initialiser()((400, 400)).numpy()
+
+    assert kernel.std() == pytest.approx(0.02, rel=0.02), "Keras's truncated normal would have 0.0176"
