@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from made_results import failed_trial, make_results, make_trial
+
+from tuner.report import wording
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0.00217382, "0.002174"),
+        (0.1, "0.1"),
+        (1e-5, "1e-5"),
+        (123456.7, "123457"),
+        (2.5e12, "2.5e+12"),
+        (np.float32(0.25), "0.25"),
+        (np.int64(12), "12"),
+        (250_000, "250000"),
+        (True, "true"),
+        (None, "none"),
+        ("group1", "group1"),
+        ([96, 192], "96, 192"),
+        ((0.123456, False), "0.1235, false"),
+    ],
+)
+def test_values_are_written_for_people(value, text):
+    assert wording.number(value) == text
+
+
+@pytest.mark.parametrize(
+    "objective, value, text",
+    [("val_top1", 0.7118, "71.2%"), ("val_top5", 1.0, "100.0%"), ("val_loss", 0.812349, "0.8123")],
+)
+def test_an_accuracy_is_a_percentage(objective, value, text):
+    assert wording.score(objective, value) == text
+
+
+@pytest.mark.parametrize(
+    "objective, one, other, text",
+    [
+        ("val_top1", 0.712, 0.699, "1.3 points"),
+        ("val_top1", 0.699, 0.712, "1.3 points"),
+        ("val_top1", 0.7, 0.70049, "less than 0.1 points"),
+        ("val_loss", 0.5, 0.541234, "0.04123"),
+    ],
+)
+def test_a_distance_of_accuracies_is_in_points(objective, one, other, text):
+    assert wording.distance(objective, one, other) == text
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (3900, "1 h 5 min")]
+)
+def test_durations(seconds, text):
+    assert wording.duration(seconds) == text
+
+
+def test_a_trial_is_told_in_full():
+    completed, failed = make_trial("07", 0.5, values={"a.b": 0.1}), failed_trial("08", epochs=1, values={})
+    results = make_results(completed, failed)
+
+    assert wording.trial(results, completed) == "trial 07: completed after 3 epochs, val_top1 50.0%\na.b = 0.1"
+    assert wording.trial(results, failed) == "trial 08: failed after 1 epoch"
