@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import keras_tuner
 import tensorflow as tf
 from tfx.v1 import components as tfx_components
 
+from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig, from_dict, to_dict
 from shiftvit.export import export
 from shiftvit.train import HISTORY_FILE, train
@@ -24,7 +24,14 @@ def run_fn(fn_args: tfx_components.FnArgs) -> None:
     experiment = tuned(from_dict(ExperimentConfig, config["experiment"]), fn_args.hyperparameters)
     resume_dir = os.path.join(config["resume_root"], _key(experiment, fn_args.train_files))
     model = train(
-        experiment, fn_args.train_files, fn_args.eval_files, resume_dir=resume_dir, log_dir=fn_args.model_run_dir
+        experiment,
+        fn_args.train_files,
+        fn_args.eval_files,
+        resume_dir=resume_dir,
+        callbacks=[
+            tf.keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False),
+            ReportProgress("train"),
+        ],
     )
     export(model, experiment.model, config["class_names"], fn_args.serving_model_dir)
     _keep_records(experiment, resume_dir, fn_args.model_run_dir)
@@ -34,7 +41,7 @@ def tuned(experiment: ExperimentConfig, hyperparameters: dict[str, Any] | None) 
     """Returns the experiment with the search's hyperparameters, a KerasTuner config, if there are any."""
     if not hyperparameters:
         return experiment
-    return apply(keras_tuner.HyperParameters.from_config(hyperparameters), experiment)
+    return apply(hyperparameters["values"], experiment)
 
 
 def _key(experiment: ExperimentConfig, train_files: Sequence[str]) -> str:

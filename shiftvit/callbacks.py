@@ -70,12 +70,11 @@ class KeepHistory(tf.keras.callbacks.Callback):
 
 
 class ReportProgress(tf.keras.callbacks.Callback):
-    """Reports how far training is, with the newest loss and accuracy: in epochs, or, for a trial, in trials."""
+    """Reports in epochs how far training is, with the newest loss and accuracy."""
 
-    def __init__(self, stage: str, steps: int, epochs: int, trial: int = 0, trials: int = 0):
+    def __init__(self, stage: str):
         super().__init__()
-        self.stage, self.steps, self.epochs, self.trial, self.trials = stage, steps, epochs, trial, trials
-        self.epoch, self.evaluated = 0, {}
+        self.stage, self.epoch, self.evaluated = stage, 0, {}
 
     def on_epoch_begin(self, epoch, logs=None):
         """Notes which epoch runs."""
@@ -83,18 +82,14 @@ class ReportProgress(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Reports, some fifty times an epoch."""
-        if batch % max(self.steps // 50, 1) == 0:
-            self._report(self.epoch + (batch + 1) / self.steps, logs)
+        steps = self.params["steps"]
+        if batch % max(steps // 50, 1) == 0:
+            self._report(self.epoch + (batch + 1) / steps, logs)
 
     def on_epoch_end(self, epoch, logs=None):
         """Reports, with the accuracy on the eval split."""
         self.evaluated = {OBJECTIVE: logs[OBJECTIVE]}
         self._report(epoch + 1, logs)
 
-    def _report(self, epochs_done: float, logs) -> None:
-        done, total, unit = (
-            (self.trial + epochs_done / self.epochs, self.trials, "trial")
-            if self.trials
-            else (epochs_done, self.epochs, "epoch")
-        )
-        progress.report(self.stage, done, total, unit, **{LOSS: logs[LOSS]}, **self.evaluated)
+    def _report(self, done: float, logs) -> None:
+        progress.report(self.stage, done, self.params["epochs"], "epoch", **{LOSS: logs[LOSS]}, **self.evaluated)

@@ -6,7 +6,12 @@ LOSS = "loss"
 TOP1 = "top1"
 TOP5 = "top5"
 
-OBJECTIVE = f"val_{TOP1}"  # on the eval split; greater is better
+OBJECTIVE = f"val_{TOP1}"  # on the eval split
+OBJECTIVES = {
+    f"val_{LOSS}": False,
+    OBJECTIVE: True,
+    f"val_{TOP5}": True,
+}  # what a search can aim at: is greater better?
 
 
 class SmoothedCrossEntropy(tf.keras.losses.Loss):

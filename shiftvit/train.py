@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from shiftvit.augment import augment
-from shiftvit.callbacks import KeepHistory, ReportProgress, StopOnDivergence
+from shiftvit.callbacks import KeepHistory, StopOnDivergence
 from shiftvit.config import DataConfig, ExperimentConfig, TrainConfig
 from shiftvit.convert import load_official, read_official
 from shiftvit.errors import ConfigError
@@ -171,13 +171,14 @@ def fit(
     eval_files: Sequence[str],
     steps: int,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+    until: int | None = None,
 ) -> tf.keras.callbacks.History:
-    """Trains for `config.train.epochs` epochs of `steps` updates, with the eval split evaluated after each."""
+    """Trains `until` so many epochs of `steps` updates are done (all of them by default), and evaluates after each."""
     batch = config.train.batch_size
     augmented = not isinstance(model, AugmentingModel)
     return model.fit(
         training_batches(train_files, batch, config.data, config.train.seed, augmented),
-        epochs=config.train.epochs,
+        epochs=until or config.train.epochs,
         steps_per_epoch=steps,
         validation_data=evaluation_batches(eval_files, batch),
         validation_steps=math.ceil(count_records(eval_files) / batch),
@@ -187,7 +188,13 @@ def fit(
 
 
 def train(
-    config: ExperimentConfig, train_files: Sequence[str], eval_files: Sequence[str], *, resume_dir: str, log_dir: str
+    config: ExperimentConfig,
+    train_files: Sequence[str],
+    eval_files: Sequence[str],
+    *,
+    resume_dir: str,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+    until: int | None = None,
 ) -> tf.keras.Model:
     """Trains from the start, or from the last epoch that a killed attempt finished.
 
@@ -197,7 +204,8 @@ def train(
         eval_files: patterns of TFRecord files of the eval split.
         resume_dir: holds the state after the last epoch, and HISTORY_FILE, one row an epoch; to be the same for every
             attempt, and the caller's to remove once it has kept the model.
-        log_dir: for TensorBoard.
+        callbacks: are called after the history and the state of an epoch are kept.
+        until: the epoch to end with, on a schedule that goes on to `config.train.epochs`; by default the last.
 
     Raises:
         UserError: when the loss ceases to be finite; the state after the last good epoch is kept.
@@ -216,8 +224,8 @@ def train(
             StopOnDivergence(state_dir),
             KeepHistory(os.path.join(resume_dir, HISTORY_FILE)),
             tf.keras.callbacks.BackupAndRestore(state_dir, delete_checkpoint=False),
-            tf.keras.callbacks.TensorBoard(log_dir, write_graph=False),
-            ReportProgress("train", steps, config.train.epochs),
+            *callbacks,
         ],
+        until,
     )
     return model

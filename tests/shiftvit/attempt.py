@@ -11,6 +11,7 @@ import signal
 import sys
 
 from shiftvit import progress, train
+from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig, from_dict
 from shiftvit.input_pipeline import evaluation_batches
 
@@ -34,7 +35,11 @@ def main(task: dict) -> None:
         progress.LOGGER.addHandler(Killer(task["kill_at"]))
     train_files, eval_files = [f"{task['examples']}/Split-train/*"], [f"{task['examples']}/Split-eval/*"]
     model = train.train(
-        config, train_files, eval_files, resume_dir=f"{task['folder']}/resume", log_dir=f"{task['folder']}/logs"
+        config,
+        train_files,
+        eval_files,
+        resume_dir=f"{task['folder']}/resume",
+        callbacks=[ReportProgress("train")],
     )
     epochs = model.history.epoch  # those of this attempt; evaluate replaces the history
     evaluated = model.evaluate(evaluation_batches(eval_files, config.train.batch_size), verbose=0, return_dict=True)

@@ -7,7 +7,7 @@ import tensorflow as tf
 import trainings
 
 from shiftvit import train
-from shiftvit.callbacks import StopOnDivergence
+from shiftvit.callbacks import ReportProgress, StopOnDivergence
 from shiftvit.config import DataConfig
 from shiftvit.convert import to_official
 from shiftvit.errors import ConfigError, UserError
@@ -19,14 +19,15 @@ from shiftvit.progress import FACTS, LOGGER
 PLAIN = DataConfig(crop_padding=0, flip=False)
 
 
-def run(config, examples, folder):
-    """Trains in `folder` and returns the model."""
+def run(config, examples, folder, **options):
+    """Trains in `folder`, reporting its progress, and returns the model."""
     return train.train(
         config,
         [f"{examples}/Split-train/*"],
         [f"{examples}/Split-eval/*"],
         resume_dir=str(folder / "resume"),
-        log_dir=str(folder / "logs"),
+        callbacks=[ReportProgress("train")],
+        **options,
     )
 
 
@@ -58,10 +59,6 @@ def test_training_reports_how_far_it_is(trained):
     done = [fact["done"] for fact in facts]
     assert done == sorted(done) and done[-1] == 8 and 0 < done[0] < 1
     assert set(facts[-1]["metrics"]) == {"loss", "val_top1"}
-
-
-def test_training_leaves_logs_for_tensorboard(trained):
-    assert list(trained[0].glob("logs/train/events*")) and list(trained[0].glob("logs/validation/events*"))
 
 
 def test_a_training_that_diverges_is_told_with_the_step_and_the_rate(drawn_examples, tmp_path):
@@ -144,11 +141,11 @@ def test_with_an_accelerator_the_train_step_augments_and_is_compiled_whole(drawn
     losses = []
     for accelerated, data in ((False, PLAIN), (True, PLAIN), (True, DataConfig(mixup=0.5, randaugment_ops=1))):
         monkeypatch.setattr(train, "_has_gpu", lambda accelerated=accelerated: accelerated)
-        config = dataclasses.replace(trainings.experiment(epochs=1), data=data)
+        config = dataclasses.replace(trainings.experiment(epochs=3), data=data)
         folder = tmp_path / str(len(losses))
         model = run(config, drawn_examples, folder)
         assert isinstance(model, train.AugmentingModel) is accelerated and model.jit_compile is accelerated
-        losses.append(trainings.read_history(folder / "resume" / train.HISTORY_FILE)[0]["loss"])
+        losses.append(trainings.read_history(folder / "resume" / train.HISTORY_FILE)[-1]["loss"])
 
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     assert abs(losses[2] - losses[1]) > 1e-3
@@ -226,3 +223,19 @@ def test_the_seed_decides_the_first_weights():
 
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_training_until_an_epoch_is_the_beginning_of_the_whole_one(trained, drawn_examples, tmp_path):
+    run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until=2)
+
+    begun, whole = (trainings.read_history(f / "resume" / train.HISTORY_FILE) for f in (tmp_path, trained[0]))
+    assert len(begun) == 2
+    for ours, theirs in zip(begun, whole, strict=False):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4), "the schedule must be that of eight epochs"
+
+
+def test_training_that_ended_early_goes_on(trained, drawn_examples, tmp_path):
+    run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until=1)
+    model = run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until=3)
+
+    assert model.history.epoch == [1, 2]

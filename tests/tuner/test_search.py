@@ -1,86 +1,296 @@
-import json
-import logging
+"""The search for real: KerasTuner's oracle, workers and trials in processes of their own."""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
 
 import pytest
-import tensorflow as tf
+import searches
 
-from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig
 from shiftvit.errors import ConfigError, UserError
-from shiftvit.progress import FACTS, LOGGER
-from tuner import space
-from tuner.search import make_tuner
-
-EXPERIMENT = ExperimentConfig(
-    ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4),
-    DataConfig(crop_padding=0, flip=False),
-    TrainConfig(epochs=1, batch_size=32, steps_per_epoch=3, precision="float32"),
-)
+from tuner import results
+from tuner import search as search_module
+from tuner.results import COMPLETED
+from tuner.space import apply
 
 
 @pytest.fixture(scope="module")
 def searched(drawn_examples, tmp_path_factory):
-    """A search of two trials: the tuner, the progress it reported, and its folder."""
-    folder, facts, handler = tmp_path_factory.mktemp("search"), [], logging.Handler()
-    handler.emit = lambda record: facts.append(getattr(record, FACTS))
-    LOGGER.addHandler(handler)
-    tuner = make_tuner(
-        EXPERIMENT, 2, [f"{drawn_examples}/Split-train/*"], [f"{drawn_examples}/Split-eval/*"], str(folder)
-    )
-    tuner.search()
-    LOGGER.removeHandler(handler)
-    return tuner, facts, folder
+    """A random search of three trials that has ended."""
+    search = searches.make(drawn_examples, tmp_path_factory.mktemp("searched") / "search", trials=3, early_stop=False)
+    search.search()
+    return search
 
 
-def test_every_trial_is_run_and_scored_by_the_accuracy_on_the_eval_split(searched):
-    trials = searched[0].oracle.get_best_trials(10)
+def test_every_trial_is_trained_for_its_epochs_and_scored_by_its_last_one(searched):
+    trials = searched.results().trials
 
-    assert len(trials) == 2
+    assert [(trial.id, trial.state, trial.epochs) for trial in trials] == [(str(i), COMPLETED, 2) for i in range(3)]
     for trial in trials:
-        assert trial.status == "COMPLETED" and trial.score == trial.metrics.get_best_value("val_top1")
-    assert trials[0].score >= trials[1].score
+        assert trial.score == trial.curve[-1]["val_top1"] and trial.seconds > 0
 
 
-def test_trials_differ_and_the_best_one_can_be_applied(searched):
-    best, other = searched[0].get_best_hyperparameters(2)
+def test_the_first_trial_is_the_configuration_as_it_stands_and_the_others_differ(searched):
+    first, *others = (trial.values["train.learning_rate"] for trial in searched.results().trials)
 
-    assert best.values != other.values
-    assert space.apply(best, EXPERIMENT).train.learning_rate == best.values["train.learning_rate"]
-
-
-def test_each_trial_trains_its_own_setting(searched, drawn_examples):
-    tuner = searched[0]
-    for hp in tuner.get_best_hyperparameters(2):
-        model = tuner.hypermodel.build(hp)
-
-        assert model.optimizer.learning_rate.peak == hp.values["train.learning_rate"]
-        assert model.optimizer.learning_rate.total_steps == 3, "a schedule as long as the trial"
-        assert model.loss.label_smoothing == hp.values["train.label_smoothing"]
+    assert first == searches.EXPERIMENT.train.learning_rate
+    assert len({first, *others}) == 3
 
 
-def test_progress_is_told_in_trials(searched):
-    done = [fact["done"] for fact in searched[1]]
+def test_each_trial_trains_its_own_setting(searched):
+    losses = {trial.curve[0]["loss"] for trial in searched.results().trials}
 
-    assert {(fact["stage"], fact["total"], fact["unit"]) for fact in searched[1]} == {("tune", 2, "trial")}
-    assert done == sorted(done) and done[-1] == 2 and 1 in done
-
-
-def test_a_mistake_in_the_space_is_told_before_any_trial(drawn_examples, tmp_path, monkeypatch):
-    monkeypatch.setattr(space, "declare", lambda hp: hp.Float("train.learning_rat", 0.1, 1.0))
-
-    with pytest.raises(ConfigError, match=r"unknown key train\.learning_rat; did you mean train\.learning_rate"):
-        make_tuner(EXPERIMENT, 2, [f"{drawn_examples}/Split-train/*"], [], str(tmp_path))
+    assert len(losses) == 3, "the same network and data: only another learning rate gives another loss"
 
 
-def test_a_search_without_a_single_good_trial_is_an_error(drawn_examples, tmp_path):
-    with tf.io.TFRecordWriter(str(tmp_path / "damaged")) as writer:
-        writer.write(b"no example")
-    tuner = make_tuner(EXPERIMENT, 2, [f"{drawn_examples}/Split-train/*"], [str(tmp_path / "damaged")], str(tmp_path))
+def test_tfx_finds_what_it_asks_of_a_tuner(searched):
+    best = searched.get_best_hyperparameters()[0].values
 
-    with pytest.raises(UserError, match="every trial of the search failed"):
-        tuner.search()
+    assert best == searched.results().leaderboard()[0].values
+    assert apply(best, searches.EXPERIMENT).train.learning_rate == best["train.learning_rate"]
+    assert searched.oracle.max_trials == 3
 
 
-def test_results_are_where_they_should_be(searched):
-    oracle = json.loads((searched[2] / "search" / "oracle.json").read_text())
+def test_a_search_that_has_ended_is_not_run_again(searched, drawn_examples):
+    started = time.monotonic()
+    again = searches.make(drawn_examples, searched.folder.path, trials=3, early_stop=False)
+    before = results.to_json(again.results())
+    again.search()
 
-    assert len(oracle["start_order"]) == 2
+    assert [t.values for t in again.results().trials] == [t.values for t in searched.results().trials]
+    assert results.to_json(again.results()).split('"seconds"')[:-1] == before.split('"seconds"')[:-1]
+    assert again.oracle.seconds - searched.oracle.seconds <= time.monotonic() - started
+
+
+def test_more_trials_go_on_from_those_that_ended(searched, drawn_examples, tmp_path_factory):
+    more = searches.make(drawn_examples, searched.folder.path, trials=4, early_stop=False)
+    more.search()
+
+    assert [t.curve for t in more.results().trials[:3]] == [t.curve for t in searched.results().trials]
+    assert len(more.results().trials) == 4
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_trials(searched, drawn_examples, tmp_path):
+    again = searches.make(drawn_examples, tmp_path / "search", trials=3, early_stop=False, workers=2)
+    again.search()
+
+    assert [t.values for t in again.results().trials] == [t.values for t in searched.results().trials]
+
+
+@pytest.mark.slow
+def test_trials_that_crash_or_diverge_are_recorded_and_the_best_of_the_rest_is_found(drawn_examples, tmp_path):
+    search = searches.make(drawn_examples, tmp_path / "search", trials=6, space="searches.dangerous")
+
+    search.search()  # of six settings, all: four cannot be trained
+
+    found = search.results()
+    good, bad = found.leaderboard(), found.failures()
+    assert len(good) == 2 and len(bad) == 4
+    assert {trial.values["train.learning_rate"] for trial in good} == {1e-3, 2e-3}
+    for trial in bad:
+        crashed = trial.values["model.image_size"] == searches.NO_FRIEND["crash"]
+        assert ("OOM" if crashed else "training diverged at step") in trial.cause
+
+
+@pytest.mark.slow
+def test_a_search_without_a_single_good_trial_is_an_error_that_says_why(drawn_examples, tmp_path):
+    search = searches.make(drawn_examples, tmp_path / "search", space="searches.deadly")
+
+    with pytest.raises(UserError, match=r"every trial of the search failed; .* trial 0: training diverged"):
+        search.search()
+
+
+@pytest.mark.slow
+def test_hyperband_goes_on_with_the_best_from_where_they_were(drawn_examples, tmp_path):
+    search = searches.make(drawn_examples, tmp_path / "search", algorithm="hyperband", epochs=3, trials=5)
+    search.search()
+
+    trials = search.results().trials  # three of one epoch, the best of them for the other two; then a new round
+    assert [trial.epochs for trial in trials[:4]] == [1, 1, 1, 3]
+    best = max(trials[:3], key=lambda trial: trial.score)
+    assert trials[3].curve[0] == best.curve[0], "its first epoch is that of the trial it goes on from"
+    assert trials[3].values == best.values
+    assert search.get_best_hyperparameters()[0].values == search.results().leaderboard()[0].values
+
+
+@pytest.mark.slow
+def test_bayesian_optimization_uses_what_it_has_seen(drawn_examples, tmp_path):
+    search = searches.make(drawn_examples, tmp_path / "search", algorithm="bayesian", trials=5, epochs=1)
+    search.search()
+
+    trials = search.results().trials
+    assert [trial.state for trial in trials] == [COMPLETED] * 5
+    drawn = searches.make(drawn_examples, tmp_path / "random", trials=5, epochs=1).oracle
+    random = [drawn.create_trial(str(i)).hyperparameters.values for i in range(5)]
+    assert [t.values for t in trials[:3]] == random[:3] and [t.values for t in trials[3:]] != random[3:]
+
+
+@pytest.mark.slow
+def test_a_killed_search_keeps_what_ended_and_runs_nothing_twice(drawn_examples, tmp_path):
+    """Killed three times, as the kernel would; what a finished trial wrote must not be touched again."""
+    folder, written = tmp_path / "search", {}
+    for ended in (1, 2, 4):
+        process = searches.start(drawn_examples, folder, trials=6, epochs=2)
+        while len(finished(folder)) < ended:
+            assert process.poll() is None, "the search ended before it was killed"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        time.sleep(3)  # workers and trials end with the search
+        assert not processes_with(str(folder))
+        written |= finished(folder)
+    output, _ = searches.start(drawn_examples, folder, trials=6, epochs=2).communicate()
+
+    assert '"trials": 6' in output
+    now = finished(folder)
+    assert len(now) == 6 and {name: now[name] for name in written} == written
+
+
+def finished(folder):
+    """Returns when the history of each trial that KerasTuner knows to have ended was written."""
+    found = {}
+    for file in folder.glob("trial_*/trial.json"):
+        if '"COMPLETED"' in file.read_text():
+            found[file.parent.name] = (file.parent / "history.csv").stat().st_mtime_ns
+    return found
+
+
+def processes_with(text):
+    """Returns the processes that have `text` in their command."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                if text in file.read():
+                    found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_its_trial_is_run(drawn_examples, tmp_path):
+    process = searches.start(drawn_examples, tmp_path / "search", trials=2)
+    while not (workers := [p for p in processes_with("tuner.worker") if p in processes_with(str(tmp_path))]):
+        time.sleep(0.1)
+    while not list(tmp_path.glob("search/trial_0/history.csv")):
+        time.sleep(0.05)
+    os.kill(workers[0], signal.SIGKILL)
+    output, _ = process.communicate()
+
+    assert output.count(f'"{COMPLETED}"') == 2
+
+
+@pytest.mark.slow
+def test_a_worker_started_by_hand_joins_through_the_environment(drawn_examples, tmp_path, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    chief = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": port}
+    for name, value in (chief | {"KERASTUNER_TUNER_ID": "chief"}).items():
+        monkeypatch.setenv(name, value)
+    search = searches.make(drawn_examples, tmp_path / "search", trials=2, workers=0)
+
+    worker = searches.start_worker(search.folder.path, chief | {"KERASTUNER_TUNER_ID": "host2"})
+    search.search()
+
+    assert worker.wait(timeout=30) == 0, "it was told that there is no more to do"
+    assert [(trial.state, trial.worker) for trial in search.results().trials] == [(COMPLETED, "host2")] * 2
+
+
+def test_a_trial_whose_worker_is_gone_for_good_is_given_up(drawn_examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(search_module, "_LOST_AFTER", 0.2)
+    search = searches.make(drawn_examples, tmp_path / "search")
+    trial = search.oracle.create_trial("host2")
+
+    search._give_up_lost()
+    assert search.oracle.ongoing_trials
+    time.sleep(0.3)
+    search._give_up_lost()
+
+    assert not search.oracle.ongoing_trials
+    assert search.results().failures()[0].cause.startswith("its worker was lost: no word of it for")
+    assert search.oracle.trials[trial.trial_id].status == "FAILED"
+
+
+def test_a_worker_is_not_taken_for_the_chief(drawn_examples, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "host2")
+
+    with pytest.raises(ConfigError, match=r"KERASTUNER_TUNER_ID must be chief for this command.*tuner.worker FOLDER"):
+        searches.make(drawn_examples, tmp_path / "search")
+
+
+@pytest.mark.slow
+def test_a_search_ends_with_its_minutes(drawn_examples, tmp_path):
+    started = time.monotonic()
+    search = searches.make(
+        drawn_examples, tmp_path / "search", trials=100, minutes=0.75, epochs=1, steps_per_epoch=2, early_stop=False
+    )
+    search.search()
+
+    found = search.results()
+    assert 1 <= len(found.leaderboard()) < 100
+    assert time.monotonic() - started < 0.75 * 60 + 20
+
+
+@pytest.mark.slow
+def test_minutes_too_short_for_one_trial_are_refused_before_any(drawn_examples, tmp_path):
+    search = searches.make(drawn_examples, tmp_path / "search", minutes=0.02, steps_per_epoch=500)
+
+    with pytest.raises(ConfigError, match=r"tune.minutes=0.02 is too short for one trial, which takes about"):
+        search.search()
+    assert not list((tmp_path / "search").glob("trial_*"))
+
+
+@pytest.mark.parametrize(
+    "tune, sentence",
+    [
+        ({"objective": "val_accuracy"}, "tune.objective=val_accuracy is not recorded; .*val_top1"),
+        ({"space": "searches.empty"}, "tune.space=searches.empty declares no hyperparameter"),
+        ({"space": "searches.nowhere"}, "tune.space=searches.nowhere: cannot be imported"),
+        ({"space": "nowhere"}, "tune.space=nowhere: cannot be imported"),
+        ({"space": "searches.unknown"}, r"unknown key train\.learning_rat; did you mean train\.learning_rate"),
+        ({"workers": 999}, r"tune.workers=999, but this machine has \d+ (cores|GPUs)"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(tune, sentence, drawn_examples, tmp_path):
+    with pytest.raises(ConfigError, match=sentence):
+        searches.make(drawn_examples, tmp_path / "search", **tune)
+    assert not (tmp_path / "search").exists()
+
+
+def test_the_objective_may_be_one_that_should_be_low(drawn_examples, tmp_path):
+    search = searches.make(drawn_examples, tmp_path / "search", objective="val_loss", early_stop=False)
+    search.search()
+
+    first, second = search.results().leaderboard()
+    assert first.score < second.score and first.score == first.curve[-1]["val_loss"]
+    assert search.get_best_hyperparameters()[0].values == first.values
+
+
+@pytest.mark.slow
+def test_the_memory_of_the_search_does_not_grow_with_its_trials(drawn_examples, tmp_path):
+    """Fifty trials: at their end, the process that searches has needed no tenth more than after five."""
+    process = searches.start(drawn_examples, tmp_path / "search", trials=50, epochs=1, steps_per_epoch=1, workers=2)
+    while len(finished(tmp_path / "search")) < 5:
+        time.sleep(0.1)
+    early = late = peak_memory(process.pid)
+    while process.poll() is None:
+        late = peak_memory(process.pid) or late
+        time.sleep(0.2)
+
+    assert process.communicate()[0].count(f'"{COMPLETED}"') == 50
+    assert late < 1.1 * early
+
+
+def peak_memory(pid):
+    """Returns the most memory that the process has had, in KiB; 0 when it has just ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)

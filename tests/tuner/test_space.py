@@ -1,12 +1,13 @@
 import keras_tuner
 import pytest
 
-from shiftvit.config import ExperimentConfig, ModelConfig, TrainConfig, to_dict
+from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, to_dict
 from shiftvit.errors import ConfigError
 from tuner import space
 from tuner.config import TuneConfig
 
 EXPERIMENT = ExperimentConfig(ModelConfig(dims=(16, 32), depths=(1, 1)), train=TrainConfig(epochs=30, batch_size=64))
+BUILT_IN = TuneConfig().space
 
 
 def leaf(experiment, name):
@@ -14,32 +15,78 @@ def leaf(experiment, name):
     return to_dict(experiment)[group][key]
 
 
-def declared():
-    hp = keras_tuner.HyperParameters()
-    space.declare(hp)
-    return hp
+def drawn_settings(count, experiment=EXPERIMENT):
+    for seed in range(count):
+        hp = keras_tuner.HyperParameters()
+        for dimension in space.make(BUILT_IN, experiment).space:
+            hp.merge([dimension])
+            if hp.is_active(dimension):
+                hp.values[dimension.name] = dimension.random_sample(seed)
+        yield hp.values
 
 
 def test_every_hyperparameter_is_a_key_of_the_experiment_and_reaches_it():
-    for drawn in (declared(), *(hp for hp in drawn_settings(5))):
-        assert {name: leaf(space.apply(drawn, EXPERIMENT), name) for name in drawn.values} == drawn.values
+    for values in drawn_settings(20):
+        reached = {name: leaf(space.apply(values, EXPERIMENT), name) for name in values}
 
-
-def drawn_settings(count):
-    for seed in range(count):
-        hp = declared()
-        hp.values = {dimension.name: dimension.random_sample(seed) for dimension in hp.space}
-        yield hp
+        dims = reached.pop("model.dims")
+        assert ",".join(map(str, dims)) == values["model.dims"]
+        assert reached == {name: value for name, value in values.items() if name != "model.dims"}
 
 
 def test_the_rest_of_the_experiment_stays():
-    hp = keras_tuner.HyperParameters()
-    hp.Fixed("train.learning_rate", 0.005)
-
-    applied, expected = to_dict(space.apply(hp, EXPERIMENT)), to_dict(EXPERIMENT)
+    applied, expected = to_dict(space.apply({"train.learning_rate": 0.005}, EXPERIMENT)), to_dict(EXPERIMENT)
 
     expected["train"]["learning_rate"] = 0.005
     assert applied == expected
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        EXPERIMENT,
+        ExperimentConfig(
+            ModelConfig(drop_path=0.3, dropout=0.2),
+            DataConfig(randaugment_ops=2, randaugment_magnitude=0.7, mixup=0.1, cutmix=0.3),
+            TrainConfig(learning_rate=7e-4, weight_decay=0.0, label_smoothing=0.2, ema_decay=0.9999),
+        ),
+    ],
+)
+def test_the_default_of_everything_is_the_experiment_itself(experiment):
+    defaults = space.make(BUILT_IN, experiment).values
+
+    assert space.apply(defaults, experiment) == experiment
+
+
+def test_the_space_has_what_a_recipe_is_made_of():
+    names = {dimension.name for dimension in space.describe(space.make(BUILT_IN, EXPERIMENT))}
+
+    assert names == {
+        "train.learning_rate",
+        "train.weight_decay",
+        "train.label_smoothing",
+        "train.ema_decay",
+        "model.drop_path",
+        "model.dropout",
+        "model.dims",
+        "data.randaugment_ops",
+        "data.randaugment_magnitude",
+        "data.mixup",
+        "data.cutmix",
+    }
+
+
+def test_pictures_that_the_experiment_leaves_alone_are_left_alone():
+    drawn = ExperimentConfig(EXPERIMENT.model, DataConfig(crop_padding=0, flip=False), EXPERIMENT.train)
+
+    assert not [name for name in space.make(BUILT_IN, drawn).values if name.startswith("data.")]
+
+
+def test_a_magnitude_is_searched_only_where_there_is_an_operation():
+    operations, magnitude = "data.randaugment_ops", "data.randaugment_magnitude"
+
+    for values in drawn_settings(20):
+        assert (magnitude in values) == (values[operations] > 0)
 
 
 @pytest.mark.parametrize(
@@ -50,14 +97,36 @@ def test_the_rest_of_the_experiment_stays():
         ("dropout", 0.1, "unknown key dropout"),
         ("model.n_div", 2.5, "model.n_div=2.5 must be a whole number"),
         ("train.label_smoothing", 1.5, "train.label_smoothing must be in"),
+        ("model.dims", "16,wide", "model.dims='16,wide' must be a list, such as 2,4,8"),
     ],
 )
 def test_a_hyperparameter_that_does_not_fit_is_refused(name, value, sentence):
-    hp = keras_tuner.HyperParameters()
-    hp.Fixed(name, value)
-
     with pytest.raises(ConfigError, match=sentence):
-        space.apply(hp, EXPERIMENT)
+        space.apply({name: value}, EXPERIMENT)
+
+
+def test_what_hyperband_notes_is_no_setting():
+    noted = {"tuner/epochs": 3, "tuner/trial_id": "01", "train.learning_rate": 0.005}
+
+    assert space.apply(noted, EXPERIMENT).train.learning_rate == 0.005
+    assert space.searched(noted) == {"train.learning_rate": 0.005}
+
+
+def test_the_report_is_told_ranges_and_choices():
+    hp = keras_tuner.HyperParameters()
+    hp.Float("a", 0.1, 10.0, sampling="log", default=1.0)
+    hp.Int("b", 2, 8)
+    hp.Choice("c", ["x", "y"], default="y")
+    hp.Boolean("d")
+    hp.Fixed("e", 7)
+
+    a, b, c, d, e = space.describe(hp)
+
+    assert (a.low, a.high, a.log, a.whole, a.default, a.choices) == (0.1, 10.0, True, False, 1.0, ())
+    assert (b.low, b.high, b.log, b.whole, b.default) == (2, 8, False, True, 2)
+    assert (c.choices, c.default) == (("x", "y"), "y")
+    assert (d.choices, d.default) == ((False, True), False)
+    assert (e.choices, e.default) == ((7,), 7)
 
 
 def test_a_trial_has_its_own_budget_and_nothing_else_of_its_own():

@@ -1,0 +1,118 @@
+"""One trial, in a process of its own: what it allocates goes when it ends, and what kills it kills nothing else."""
+
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from shiftvit import progress
+from shiftvit.callbacks import ReportProgress
+from shiftvit.errors import UserError
+from shiftvit.metrics import OBJECTIVES
+from shiftvit.train import HISTORY_FILE, make_strategy, train
+from tuner.folder import SearchFolder, Task, TrialFolder, read_if_there, write_whole
+from tuner.results import COMPLETED, FAILED, STOPPED
+from tuner.space import apply
+from tuner.stopping import StopHopeless
+
+_OOM_SCORE = Path("/proc/self/oom_score_adj")
+
+
+def run(path: Path, trial_id: str, values: Mapping[str, Any], worker: str, result: Connection) -> None:
+    """Trains the setting `values` in the search's folder `path`, and sends its state and cause through `result`."""
+    _end_with_parent()
+    _be_the_first_that_lacks_memory()
+    folder = SearchFolder(path)
+    try:
+        result.send(_train(folder, trial_id, values, worker))
+    except UserError as error:
+        result.send((FAILED, str(error)))
+    except Exception as error:
+        result.send((FAILED, _in_a_line(error)))
+        raise
+
+
+def _train(folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worker: str) -> tuple[str, str | None]:
+    task, own = folder.load_task(), folder.trial(trial_id)
+    make_strategy(task.experiment.train.replicas)  # before TensorFlow starts, to count the records say
+    progress.LOGGER.addHandler(KeepProgress(own, worker))
+    if "tuner/trial_id" in values and not own.state.exists():
+        _go_on_from(folder.trial(values["tuner/trial_id"]), own)
+    rule = _stopping_rule(task, folder, trial_id)
+    train(
+        apply(values, task.experiment),
+        task.train_files,
+        task.eval_files,
+        resume_dir=str(own.path),
+        callbacks=[*rule, ReportProgress("trial")],
+        until=values.get("tuner/epochs"),
+    )
+    causes = [stopping.reason for stopping in rule if stopping.reason]
+    return (STOPPED, causes[0]) if causes else (COMPLETED, None)
+
+
+def _stopping_rule(task: Task, folder: SearchFolder, trial_id: str) -> list[StopHopeless]:
+    if not task.tune.early_stop or task.tune.algorithm == "hyperband":
+        return []
+    objective = task.tune.objective
+    return [StopHopeless(folder, trial_id, objective, OBJECTIVES[objective])]
+
+
+def _go_on_from(earlier: TrialFolder, own: TrialFolder) -> None:
+    """Takes over what Hyperband wants to train further; where that is gone, training starts anew."""
+    if earlier.state.exists():
+        shutil.copyfile(earlier.history, own.path / HISTORY_FILE)
+        partial = own.path / "state.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(earlier.state, partial)
+        partial.rename(own.state)
+
+
+class KeepProgress(logging.Handler):
+    """Writes reports of progress into the trial's folder, about once a second; earlier attempts' time is added."""
+
+    def __init__(self, folder: TrialFolder, worker: str):
+        super().__init__()
+        self.folder, self.worker = folder, worker
+        self.before = read_if_there(folder.progress).get("seconds", 0.0)
+        self.started = self.written = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes a report."""
+        facts, now = getattr(record, progress.FACTS), time.monotonic()
+        if now - self.written >= 1 or facts["done"] == round(facts["done"]):
+            self.written = now
+            seconds = round(self.before + now - self.started, 1)
+            write_whole(
+                self.folder.progress,
+                {"epochs": facts["done"], "of": facts["total"], "seconds": seconds, "worker": self.worker},
+            )
+
+
+def _end_with_parent() -> None:
+    """A worker that was killed cannot end its trial, and no one would hear of what the trial finds."""
+
+    def watch():
+        wait([parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _be_the_first_that_lacks_memory() -> None:
+    """Has the kernel end the trial, and not the search, when the machine's memory runs out."""
+    if _OOM_SCORE.exists():
+        _OOM_SCORE.write_text("1000")
+
+
+def _in_a_line(error: Exception) -> str:
+    """Returns the line that tells what was wrong: TensorFlow puts headings, and whole tracebacks, before it."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+    telling = [line for line in lines if not line.startswith((" ", "<")) and not line.endswith(":")] or lines[-1:]
+    return f"{type(error).__name__}: {telling[0].strip()[:300]}"
