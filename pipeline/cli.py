@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import bench
-from pipeline import config as configuration
-from pipeline.config import PRESETS, PipelineConfig
+from pipeline.config import PipelineConfig
+from pipeline.options import DEFAULT_WORKSPACE, add_configuration, add_overrides, resolve
 from pipeline.quiet import hush_libraries
 from pipeline.workspace import Workspace
-from shiftvit.errors import ConfigError, UserError
+from shiftvit.config import require
+from shiftvit.errors import UserError
 
 DISTRIBUTION = "shiftvit-pipeline"
-_DEFAULT_PRESET, _DEFAULT_WORKSPACE = "quickstart", "workspace"
 
 _EXAMPLES = """examples:
   shiftvit run                                              the embedded pictures, minutes on a laptop
   shiftvit run --preset cifar10-cpu --data cifar-10-binary.tar.gz
+  shiftvit tune --set tune.trials=12                        the search alone, for a later run to train with
   shiftvit show                                             the latest run: lineage, metrics, anomalies
   shiftvit predict photo.png                                ask the pushed model
 """
@@ -34,6 +35,12 @@ _RUN_EXAMPLES = """examples:
   shiftvit run --preset cifar10 --data tfds --workspace /data/cifar
   shiftvit run --preset cifar10-cpu --data cifar-10-batches-bin --set train.epochs=5 --set model.dims=64,128,256
   shiftvit run --config workspace/runs/20261123-153012/config.json
+"""
+_TUNE_EXAMPLES = """`shiftvit run` with the same configuration finds the search in the cache and trains with the best.
+
+examples:
+  shiftvit tune --set tune.trials=12
+  shiftvit tune --preset cifar10-cpu --data cifar-10-binary.tar.gz --set tune.trials=20 --set tune.epochs=10
 """
 
 
@@ -67,9 +74,10 @@ def make_parser() -> argparse.ArgumentParser:
     run = _add(
         commands, "run", _run, "train a model on a data source and push it, if it is good enough", epilog=_RUN_EXAMPLES
     )
-    _add_configuration(run)
+    tune = _add(commands, "tune", _tune, "search hyperparameters, for a later run to train with", epilog=_TUNE_EXAMPLES)
     data = _add(commands, "data", _data, "fetch or check a data source without training")
-    _add_configuration(data)
+    for command in (run, tune, data):
+        add_configuration(command)
 
     runs = _add(commands, "runs", _runs, "list the runs: state, quality, pushed version")
     show = _add(commands, "show", _show, "show one run: configuration, lineage, metrics per class, anomalies")
@@ -84,35 +92,17 @@ def make_parser() -> argparse.ArgumentParser:
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
     measure = _add(commands, "bench", bench.run, "measure speed, each figure beside its limit")
     bench.add_options(measure)
-    _add_overrides(measure)
+    add_overrides(measure)
     for command in (runs, show, versions, predict, rollback):
         command.add_argument(
             "--workspace",
             metavar="DIR",
-            default=_DEFAULT_WORKSPACE,
+            default=DEFAULT_WORKSPACE,
             help="folder that holds everything (default: %(default)s)",
         )
     for command in (runs, show, versions, predict):
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
-
-
-def resolve(arguments: argparse.Namespace) -> PipelineConfig:
-    """Returns the configuration: preset or file, then --data and --workspace, then each --set.
-
-    Raises:
-        ConfigError: when one of them does not fit.
-    """
-    if arguments.config is not None and arguments.preset is not None:
-        raise ConfigError("give --preset or --config, not both: the file holds a whole configuration")
-    config = (
-        configuration.preset(arguments.preset or _DEFAULT_PRESET)
-        if arguments.config is None
-        else configuration.load(arguments.config)
-    )
-    given = {"source": arguments.data, "workspace": arguments.workspace}
-    config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
-    return configuration.override(config, arguments.set)
 
 
 def _add(commands: Any, name: str, function: Any, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -127,31 +117,6 @@ def _add(commands: Any, name: str, function: Any, summary: str, epilog: str | No
     return parser
 
 
-def _add_configuration(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
-    parser.add_argument(
-        "--data",
-        metavar="SOURCE",
-        help="shapes (the embedded set), tfds, tfds:ARCHIVE, or the path "
-        "of an official CIFAR-10 archive or folder (default: the preset's)",
-    )
-    parser.add_argument(
-        "--workspace", metavar="DIR", help=f"folder that holds everything (default: {_DEFAULT_WORKSPACE})"
-    )
-    _add_overrides(parser)
-    parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
-
-
-def _add_overrides(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--set",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="override one setting by its dotted name, or model=NAME for a published variant; may be repeated",
-    )
-
-
 class _ShowVersion(argparse.Action):
     def __call__(self, parser, *_):
         import importlib.metadata
@@ -161,21 +126,37 @@ class _ShowVersion(argparse.Action):
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    config = resolve(arguments)
+    exit_code, result = _execute(config)
+    if exit_code == 0:
+        _warn_if_another_is_served(Workspace(Path(config.workspace)), result)
+    return exit_code
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    config = resolve(arguments)
+    require(
+        config.tune.trials > 0,
+        "tune.trials=0 leaves the search out; set it to how many settings are to be tried, as in --set tune.trials=12",
+    )
+    exit_code, _ = _execute(config, "--search-only")
+    return exit_code
+
+
+def _execute(config: PipelineConfig, *options: str) -> tuple[int, dict[str, Any] | None]:
+    """Runs the graph in a process of its own and tells what came of it; returns the exit code and the result."""
     from pipeline import run
     from pipeline.report import conclusion
     from pipeline.terminal import make_display
 
-    config = resolve(arguments)
     folder = run.create(config)
     with make_display() as display:
-        outcome = run.execute(folder, display.show, run.CHILD)
-    if outcome.message is not None:
-        return _fail(outcome.message, outcome.exit_code)
-    if outcome.exit_code != run.DONE:
-        return _fail(conclusion(outcome.result), outcome.exit_code)
-    print(conclusion(outcome.result))
-    _warn_if_another_is_served(Workspace(Path(config.workspace)), outcome.result)
-    return run.DONE
+        outcome = run.execute(folder, display.show, [*run.CHILD, *options])
+    if outcome.exit_code == run.DONE:
+        print(conclusion(outcome.result))
+    else:
+        _fail(outcome.message or conclusion(outcome.result), outcome.exit_code)
+    return outcome.exit_code, outcome.result
 
 
 def _warn_if_another_is_served(workspace: Workspace, result: dict[str, Any]) -> None:

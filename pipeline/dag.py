@@ -19,12 +19,15 @@ from components.evaluator import make_eval_config
 from components.example_gen.component import Cifar10ExampleGen
 from components.gate import DataGate
 from components.schema import SCHEMA_FILE
+from components.tuning import Tuner
 from pipeline.config import PipelineConfig
 from pipeline.sources import Source
 from pipeline.workspace import PIPELINE_NAME, Workspace
 from shiftvit.config import to_dict
+from tuner import space
 
 BASELINE = "Baseline"
+SEARCH = "Tuner"
 # Beam's default runner first looks for an engine to download; this one is in the package, and the fastest here.
 BEAM_ARGS = ["--runner=FnApiRunner"]
 
@@ -94,14 +97,19 @@ def _make_training_nodes(
 ) -> list[BaseNode]:
     """Returns the Tuner, if there is to be a search, and the Trainer."""
     arguments = {"examples": examples, "train_args": tfx.proto.TrainArgs(), "eval_args": tfx.proto.EvalArgs()}
-    weights = _digest(config.train.initial_weights)  # for the cache: a file of the same name may come to hold others
-    search = tfx.components.Tuner(
+    # A file of the same name may come to hold others: what was made with those is not taken for this one's, from the
+    # cache or as a state to go on with. The same goes for the code.
+    weights = _digest(config.train.initial_weights)
+    trial = config.tune.trial_of(config.experiment)
+    search = Tuner(
         tuner_fn="components.tuning.tuner_fn",
         **arguments,
         custom_config={
-            "experiment": to_dict(config.tune.trial_of(config.experiment)),
-            "trials": config.tune.trials,
+            "tune": to_dict(config.tune),
+            "experiment": to_dict(trial),
+            "space": space.make(config.tune.space, trial).get_config(),  # one's own is no part of our code
             "initial_weights": weights,
+            "resume_root": str(workspace.tuning / f"{code}{weights}"),
         },
     )
     trainer = tfx.components.Trainer(
@@ -111,7 +119,6 @@ def _make_training_nodes(
         custom_config={
             "experiment": to_dict(config.experiment),
             "class_names": list(source.class_names),
-            # What other code or other first weights left is not gone on with.
             "resume_root": str(workspace.training / f"{code}{weights}"),
         },
     )

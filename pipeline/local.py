@@ -14,14 +14,16 @@ from typing import Any
 from absl import logging as absl_logging
 from tfx import v1 as tfx
 from tfx.dsl.compiler import constants
+from tfx.orchestration.pipeline import RunOptions
 from tfx.orchestration.portable import runtime_parameter_utils
 
 from components import evaluator
 from components.canary import executor as canary
 from pipeline.config import PipelineConfig, preset
-from pipeline.dag import create_pipeline
+from pipeline.dag import SEARCH, create_pipeline
 from pipeline.events import CACHED, COMPLETE, FAILED, Events
 from pipeline.lineage import PUSHED_DESTINATION, PUSHED_VERSION, Artifact, Execution, Lineage
+from pipeline.search_results import read_search
 from pipeline.sources import Source, prepare
 from pipeline.workspace import RunFolder, Workspace
 from shiftvit.errors import NotBlessedError, UserError
@@ -60,36 +62,60 @@ class NodeWatcher(logging.Handler):
             self._events.end(states[-1] if states else FAILED)
 
 
-def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Events) -> int:
+def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Events, search_only: bool) -> int:
     """Runs the graph, writes what came of it into the run's folder, and returns the exit code.
+
+    search_only: the nodes after the search are left out.
 
     Raises:
         UserError: when the run fails in a way that a sentence explains.
     """
     lineage = Lineage(Workspace(Path(config.workspace)).metadata)
     pipeline = create_pipeline(config, source)
-    events.plan([node.id for node in pipeline.components])
+    nodes = [node.id for node in pipeline.components]
+    events.plan(nodes[: nodes.index(SEARCH) + 1] if search_only else nodes)
     watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
     absl_logging.get_absl_logger().addHandler(watcher)
     try:
-        NamedRunner(folder.id).run(pipeline)
+        NamedRunner(folder.id).run(pipeline, RunOptions(to_nodes=[SEARCH]) if search_only else None)
     finally:
         absl_logging.get_absl_logger().removeHandler(watcher)
-    result = conclude({execution.node: execution for execution in lineage.executions(folder.id)}, source)
+    executions = {execution.node: execution for execution in lineage.executions(folder.id)}
+    _check_finished(executions)
+    result = conclude_search(executions) if search_only else conclude(executions, source)
     _write(folder.result, result)
     events.send(result)
     return NotBlessedError.exit_code if result["reasons"] else 0
+
+
+def _check_finished(executions: dict[str, Execution]) -> None:
+    unfinished = [node for node, execution in executions.items() if execution.state not in (COMPLETE, CACHED)]
+    if unfinished:
+        raise UserError(f"{', '.join(unfinished)} did not finish; the run's log says why")
+
+
+def conclude_search(executions: dict[str, Execution]) -> dict[str, Any]:
+    """Returns the result of a finished search.
+
+    Raises:
+        UserError: when what an earlier run found is gone.
+    """
+    search = read_search([executions[SEARCH]])
+    if search is None:
+        folder = _output(executions[SEARCH], "tuner_results").uri
+        raise UserError(
+            f"{folder}: an earlier run left the results of this search there, and they are gone; "
+            "another --workspace, or another train.seed, searches anew"
+        )
+    return {"event": "result", "reasons": [], "search": search}
 
 
 def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]:
     """Returns the result of a finished run: what it measured, what it pushed, and if it did not, why.
 
     Raises:
-        UserError: when a component did not finish, or when what an earlier run pushed is gone.
+        UserError: when what an earlier run pushed is gone.
     """
-    unfinished = [node for node, execution in executions.items() if execution.state not in (COMPLETE, CACHED)]
-    if unfinished:
-        raise UserError(f"{', '.join(unfinished)} did not finish; the run's log says why")
     evaluation = _output(executions["Evaluator"], "evaluation").uri
     pushed = _output(executions["Pusher"], "pushed_model")
     result = {"event": "result", "metrics": evaluator.read_metrics(evaluation), "reasons": [], "pushed_version": None}

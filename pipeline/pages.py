@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.figures import duration
 from pipeline.report import Run, percent
-from pipeline.terminal import duration, print_table
+from pipeline.search_results import describe_best
+from pipeline.terminal import print_table
 from pipeline.versions import Version
 
 
@@ -57,13 +59,12 @@ def print_run(details: Mapping[str, Any]) -> None:
         ("", "execution", "state", "time"),
         ((e["node"], str(e["id"]), e["state"], duration(e["seconds"])) for e in details["executions"]),
     )
+    if details["search"]:
+        _print_section("Search", _search_lines(details["search"]))
     _print_section("Lineage", (line for step in details["lineage"] for line in _lineage_lines(step)))
-    _print_section(
-        "Metrics on the test split",
-        _columns(
-            {name: f"{value:.4g}" for name, value in details["metrics"].items() if isinstance(value, (int, float))}
-        ),
-    )
+    figures = {name: f"{value:.4g}" for name, value in details["metrics"].items() if isinstance(value, (int, float))}
+    if figures:
+        _print_section("Metrics on the test split", _columns(figures))
     if details["class_top1"]:
         _print_section(
             "Top-1 of each class",
@@ -115,6 +116,15 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _search_lines(search: Mapping[str, Any]) -> list[str]:
+    trials = ", ".join(f"{count} {state}" for state, count in search["trials"].items())
+    return [
+        f"trials  {trials}",
+        f"best    {describe_best(search)} (trial {search['best']['id']})",
+        f"report  {search['report']}",
+    ]
 
 
 def _lineage_lines(step: Mapping[str, Any]) -> list[str]:

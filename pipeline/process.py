@@ -1,4 +1,4 @@
-"""The process of a run, which `shiftvit run` starts and watches: prepares the data, then runs the graph."""
+"""The process of a run, which the command line starts and watches: prepares the data, then runs the graph."""
 
 import argparse
 import json
@@ -20,14 +20,20 @@ from shiftvit.errors import UserError
 from shiftvit.train import make_strategy, try_initial_weights
 
 
-def run(folder: RunFolder, events: Events) -> int:
-    """Runs the pipeline for the configuration in `folder`, and returns the exit code.
+def run(folder: RunFolder, events: Events, search_only: bool) -> int:
+    """Runs the pipeline, or no more of it than the search, for the configuration in `folder`; returns the exit code.
 
     Raises:
         UserError: when the run fails in a way that a sentence explains.
     """
     config = configuration.load(folder.config)
+    if config.tune.trials:  # trials are trained in processes of their own, which find what this one leaves of a GPU
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     make_strategy(config.train.replicas)  # devices must be declared before anything makes TensorFlow start
+    if config.tune.trials:
+        from tuner import search  # imports KerasTuner, which a run without a search does not need
+
+        search.check(config.tune, config.experiment)
     events.plan([SOURCE])
     events.start(SOURCE)
     source = prepare(config)
@@ -37,7 +43,7 @@ def run(folder: RunFolder, events: Events) -> int:
     from pipeline import local  # TFX takes several times as long to import as bad data takes to be found
 
     events.end(COMPLETE)
-    return local.run(config, source, folder, events)
+    return local.run(config, source, folder, events, search_only)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run-dir", type=Path, required=True, help="folder of the run, with its configuration")
     parser.add_argument("--events-fd", type=int, required=True, help="open file for events, one JSON object a line")
+    parser.add_argument("--search-only", action="store_true", help="stop after the search")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO)
     absl_logging.set_verbosity(absl_logging.INFO)
@@ -52,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         events = Events(lambda event: print(json.dumps(event), file=pipe))
         progress.LOGGER.addHandler(ProgressHandler(events.send))
         try:
-            return run(RunFolder(options.run_dir), events)
+            return run(RunFolder(options.run_dir), events, options.search_only)
         except UserError as error:
             logging.exception("the run failed")
             events.fail(str(error), error.exit_code)

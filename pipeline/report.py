@@ -11,6 +11,7 @@ from typing import Any
 from pipeline import run as running
 from pipeline.events import CACHED, COMPLETE, FAILED, INTERRUPTED, RUNNING
 from pipeline.lineage import Artifact, Execution, Lineage, Step, anomalies, hyperparameters
+from pipeline.search_results import describe_search, read_search
 from pipeline.workspace import RunFolder, Workspace
 from shiftvit.config import nearest
 from shiftvit.errors import ConfigError, NotBlessedError
@@ -101,6 +102,8 @@ def find_run(workspace: Workspace, run_id: str | None) -> RunFolder:
 
 def conclusion(result: Mapping[str, Any]) -> str:
     """Returns the last line of a run that ended well, or the reason why its model was not pushed."""
+    if "search" in result:
+        return describe_search(result["search"])
     quality = describe_metrics(result.get("metrics", {}))
     version = result.get("pushed_version")
     if version is None:
@@ -122,7 +125,7 @@ def percent(share: float | None) -> str:
 
 
 def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
-    """Returns all that is known of a run, as plain data: configuration, lineage, metrics per class, anomalies."""
+    """Returns all that is known of a run, as plain data: configuration, lineage, search, metrics, anomalies."""
     lineage = Lineage(workspace.metadata)
     run = read_run(folder, lineage)
     steps = _way_back(run, lineage)
@@ -136,6 +139,7 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
             {"id": e.id, "node": e.node, "state": run.components[e.node], "seconds": e.seconds} for e in run.executions
         ],
         "lineage": [_describe(step) for step in steps],
+        "search": read_search(run.executions),
         "class_top1": _by_class(run.result.get("metrics", {}).get("class_top1", []), steps),
         "anomalies": _find_anomalies(run),
     }
@@ -197,7 +201,7 @@ def _seconds(
 def _final_state(outcome: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     code = outcome.get("exit_code")
     if code is None:  # nobody watched it to its end
-        return INTERRUPTED if not result else COMPLETE if result.get("pushed_version") else NOT_BLESSED
+        return INTERRUPTED if not result else NOT_BLESSED if result.get("reasons") else COMPLETE
     return {running.DONE: COMPLETE, NotBlessedError.exit_code: NOT_BLESSED, running.INTERRUPTED: INTERRUPTED}.get(
         code, FAILED
     )

@@ -13,7 +13,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import trials
 from pipeline.events import CACHED, COMPLETE, FAILED, INTERRUPTED, RUNNING, Event
+from pipeline.figures import count, duration, number
 from shiftvit.progress import FACTS
 
 Clock = Callable[[], float]
@@ -21,9 +23,11 @@ Clock = Callable[[], float]
 PENDING = "pending"
 _MARKS = {PENDING: ("·", "."), COMPLETE: ("✓", "+"), CACHED: ("=", "="), FAILED: ("✗", "x"), INTERRUPTED: ("!", "!")}
 _STYLES = {PENDING: "dim", COMPLETE: "green", CACHED: "cyan", FAILED: "bold red", INTERRUPTED: "yellow"}
+_TIME = "minute"  # the unit of a budget that is time itself, whose pace goes without saying
 _WINDOW = 30  # reports that the rate is averaged over
 _SPAN = 1.0  # seconds that they must span
 _BAR_WIDTH = 24
+_TRIAL_ROWS = 8  # that the trials of a search get, if there are as many, however low the window is
 
 
 @dataclass
@@ -54,10 +58,10 @@ class Stage:
 
     def describe(self) -> str:
         """Returns for example `3.2/20 epochs, 12 s/epoch, 3:22 left, loss 0.51`."""
-        plural = "" if self.total == 1 else "s"
-        parts = [f"{_number(self.done)}/{_number(self.total)} {self.unit}{plural}"]
+        parts = [f"{number(self.done)}/{count(self.total, self.unit)}"]
         if self.rate:
-            parts.append(_pace(self.rate, self.unit))
+            if self.unit != _TIME:
+                parts.append(_pace(self.rate, self.unit))
             if self.done < self.total:
                 parts.append(f"{duration((self.total - self.done) / self.rate)} left")
         shown = " ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
@@ -73,6 +77,7 @@ class Node:
     started: float | None = None
     ended: float | None = None
     stages: dict[str, Stage] = field(default_factory=dict)
+    trials: Event | None = None  # the newest event of that name
 
     def seconds(self, now: float) -> float | None:
         """Returns how long it took, or has taken by `now`; None before it starts."""
@@ -95,6 +100,8 @@ class Progress:
             self._enter(self.nodes.setdefault(event["node"], Node(event["node"])), event["state"])
         elif event["event"] == "progress" and self.running is not None:
             self.running.stages.setdefault(event["stage"], Stage()).report(self.clock(), event)
+        elif event["event"] == "trials" and self.running is not None:
+            self.running.trials = event
 
     def _enter(self, node: Node, state: str) -> None:
         node.state = state
@@ -112,12 +119,13 @@ class Progress:
 
 
 class PlainDisplay:
-    """A line per change of state, and now and then one of progress."""
+    """A line per change of state and per trial that ends, and now and then one of progress."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic, interval: float = 10.0):
         self._console, self._interval = console, interval
         self._progress = Progress(clock)
-        self._told: dict[tuple[str, str], float] = {}  # when a line was last printed, by component and stage
+        self._told: dict[tuple[str, str], tuple[float, float]] = {}  # by component and stage: when, and how far it was
+        self._ended_trials = trials.EndedTrials()
 
     def __enter__(self) -> "PlainDisplay":
         return self
@@ -137,6 +145,9 @@ class PlainDisplay:
             self._print_state(self._progress.nodes[event["node"]])
         elif event["event"] == "progress" and self._progress.running is not None:
             self._print_progress(self._progress.running, event["stage"])
+        elif event["event"] == "trials" and self._progress.running is not None:
+            for sentence in self._ended_trials.describe_new(event):
+                self._line(f"{self._progress.running.name}: {sentence}")
 
     def _print_state(self, node: Node) -> None:
         took = "" if node.state in (RUNNING, CACHED) else f" after {duration(node.seconds(self._progress.clock()))}"
@@ -144,9 +155,9 @@ class PlainDisplay:
 
     def _print_progress(self, node: Node, name: str) -> None:
         now, stage = self._progress.clock(), node.stages[name]
-        finished = stage.done >= stage.total
-        if finished or now - self._told.get((node.name, name), float("-inf")) >= self._interval:
-            self._told[node.name, name] = now
+        told_at, told = self._told.get((node.name, name), (float("-inf"), None))
+        if stage.done != told if stage.done >= stage.total else now - told_at >= self._interval:
+            self._told[node.name, name] = now, stage.done
             self._line(f"{node.name}: {name} {stage.describe()}")
 
     def _line(self, text: str) -> None:
@@ -154,7 +165,7 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """A line per component that is kept up to date in place."""
+    """A line per component that is kept up to date in place; under the running one its stages and its trials."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic):
         self._console = console
@@ -178,22 +189,29 @@ class LiveDisplay:
         self._progress.update(event)
 
     def _render(self) -> Group:
+        nodes, height = list(self._progress.nodes.values()), self._console.height
         rows = []
-        for node in list(self._progress.nodes.values()):
+        for node in nodes:
             rows.append(self._node_row(node))
-            rows.extend(
-                self._stage_row(name, stage) for name, stage in list(node.stages.items()) if node.state == RUNNING
-            )
             if node.state == RUNNING:
-                rows = rows[-(self._console.height - 2) :]  # in a low window the finished ones give way
-        return Group(*rows[: max(1, self._console.height - 1)])
+                rows.extend(self._stage_row(name, stage) for name, stage in list(node.stages.items()))
+                rows.extend(self._trial_rows(node, len(nodes)))
+                rows = rows[-(height - 2) :]  # in a low window the finished ones give way
+        return Group(*rows[: max(1, height - 1)])
+
+    def _trial_rows(self, node: Node, nodes: int) -> list[Text]:
+        if node.trials is None:
+            return []
+        height, bars = self._console.height, len(node.stages)
+        room = min(max(height - 1 - nodes - bars, _TRIAL_ROWS), height - 3 - bars)
+        return trials.table(node.trials, room, self._ascii)
 
     def _node_row(self, node: Node) -> Table:
         seconds = node.seconds(self._progress.clock())
         mark = self._spinner if node.state == RUNNING else Text(_MARKS[node.state][self._ascii], _STYLES[node.state])
         newest = [f"{name} {value:.4g}" for stage in node.stages.values() for name, value in stage.metrics.items()]
         note = " ".join(newest) if node.state == COMPLETE else "" if node.state in (PENDING, RUNNING) else node.state
-        row = _row(2, 20, 9, None)
+        row = self._row(2, 20, 9, None)
         row.add_row(
             mark,
             Text(node.name, "dim" if node.state == PENDING else "bold" if node.state == RUNNING else ""),
@@ -203,8 +221,16 @@ class LiveDisplay:
         return row
 
     def _stage_row(self, name: str, stage: Stage) -> Table:
-        row = _row(4, 8, _BAR_WIDTH, None)
-        row.add_row("", Text(name), ProgressBar(max(stage.total, 1e-9), stage.done, _BAR_WIDTH), Text(stage.describe()))
+        width = min(_BAR_WIDTH, self._console.width // 5)
+        row = self._row(4, 8, width, None)
+        row.add_row("", Text(name), ProgressBar(max(stage.total, 1e-9), stage.done, width), Text(stage.describe()))
+        return row
+
+    def _row(self, *widths: int | None) -> Table:
+        row = Table.grid(padding=(0, 1), expand=True)  # else a long cell would take from the columns with a width
+        for width in widths:
+            overflow = "crop" if self._ascii else "ellipsis"
+            row.add_column(width=width, no_wrap=True, overflow=overflow, ratio=None if width else 1)
         return row
 
 
@@ -216,8 +242,8 @@ class ProgressHandler(logging.Handler):
         self._show = show
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Passes the facts of the report on as a progress event."""
-        self._show({"event": "progress", **getattr(record, FACTS)})
+        """Passes on the event that the report is."""
+        self._show(getattr(record, FACTS))
 
 
 def make_display() -> LiveDisplay | PlainDisplay:
@@ -237,24 +263,6 @@ def print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
-
-
-def duration(seconds: float | None) -> str:
-    """Returns for example `0:07`, `12:30` or `1:02:05`."""
-    minutes, second = divmod(round(seconds or 0), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
-def _row(*widths: int | None) -> Table:
-    row = Table.grid(padding=(0, 1))
-    for width in widths:
-        row.add_column(width=width, no_wrap=True, overflow="ellipsis", ratio=None if width else 1)
-    return row
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 
 def _pace(rate: float, unit: str) -> str:

@@ -60,6 +60,11 @@ class Workspace:
         return self.root / "training"
 
     @property
+    def tuning(self) -> Path:
+        """The state of searches, from which they are resumed, or gone on with when their budget grows."""
+        return self.root / "tuning"
+
+    @property
     def serving(self) -> Path:
         """Pushed versions in TensorFlow Serving's layout: a folder per version, the highest number is served."""
         return self.root / "serving" / PIPELINE_NAME

@@ -33,12 +33,14 @@ COMPONENTS = {
     "Canary",
     "Pusher",
 }
+UP_TO_THE_SEARCH = COMPONENTS - {"Trainer", "Baseline", "Evaluator", "Canary", "Pusher"}
 SMALL = {
     "shapes.train": 512,
     "shapes.eval": 128,
     "shapes.test": 128,
     "tune.trials": 1,
     "tune.epochs": 1,
+    "tune.space": "small_space.declare",
     "train.epochs": 2,
     "train.replicas": 2,
     "evaluate.min_top1": 0.01,
@@ -46,13 +48,18 @@ SMALL = {
 }
 
 
+MODULES = filter(None, (os.path.dirname(__file__), os.environ.get("PYTHONPATH")))
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(MODULES)}
+
+
 def shiftvit(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "pipeline.cli", *map(str, arguments)], capture_output=True, text=True)
+    command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
 
 
-def run_arguments(workspace, **settings) -> list[str]:
+def run_arguments(workspace, command="run", **settings) -> list[str]:
     chosen = SMALL | {key.replace("__", "."): value for key, value in settings.items()}
-    return ["run", "--workspace", str(workspace), *(f"--set={key}={value}" for key, value in chosen.items())]
+    return [command, "--workspace", str(workspace), *(f"--set={key}={value}" for key, value in chosen.items())]
 
 
 def shown(workspace, run="") -> dict:
@@ -95,6 +102,7 @@ def test_the_trainer_trained_with_the_hyperparameters_that_the_tuner_found(works
 
     assert executions["Trainer"].inputs["hyperparameters"] == (best,)
     assert found["train.learning_rate"] == trained["train"]["learning_rate"]
+    assert trained["train"]["learning_rate"] in (0.0031, 0.0032), "the space's, and no preset's"
 
 
 def test_show_walks_from_the_pushed_version_to_the_source(workspace):
@@ -138,6 +146,34 @@ def test_the_same_configuration_again_comes_from_the_cache_and_pushes_nothing(wo
     assert states == dict.fromkeys(COMPONENTS, "cached") | {"Baseline": "complete"}
 
 
+def test_a_search_alone_is_what_a_run_of_the_same_configuration_then_trains_with(tmp_path):
+    searched = shiftvit(*run_arguments(tmp_path, "tune", tune__trials=2, train__replicas=1))
+
+    assert searched.returncode == 0, searched.stderr
+    assert searched.stdout.startswith("Best of 2 trials: val_top1 ")
+    assert len(re.findall(r"Tuner: trial \d+ completed, score 0\.\d+ after 1 epoch in", searched.stderr)) == 2
+    of_search = shown(tmp_path)
+    assert (of_search["state"], of_search["pushed_version"]) == ("complete", None)
+    assert of_search["components"] == dict.fromkeys(UP_TO_THE_SEARCH, "complete")
+    assert of_search["search"]["trials"] == {"completed": 2}
+    assert os.path.getsize(of_search["search"]["report"]) and of_search["search"]["report"] in searched.stdout
+
+    trained = shiftvit(*run_arguments(tmp_path, tune__trials=2, train__replicas=1))
+
+    assert trained.returncode == 0, trained.stderr
+    of_run = shown(tmp_path)
+    assert of_run["search"] == of_search["search"]
+    assert {node for node, state in of_run["components"].items() if state == "cached"} == UP_TO_THE_SEARCH
+    assert of_run["components"].keys() == COMPONENTS
+    assert trained_rate(tmp_path) == of_search["search"]["best"]["values"]["train.learning_rate"]
+
+
+def trained_rate(workspace) -> float:
+    """Returns the learning rate of the only model in the workspace."""
+    [experiment] = (workspace / "artifacts" / "Trainer" / "model_run").glob("*/experiment.json")
+    return json.loads(experiment.read_text())["train"]["learning_rate"]
+
+
 def test_a_model_under_a_threshold_is_not_pushed_and_the_reason_is_told(workspace):
     before = versions(workspace)
 
@@ -152,7 +188,11 @@ def test_a_model_under_a_threshold_is_not_pushed_and_the_reason_is_told(workspac
 def test_a_run_killed_in_mid_training_goes_on_from_its_last_epoch(tmp_path):
     arguments = run_arguments(tmp_path, train__epochs=40, train__replicas=1)
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "pipeline.cli", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
     )
     wait_for_epoch(tmp_path, process, 3)
     process.send_signal(signal.SIGKILL)

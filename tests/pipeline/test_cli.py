@@ -6,8 +6,9 @@ import textwrap
 import pytest
 
 from pipeline import cli, config, run
-from pipeline.cli import main, make_parser, resolve
+from pipeline.cli import main, make_parser
 from pipeline.lineage import Execution
+from pipeline.options import resolve
 from pipeline.report import Run, conclusion
 from pipeline.workspace import RunFolder
 from shiftvit.errors import ConfigError
@@ -58,7 +59,7 @@ def test_wrong_usage_exits_2(capsys):
     assert "rum" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["tune", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments):
     heavy = ("tensorflow", "tfx", "apache_beam", "ml_metadata", "rich", "PIL")
     code = (
@@ -94,12 +95,12 @@ send(event="node", node="Trainer", state="running")
 
 @pytest.fixture
 def execute(tmp_path, monkeypatch):
-    """Runs `shiftvit run` with a small child in the place of the graph."""
+    """Runs `shiftvit run`, or another command, with a small child in the place of the graph."""
 
-    def execute(body):
+    def execute(body, command="run"):
         (tmp_path / "child.py").write_text(CHILD + textwrap.dedent(body))
         monkeypatch.setattr(run, "CHILD", (sys.executable, str(tmp_path / "child.py")))
-        return main(["run", "--workspace", str(tmp_path / "workspace")])
+        return main([command, "--workspace", str(tmp_path / "workspace")])
 
     return execute
 
@@ -129,6 +130,61 @@ def test_run_ends_with_what_was_pushed(tmp_path, capsys, execute):
     assert main(["show", "--workspace", str(tmp_path / "workspace")]) == 0
     page = capsys.readouterr().out
     assert f"Run {told['id']}: complete" in page and "Pushed version 17" in page and "train.batch_size=64" in page
+
+
+TUNED = """
+assert "--search-only" in sys.argv
+result = dict(event="result", reasons=[], search=dict(objective="val_top1", trials=dict(completed=3, failed=1),
+              best=dict(id="02", score=0.712, values={"train.learning_rate": 0.0021}), report="w/report.html"))
+send(**result)
+json.dump(result, open(os.path.join(sys.argv[sys.argv.index("--run-dir") + 1], "result.json"), "w"))
+"""
+
+
+def test_tune_ends_with_the_best_setting_and_is_a_complete_run_that_pushed_nothing(tmp_path, capsys, execute):
+    assert execute(TUNED, "tune") == 0
+    told = "Best of 4 trials: val_top1 71.2% with train.learning_rate=0.0021; report: w/report.html\n"
+    assert capsys.readouterr().out == told
+    (found,) = runs(tmp_path, capsys)
+    assert (found["state"], found["pushed_version"], found["metrics"]) == ("complete", None, {})
+    assert main(["show", "--workspace", str(tmp_path / "workspace")]) == 0
+    assert told in capsys.readouterr().out
+
+
+def test_tune_whose_watcher_was_killed_after_its_end_is_complete(tmp_path, capsys, execute):
+    execute(TUNED, "tune")
+    (outcome,) = (tmp_path / "workspace" / "runs").glob("*/outcome.json")
+    outcome.unlink()
+    assert runs(tmp_path, capsys)[0]["state"] == "complete"
+
+
+def test_tune_that_fails_says_why(tmp_path, capsys, execute):
+    failure = """
+        send(event="error", message="every trial of the search failed", exit_code=1)
+        sys.exit(1)
+    """
+    assert execute(failure, "tune") == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "shiftvit: every trial of the search failed"
+    assert runs(tmp_path, capsys)[0]["state"] == "failed"
+
+
+def test_tune_without_a_search_says_what_to_set(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["tune", "--preset", "cifar10-cpu"]) == 2
+    out, err = capsys.readouterr()
+    assert "as in --set tune.trials=12" in err and err.count("\n") == 1 and out == ""
+    assert list(tmp_path.iterdir()) == [], "something was written"
+
+
+def test_run_is_not_a_search_alone(execute):
+    assert (
+        execute("""
+        assert "--search-only" not in sys.argv
+        send(event="result", pushed_version=None, metrics={}, reasons=["top-1 too low"])
+        sys.exit(4)
+    """)
+        == 4
+    )
 
 
 def test_run_that_finds_its_model_rolled_back_says_so(tmp_path, capsys, execute):

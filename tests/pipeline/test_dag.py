@@ -10,6 +10,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from pipeline import dag
 from pipeline.config import PRESETS, override, preset
 from pipeline.sources import Source
+from shiftvit.config import to_dict
 from shiftvit.features import CLASS_NAMES
 
 NODES = [
@@ -161,13 +162,30 @@ def test_what_runs_our_code_runs_again_when_a_file_changes(file, tmp_path, monke
     assert not changed & {"Evaluator", "Pusher"}
 
 
-def test_a_training_of_other_code_is_not_gone_on_with(tmp_path, package, monkeypatch):
-    before = parameter(compile_graph(tmp_path)["Trainer"], "custom_config")
+def custom_config(nodes, name):
+    return json.loads(parameter(nodes[name], "custom_config"))
+
+
+def test_the_search_is_told_its_budget_and_the_whole_experiment(tmp_path):
+    config = override(preset("quickstart"), ["tune.trials=7", "train.epochs=9"])
+
+    told = custom_config(compile_graph(tmp_path, config), "Tuner")
+
+    assert (told["tune"], told["experiment"]) == (to_dict(config.tune), to_dict(config.experiment))
+
+
+def test_the_search_is_run_by_our_executor(tmp_path):
+    assert b"components.tuning.Executor" in executors(compile_whole(tmp_path))["Tuner"].value
+
+
+@pytest.mark.parametrize("name, folder", [("Tuner", "tuning"), ("Trainer", "training")])
+def test_what_other_code_left_is_not_gone_on_with(name, folder, tmp_path, package, monkeypatch):
+    before = Path(custom_config(compile_graph(tmp_path), name)["resume_root"])
     monkeypatch.setattr(dag, "shiftvit", package)
 
-    after = parameter(compile_graph(tmp_path)["Trainer"], "custom_config")
+    after = Path(custom_config(compile_graph(tmp_path), name)["resume_root"])
 
-    assert json.loads(after)["resume_root"] != json.loads(before)["resume_root"]
+    assert before.parent == after.parent == tmp_path / folder and before != after
 
 
 def test_other_first_weights_are_another_search_and_another_training(tmp_path):
@@ -176,7 +194,7 @@ def test_other_first_weights_are_another_search_and_another_training(tmp_path):
     for content in (b"first", b"second"):
         file.write_bytes(content)
         nodes = compile_graph(tmp_path, override(preset("quickstart"), [f"train.initial_weights={file}"]))
-        configs.append({name: json.loads(parameter(nodes[name], "custom_config")) for name in ("Tuner", "Trainer")})
+        configs.append({name: custom_config(nodes, name) for name in ("Tuner", "Trainer")})
 
-    assert configs[0]["Tuner"] != configs[1]["Tuner"]
-    assert configs[0]["Trainer"]["resume_root"] != configs[1]["Trainer"]["resume_root"]
+    for name in ("Tuner", "Trainer"):
+        assert configs[0][name]["resume_root"] != configs[1][name]["resume_root"]

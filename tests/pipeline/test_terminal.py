@@ -2,8 +2,10 @@ import io
 
 import pytest
 from rich.console import Console
+from trial_events import trial, trials
 
-from pipeline.terminal import LiveDisplay, PlainDisplay, ProgressHandler, duration, print_table
+from pipeline.figures import duration
+from pipeline.terminal import LiveDisplay, PlainDisplay, ProgressHandler, print_table
 from shiftvit import progress
 
 
@@ -95,6 +97,11 @@ def test_plain_progress_is_told_every_ten_seconds_and_at_the_end(clock):
     assert told[-1] == "Trainer: train 20/20 epochs, 2 s/epoch, loss 0.02439"
 
 
+def test_an_end_that_is_reported_again_and_again_is_told_once(clock):
+    lines = plain_lines(clock, [(0, node("Trainer", "running")), *((second, train(20)) for second in range(1, 60))])
+    assert [line for line in lines if " train " in line] == ["Trainer: train 20/20 epochs"]
+
+
 def test_rate_starts_anew_with_each_trial(clock):
     lines = plain_lines(
         clock,
@@ -114,9 +121,39 @@ def test_what_ran_when_the_run_broke_off_is_interrupted(clock):
     assert plain_lines(clock, [(0, node("Trainer", "running")), (5, train(1))])[-1] == "Trainer: interrupted after 0:05"
 
 
-def live_screen(clock, events, height=30, encoding="utf-8"):
+def test_a_budget_of_time_has_no_pace(clock):
+    spent = [{"event": "progress", "stage": "time", "done": m, "total": 30, "unit": "minute"} for m in (0, 6, 12)]
+    lines = plain_lines(clock, [(0, node("Tuner", "running")), *((event["done"] * 60, event) for event in spent)])
+    assert lines[-2] == "Tuner: time 12/30 minutes, 18:00 left"
+
+
+def test_plain_lines_tell_each_trial_that_ends_once(clock):
+    first, second = trial(0, score=0.5), trial(1, "failed", cause="diverged")
+    lines = plain_lines(
+        clock,
+        [
+            (0, trials(first)),  # nothing runs that they could belong to
+            (0, node("Tuner", "running")),
+            (1, trials(trial(0, "running"))),
+            (2, trials(first, trial(1, "running"))),
+            (3, trials(first, trial(1, "running"))),
+            (4, trials(first, second)),
+            (5, node("Tuner", "complete")),
+        ],
+    )
+    assert lines == [
+        "Tuner: running",
+        "Tuner: trial 00 completed, score 0.5000 after 5 epochs in 1:02 (the best so far)",
+        "Tuner: trial 01 failed: diverged",
+        "Tuner: complete after 0:05",
+    ]
+
+
+def live_screen(clock, events, height=30, encoding="utf-8", width=110):
     raw = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(file=raw, force_terminal=True, width=110, height=height, color_system=None, legacy_windows=False)
+    console = Console(
+        file=raw, force_terminal=True, width=width, height=height, color_system=None, legacy_windows=False
+    )
     with LiveDisplay(console, clock) as display:
         for at, event in events:
             clock.now = at
@@ -157,15 +194,76 @@ def test_live_screen_is_ascii_where_the_terminal_is(clock):
     assert all(line.isascii() for line in live_screen(clock, RUNNING, encoding="ascii"))
 
 
-def test_reports_of_this_process_become_progress_events():
+SEARCHING = [
+    (0, plan("Source", "Ingest", "Tuner", "Trainer", "Pusher")),
+    (0, node("Source", "cached")),
+    (0, node("Ingest", "cached")),
+    (0, node("Tuner", "running")),
+    (1, {"event": "progress", "stage": "tune", "done": 1.5, "total": 4, "unit": "trial"}),
+    (1, trials(trial(0, score=0.5), *(trial(number, "running") for number in range(1, 20)))),
+]
+
+
+def names(screen):
+    """Returns what each line begins with, marks aside."""
+    return [next(word for word in line.split() if word.isalnum()) for line in screen]
+
+
+def test_live_screen_has_a_table_of_trials_under_the_bars_of_the_tuner(clock):
+    screen = live_screen(clock, SEARCHING)
+    assert names(screen[:6]) == ["Source", "Ingest", "Tuner", "tune", "trial", "01"]
+    assert names(screen[-3:]) == ["00", "Trainer", "Pusher"]
+    assert not any("00" in line for line in live_screen(clock, [*SEARCHING, (9, node("Tuner", "complete"))]))
+
+
+def test_trials_give_way_where_the_window_has_no_room_for_all(clock):
+    screen = live_screen(clock, SEARCHING, height=20)
+    assert len(screen) == 19
+    assert names(screen) == [
+        *("Source", "Ingest", "Tuner", "tune", "trial"),
+        *(f"{number:02}" for number in range(1, 12)),
+        *("and", "Trainer", "Pusher"),
+    ]
+
+
+def test_in_a_low_window_some_trials_stay_under_their_tuner(clock):
+    assert names(live_screen(clock, SEARCHING, height=12)) == [
+        *("Tuner", "tune", "trial", "01", "02", "03", "04", "05", "06", "and"),
+        "Trainer",
+    ]
+
+
+@pytest.mark.parametrize("height", range(2, 25))
+def test_live_screen_is_never_higher_than_its_window(clock, height):
+    screen = live_screen(clock, SEARCHING, height)
+    assert len(screen) <= max(1, height - 1)
+    assert height < 5 or {"Tuner", "tune"} <= set(names(screen))
+
+
+def test_bars_are_whole_in_a_narrow_window(clock):
+    row = live_screen(clock, RUNNING, width=60)[3]
+    assert "train " in row and "━" in row and "5/20 epochs, 12 s/epoch" in row
+
+
+@pytest.mark.parametrize("encoding, cut", [("utf-8", "…"), ("ascii", "x")])
+def test_what_is_too_long_is_cut_as_the_terminal_can_show_it(clock, encoding, cut):
+    row = live_screen(clock, [*RUNNING, (71, train(6, **{"x" * 160: 0.5}))], encoding=encoding)[3]
+    assert row.rstrip().endswith(cut)
+
+
+def test_reports_of_this_process_become_events():
     events = []
     handler = ProgressHandler(events.append)
     progress.LOGGER.addHandler(handler)
     try:
         progress.report("read", 1, 6, "batch")
+        progress.report_trials([trial(0, "running")], greater_is_better=True)
     finally:
         progress.LOGGER.removeHandler(handler)
-    assert events == [{"event": "progress", "stage": "read", "done": 1, "total": 6, "unit": "batch", "metrics": {}}]
+    assert events == [
+        {"event": "progress", "stage": "read", "done": 1, "total": 6, "unit": "batch", "metrics": {}},
+        trials(trial(0, "running")),
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(None, "0:00"), (7.4, "0:07"), (750, "12:30"), (3725, "1:02:05")])

@@ -1,0 +1,57 @@
+"""The options that give a command its configuration. Imports nothing heavy."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from pipeline import config as configuration
+from pipeline.config import PRESETS, PipelineConfig
+from shiftvit.errors import ConfigError
+
+DEFAULT_WORKSPACE = "workspace"
+_DEFAULT_PRESET = "quickstart"
+
+
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that `resolve` reads."""
+    parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
+    parser.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="shapes (the embedded set), tfds, tfds:ARCHIVE, or the path "
+        "of an official CIFAR-10 archive or folder (default: the preset's)",
+    )
+    parser.add_argument(
+        "--workspace", metavar="DIR", help=f"folder that holds everything (default: {DEFAULT_WORKSPACE})"
+    )
+    add_overrides(parser)
+    parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Adds --set."""
+    parser.add_argument(
+        "--set",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="override one setting by its dotted name, or model=NAME for a published variant; may be repeated",
+    )
+
+
+def resolve(arguments: argparse.Namespace) -> PipelineConfig:
+    """Returns the configuration: preset or file, then --data and --workspace, then each --set.
+
+    Raises:
+        ConfigError: when one of them does not fit.
+    """
+    if arguments.config is not None and arguments.preset is not None:
+        raise ConfigError("give --preset or --config, not both: the file holds a whole configuration")
+    config = (
+        configuration.preset(arguments.preset or _DEFAULT_PRESET)
+        if arguments.config is None
+        else configuration.load(arguments.config)
+    )
+    given = {"source": arguments.data, "workspace": arguments.workspace}
+    config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
+    return configuration.override(config, arguments.set)

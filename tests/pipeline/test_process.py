@@ -1,0 +1,37 @@
+"""The process of a run, as far as it comes before the graph."""
+
+import pytest
+
+from pipeline import process, run
+from pipeline.config import override, quickstart
+from pipeline.events import Events
+from shiftvit.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # as the process sets it, and undone afterwards
+
+
+def start(workspace, *settings, search_only=False):
+    """Starts the process on a source that does not exist, in this one; yields its events as they come."""
+    config = override(quickstart(), [f"workspace={workspace}", f"source={workspace / 'absent'}", *settings])
+    folder, events = run.create(config), []
+    with pytest.raises(Exception) as ended:
+        process.run(folder, Events(events.append), search_only)
+    return ended.value, events
+
+
+@pytest.mark.parametrize("search_only", [True, False])
+def test_a_search_that_cannot_be_run_is_refused_before_the_data_is_looked_at(tmp_path, search_only):
+    error, events = start(tmp_path, "tune.objective=val_top2", search_only=search_only)
+
+    assert isinstance(error, ConfigError) and "tune.objective=val_top2" in str(error)
+    assert events == []
+
+
+def test_without_a_search_its_settings_are_not_looked_at(tmp_path):
+    error, events = start(tmp_path, "tune.objective=val_top2", "tune.trials=0")
+
+    assert "absent: no such file or folder" in str(error)
+    assert [event["event"] for event in events] == ["plan", "node"]
