@@ -12,6 +12,7 @@ from pipeline.config import PRESETS, override, preset
 from pipeline.sources import Source
 from shiftvit.config import to_dict
 from shiftvit.features import CLASS_NAMES
+from tuner import space
 
 NODES = [
     "Cifar10ExampleGen",
@@ -166,12 +167,26 @@ def custom_config(nodes, name):
     return json.loads(parameter(nodes[name], "custom_config"))
 
 
-def test_the_search_is_told_its_budget_and_the_whole_experiment(tmp_path):
-    config = override(preset("quickstart"), ["tune.trials=7", "train.epochs=9"])
+def test_the_search_is_told_its_budget_and_what_a_trial_trains(tmp_path):
+    config = override(preset("quickstart"), ["tune.trials=7", "tune.epochs=3", "train.epochs=9"])
 
     told = custom_config(compile_graph(tmp_path, config), "Tuner")
 
-    assert (told["tune"], told["experiment"]) == (to_dict(config.tune), to_dict(config.experiment))
+    assert told["tune"] == to_dict(config.tune)
+    assert told["experiment"]["train"]["epochs"] == 3, "the epochs of the training to come are nothing to the search"
+    assert {g: told["experiment"][g] for g in ("model", "data")} == {
+        g: to_dict(config.experiment)[g] for g in ("model", "data")
+    }
+
+
+def test_another_space_of_the_same_name_is_another_search(tmp_path, monkeypatch):
+    def told():
+        return custom_config(compile_graph(tmp_path), "Tuner")["space"]
+
+    before = told()
+    monkeypatch.setattr(space, "declare", lambda hp, experiment: hp.Float("train.learning_rate", 0.1, 0.2))
+
+    assert told() != before
 
 
 def test_the_search_is_run_by_our_executor(tmp_path):
