@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import tensorflow as tf
 import tensorflow_addons as tfa
@@ -9,7 +10,7 @@ import tensorflow_addons as tfa
 from shiftvit.config import TrainConfig
 
 EPSILON = 1e-8  # as in PyTorch, where the recipe was found: Keras's 1e-7 is no less than many gradients of wide layers
-NO_DECAY = [r"bias", r"gamma", r"beta"]
+NO_DECAY = {"bias", "gamma", "beta"}  # in the names of variables
 
 
 class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
@@ -32,6 +33,17 @@ class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "total_steps": self.total_steps, "warmup_steps": self.warmup_steps}
 
 
+class AdamW(tfa.optimizers.AdamW):
+    """AdamW whose decay, too, is under a strategy what it is without one.
+
+    TensorFlow Addons notes the variables that decay, and looks for each replica's own copy among them: under a
+    MirroredStrategy it finds none, and nothing decays.
+    """
+
+    def _do_use_weight_decay(self, var) -> bool:
+        return NO_DECAY.isdisjoint(re.split("[/:]", var.name))
+
+
 def make_optimizer(config: TrainConfig, total_steps: int) -> tf.keras.optimizers.Optimizer:
     """Returns AdamW with decoupled decay (Loshchilov and Hutter, 2019) that follows the learning rate.
 
@@ -41,11 +53,10 @@ def make_optimizer(config: TrainConfig, total_steps: int) -> tf.keras.optimizers
     warmup_steps = round(total_steps * config.warmup_fraction)
     clipping = {"global_clipnorm": config.clip_norm} if config.clip_norm else {}
     optimizer = functools.partial(
-        tfa.optimizers.AdamW,
+        AdamW,
         # TensorFlow Addons subtracts the decay as it is, so it needs the learning rate's schedule of its own.
         weight_decay=WarmupCosine(config.weight_decay * config.learning_rate, total_steps, warmup_steps),
         learning_rate=WarmupCosine(config.learning_rate, total_steps, warmup_steps),
-        exclude_from_weight_decay=NO_DECAY,
         epsilon=EPSILON,
     )
     if not config.ema_decay:

@@ -239,3 +239,24 @@ def test_training_that_ended_early_goes_on(trained, drawn_examples, tmp_path):
     model = run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until=3)
 
     assert model.history.epoch == [1, 2]
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_kernels_and_they_alone_decay_in_training(ema_decay):
+    """Under the strategy, which hands the optimizer copies of the variables."""
+    without, decayed = one_update(0.0, ema_decay), one_update(10.0, ema_decay)
+
+    for (name, before, after), (_, _, ours) in zip(without, decayed, strict=True):
+        expected = after - 10.0 * 0.01 * before if "kernel" in name else after
+        np.testing.assert_allclose(ours, expected, atol=1e-5, err_msg=name)
+
+
+def one_update(weight_decay, ema_decay):
+    """Trains for an update at a rate of 0.01; returns name, value before and value after of every variable."""
+    config = trainings.experiment(
+        learning_rate=0.01, warmup_fraction=0.0, weight_decay=weight_decay, ema_decay=ema_decay
+    )
+    model = train.compile_model(config, total_steps=1)
+    begun = [weight.numpy() for weight in model.trainable_variables]
+    model.fit(np.zeros((32, 32, 32, 3), np.uint8), np.zeros(32, np.int64), batch_size=32, verbose=0)
+    return [(w.name, before, w.numpy()) for w, before in zip(model.trainable_variables, begun, strict=True)]
