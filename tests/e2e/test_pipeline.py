@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pipeline.lineage import Lineage
 from pipeline.workspace import Workspace
 from shiftvit import export, features
 from shiftvit.errors import NotBlessedError
+from tuner import results
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +96,7 @@ def test_the_trainer_trained_with_the_hyperparameters_that_the_tuner_found(works
     [run] = Workspace(workspace).run_folders()
     executions = {e.node: e for e in Lineage(Workspace(workspace).metadata).executions(run.id)}
     [best] = executions["Tuner"].outputs["best_hyperparameters"]
+    [search] = executions["Tuner"].outputs["tuner_results"]
     [model_run] = executions["Trainer"].outputs["model_run"]
     with open(f"{best.uri}/best_hyperparameters.txt") as file:
         found = json.load(file)["values"]
@@ -101,6 +104,7 @@ def test_the_trainer_trained_with_the_hyperparameters_that_the_tuner_found(works
         trained = json.load(file)
 
     assert executions["Trainer"].inputs["hyperparameters"] == (best,)
+    assert found == results.read(Path(search.uri) / results.RESULTS_FILE).leaderboard()[0].values
     assert found["train.learning_rate"] == trained["train"]["learning_rate"]
     assert trained["train"]["learning_rate"] in (0.0031, 0.0032), "the space's, and no preset's"
 
@@ -147,7 +151,8 @@ def test_the_same_configuration_again_comes_from_the_cache_and_pushes_nothing(wo
 
 
 def test_a_search_alone_is_what_a_run_of_the_same_configuration_then_trains_with(tmp_path):
-    searched = shiftvit(*run_arguments(tmp_path, "tune", tune__trials=2, train__replicas=1))
+    settings = {"tune__algorithm": "bayesian", "tune__trials": 2, "train__replicas": 1}
+    searched = shiftvit(*run_arguments(tmp_path, "tune", **settings))
 
     assert searched.returncode == 0, searched.stderr
     assert searched.stdout.startswith("Best of 2 trials: val_top1 ")
@@ -158,7 +163,7 @@ def test_a_search_alone_is_what_a_run_of_the_same_configuration_then_trains_with
     assert of_search["search"]["trials"] == {"completed": 2}
     assert os.path.getsize(of_search["search"]["report"]) and of_search["search"]["report"] in searched.stdout
 
-    trained = shiftvit(*run_arguments(tmp_path, tune__trials=2, train__replicas=1))
+    trained = shiftvit(*run_arguments(tmp_path, **settings))
 
     assert trained.returncode == 0, trained.stderr
     of_run = shown(tmp_path)
@@ -186,7 +191,7 @@ def test_a_model_under_a_threshold_is_not_pushed_and_the_reason_is_told(workspac
 
 
 def test_a_run_killed_in_mid_training_goes_on_from_its_last_epoch(tmp_path):
-    arguments = run_arguments(tmp_path, train__epochs=40, train__replicas=1)
+    arguments = run_arguments(tmp_path, tune__algorithm="hyperband", train__epochs=40, train__replicas=1)
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.cli", *arguments],
         stdout=subprocess.DEVNULL,
@@ -198,10 +203,11 @@ def test_a_run_killed_in_mid_training_goes_on_from_its_last_epoch(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.communicate()
 
-    done = shiftvit(*run_arguments(tmp_path, train__epochs=40, train__replicas=1))
+    done = shiftvit(*arguments)
 
     assert done.returncode == 0, done.stderr
     assert "Tuner: cached" in done.stderr
+    assert trained_rate(tmp_path) == shown(tmp_path)["search"]["best"]["values"]["train.learning_rate"]
     told = [float(epoch) for epoch in re.findall(r"Trainer: train ([\d.]+)/40 epochs", done.stderr)]
     assert told[0] >= 2, "the epoch that was being saved may be done twice, but no earlier one"
     [history] = (tmp_path / "artifacts").glob("Trainer/model_run/*/history.csv")
