@@ -19,7 +19,8 @@ def test_one_and_two_replicas_share_the_global_batch_and_have_the_same_losses(dr
         rows = trainings.read_history(tmp_path / str(replicas) / "resume" / "history.csv")
         losses[replicas] = np.array([[row["loss"], row["val_loss"], row["val_top1"]] for row in rows])
 
-    assert losses[1].shape == (20, 3) and losses[1][-1, 0] < losses[1][0, 0]
+    assert losses[1].shape == (20, 3)
+    assert losses[1][-1, 1] < losses[1][0, 1] - 1e-3, "it must learn, or there is nothing to compare"
     np.testing.assert_allclose(losses[2], losses[1], atol=1e-4)
 
 
