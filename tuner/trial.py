@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from shiftvit import progress
 from shiftvit.callbacks import ReportProgress
 from shiftvit.errors import UserError
@@ -30,7 +32,10 @@ def run(path: Path, trial_id: str, values: Mapping[str, Any], worker: str, resul
     _be_the_first_that_lacks_memory()
     folder = SearchFolder(path)
     try:
-        result.send(_train(folder, trial_id, values, worker))
+        _model, *outcome = _train(folder, trial_id, values, worker)
+        result.send(tuple(outcome))
+        logging.shutdown()
+        os._exit(0)  # with the model in hand: to take it and its input pipeline down can take longer than an epoch
     except UserError as error:
         result.send((FAILED, str(error)))
     except Exception as error:
@@ -38,14 +43,16 @@ def run(path: Path, trial_id: str, values: Mapping[str, Any], worker: str, resul
         raise
 
 
-def _train(folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worker: str) -> tuple[str, str | None]:
+def _train(
+    folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worker: str
+) -> tuple[tf.keras.Model, str, str | None]:
     task, own = folder.load_task(), folder.trial(trial_id)
     make_strategy(task.experiment.train.replicas)  # before TensorFlow starts, to count the records say
     progress.LOGGER.addHandler(KeepProgress(own, worker))
     if "tuner/trial_id" in values and not own.state.exists():
         _go_on_from(folder.trial(values["tuner/trial_id"]), own)
     rule = _stopping_rule(task, folder, trial_id)
-    train(
+    model = train(
         apply(values, task.experiment),
         task.train_files,
         task.eval_files,
@@ -54,7 +61,7 @@ def _train(folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worke
         until=values.get("tuner/epochs"),
     )
     causes = [stopping.reason for stopping in rule if stopping.reason]
-    return (STOPPED, causes[0]) if causes else (COMPLETED, None)
+    return (model, STOPPED, causes[0]) if causes else (model, COMPLETED, None)
 
 
 def _stopping_rule(task: Task, folder: SearchFolder, trial_id: str) -> list[StopHopeless]:
