@@ -12,7 +12,7 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from shiftvit.errors import UserError
+from shiftvit.errors import ConfigError, UserError
 from tuner.devices import Share
 from tuner.oracles import Recoverable
 from tuner.worker import CHIEF_VARIABLES, ID_VARIABLE
@@ -27,12 +27,21 @@ def serve(oracle: Recoverable) -> Iterator[tuple[str, str]]:
 
     They are those of the environment, where it has KerasTuner's variables, so that workers of other hosts may come;
     otherwise a free port that only this machine reaches.
+
+    Raises:
+        ConfigError: when the environment's cannot be had.
     """
     address, port = (os.environ.get(name) for name in CHIEF_VARIABLES)
     address = address or "127.0.0.1"
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
-    bound = server.add_insecure_port(f"{address}:{port or 0}")
+    try:
+        bound = server.add_insecure_port(f"{address}:{port or 0}")
+    except RuntimeError as error:
+        raise ConfigError(
+            f"cannot listen at {address}:{port or 0} for the workers of the search; {' and '.join(CHIEF_VARIABLES)} "
+            "must be an address of this machine and a port that is free"
+        ) from error
     server.start()
     try:
         yield address, str(bound)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shiftvit.config import ExperimentConfig, from_dict, to_dict
+from shiftvit.errors import ConfigError
 from shiftvit.train import HISTORY_FILE
 from tuner.config import TuneConfig
 
@@ -92,8 +93,15 @@ class SearchFolder:
         )
 
     def load_task(self) -> Task:
-        """Returns what `save_task` left."""
-        values = json.loads((self.path / "task.json").read_text())
+        """Returns what `save_task` left.
+
+        Raises:
+            ConfigError: when there is no search in the folder.
+        """
+        try:
+            values = json.loads((self.path / "task.json").read_text())
+        except OSError as error:
+            raise ConfigError(f"{self.path}: no search was started there, or this host does not see it") from error
         return Task(
             from_dict(TuneConfig, values["tune"]),
             from_dict(ExperimentConfig, values["experiment"]),

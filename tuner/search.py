@@ -184,8 +184,9 @@ class Search(BaseTuner):
             own = self.folder.trial(trial.trial_id)
             told = read_if_there(own.progress)
             since, before = self._heard.get(trial.trial_id, (now, told))
-            self._heard[trial.trial_id] = (since if told == before else now, told)
-            if now - since > _LOST_AFTER and told == before:
+            since = since if told == before else now
+            self._heard[trial.trial_id] = since, told
+            if now - since > _LOST_AFTER:
                 cause = f"its worker was lost: no word of it for {_LOST_AFTER / 60:.0f} minutes"
                 write_whole(own.end, {"state": FAILED, "cause": cause})
                 trial.status = "FAILED"

@@ -70,16 +70,18 @@ def load(name: str) -> Space:
     """Returns the function of that dotted name, which declares a space.
 
     Raises:
-        ConfigError: when it cannot be imported.
+        ConfigError: when it cannot be imported, or is none.
     """
     module, _, function = name.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         raise ConfigError(
             f"tune.space={name}: cannot be imported ({error}); it must be the dotted name of a function of a module "
             "on PYTHONPATH, such as tuner.space.declare"
         ) from error
+    require(callable(found), f"tune.space={name} is no function")
+    return found
 
 
 def make(name: str, experiment: ExperimentConfig) -> keras_tuner.HyperParameters:
@@ -111,11 +113,11 @@ def apply(values: Mapping[str, Any], experiment: ExperimentConfig) -> Experiment
     return from_dict(ExperimentConfig, tree)
 
 
-def _unlisted(text: str) -> list[int] | str:
+def _unlisted(value: Any) -> Any:
     try:
-        return [int(value) for value in text.split(",")]
+        return [int(part) for part in str(value).split(",")]
     except ValueError:
-        return text  # which is then refused by the name of its key
+        return value  # which is then refused by the name of its key
 
 
 def searched(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
+from shiftvit.errors import UserError
+
 CHIEF_VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 ID_VARIABLE = "KERASTUNER_TUNER_ID"
 
@@ -39,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start_trials = _preload()
     from tuner.client import Worker  # KerasTuner imports TensorFlow; meanwhile, so does the server of the trials
 
-    Worker(options.folder, start_trials).search()
+    try:
+        Worker(options.folder, start_trials).search()
+    except UserError as error:
+        print(f"tuner.worker: {error}", file=sys.stderr)
+        return error.exit_code
     return 0
 
 

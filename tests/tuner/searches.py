@@ -75,8 +75,8 @@ def start(examples, folder, **tune) -> subprocess.Popen:
     )
 
 
-def start_worker(folder, environment) -> subprocess.Popen:
+def start_worker(folder, environment, **options) -> subprocess.Popen:
     """Starts a worker as one would by hand on another host."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tuner.worker", str(folder)], env=os.environ | PYTHON_PATH | environment
+        [sys.executable, "-m", "tuner.worker", str(folder)], env=os.environ | PYTHON_PATH | environment, **options
     )

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -216,6 +217,32 @@ def test_a_trial_whose_worker_is_gone_for_good_is_given_up(drawn_examples, tmp_p
     assert search.oracle.trials[trial.trial_id].status == "FAILED"
 
 
+def test_a_worker_that_sees_no_search_says_so(tmp_path):
+    chief = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": "1", "KERASTUNER_TUNER_ID": "host2"}
+
+    worker = searches.start_worker(tmp_path / "nothing", chief, stderr=subprocess.PIPE, text=True)
+
+    told = worker.communicate(timeout=120)[1].splitlines()[-1]
+    assert (worker.returncode, told) == (
+        2,
+        f"tuner.worker: {tmp_path}/nothing: no search was started there, or this host does not see it",
+    )
+
+
+def test_an_address_that_cannot_be_had_is_refused(drawn_examples, tmp_path, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for name, value in (("IP", "127.0.0.1"), ("PORT", str(port))):
+            monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
+        monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+        search = searches.make(drawn_examples, tmp_path / "search")
+
+        with pytest.raises(ConfigError, match=f"cannot listen at 127.0.0.1:{port} for the workers"):
+            search.search()
+
+
 def test_a_worker_is_not_taken_for_the_chief(drawn_examples, tmp_path, monkeypatch):
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "host2")
@@ -252,6 +279,7 @@ def test_minutes_too_short_for_one_trial_are_refused_before_any(drawn_examples, 
         ({"objective": "val_accuracy"}, "tune.objective=val_accuracy is not recorded; .*val_top1"),
         ({"space": "searches.empty"}, "tune.space=searches.empty declares no hyperparameter"),
         ({"space": "searches.nowhere"}, "tune.space=searches.nowhere: cannot be imported"),
+        ({"space": "searches.NO_FRIEND"}, "tune.space=searches.NO_FRIEND is no function"),
         ({"space": "nowhere"}, "tune.space=nowhere: cannot be imported"),
         ({"space": "searches.unknown"}, r"unknown key train\.learning_rat; did you mean train\.learning_rate"),
         ({"workers": 999}, r"tune.workers=999, but this machine has \d+ (cores|GPUs)"),

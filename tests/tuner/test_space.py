@@ -97,6 +97,7 @@ def test_a_magnitude_is_searched_only_where_there_is_an_operation():
         ("dropout", 0.1, "unknown key dropout"),
         ("model.n_div", 2.5, "model.n_div=2.5 must be a whole number"),
         ("train.label_smoothing", 1.5, "train.label_smoothing must be in"),
+        ("model.depths", 2, "model.dims and model.depths must have one entry per stage"),
         ("model.dims", "16,wide", "model.dims='16,wide' must be a list, such as 2,4,8"),
     ],
 )
