@@ -25,7 +25,7 @@ def declare(hp: keras_tuner.HyperParameters, experiment: ExperimentConfig) -> No
     model, data, train = experiment.model, experiment.data, experiment.train
     # Below a third it is slow, above three times it spikes: wider ranges only bring trials that fail.
     _around(hp, "train.learning_rate", train.learning_rate, 3)
-    # Matters little beside the rate it is multiplied with, so the range is wide for the few points it can give.
+    # It acts through its product with the rate, whose own range it must make up for, and something more.
     if train.weight_decay:
         _around(hp, "train.weight_decay", train.weight_decay, 4)
     _choice(hp, "train.label_smoothing", [0.0, 0.05, 0.1], train.label_smoothing)  # more costs calibration
