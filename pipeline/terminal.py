@@ -24,8 +24,7 @@ PENDING = "pending"
 _MARKS = {PENDING: ("·", "."), COMPLETE: ("✓", "+"), CACHED: ("=", "="), FAILED: ("✗", "x"), INTERRUPTED: ("!", "!")}
 _STYLES = {PENDING: "dim", COMPLETE: "green", CACHED: "cyan", FAILED: "bold red", INTERRUPTED: "yellow"}
 _TIME = "minute"  # the unit of a budget that is time itself, whose pace goes without saying
-_WINDOW = 30  # reports that the rate is averaged over
-_SPAN = 1.0  # seconds that they must span
+_SPAN = 1.0  # seconds that reports must span to tell a rate
 _BAR_WIDTH = 24
 _TRIAL_ROWS = 8  # that the trials of a search get, if there are as many, however low the window is
 
@@ -38,19 +37,27 @@ class Stage:
     total: float = 0.0
     unit: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
-    _reports: deque = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    _began: float = 0.0
+    _reports: deque = field(default_factory=deque)  # those that the rate is taken over
 
     def report(self, now: float, event: Event) -> None:
         """Takes a progress event, at `now` seconds."""
         if event["done"] < self.done:  # starts anew, as each trial of the tuner does
             self._reports.clear()
+        if not self._reports:
+            self._began = now
         self.done, self.total, self.unit = event["done"], event["total"], event["unit"].removesuffix("s")
         self.metrics = event.get("metrics") or {}
         self._reports.append((now, self.done))
+        while len(self._reports) > 2 and self._reports[1][0] <= (self._began + now) / 2:
+            self._reports.popleft()
 
     @property
     def rate(self) -> float | None:
-        """Units a second over the newest reports; None until they span enough time to tell."""
+        """Units a second over the later half of its time, which is past a slow start; None until that is time enough.
+
+        Not over the last seconds: work that comes in jerks, as the trials of a search do, would seem to stand or fly.
+        """
         if len(self._reports) < 2:
             return None
         (start, before), (end, after) = self._reports[0], self._reports[-1]

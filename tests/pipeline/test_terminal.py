@@ -110,11 +110,24 @@ def test_rate_starts_anew_with_each_trial(clock):
             (0, train(0)),
             (20, train(10)),
             (400, train(0)),
-            (410, train(1)),
+            (410, train(10)),
             (420, train(20)),
         ],
     )
     assert lines[-2] == "Tuner: train 20/20 epochs, 1 epochs/s"
+
+
+def test_rate_is_that_of_minutes_where_work_comes_in_jerks(clock):
+    jerky = [(second, train(second // 60)) for second in range(600)]
+    lines = plain_lines(clock, [(0, node("Tuner", "running")), *jerky, (600, train(10)), (630, train(10.1))])
+    assert lines[-2] == "Tuner: train 10.1/20 epochs, 61.8 s/epoch, 10:11 left"
+
+
+def test_rate_forgets_a_slow_start(clock):
+    lines = plain_lines(
+        clock, [(0, node("Trainer", "running")), (0, train(0)), *((100 + s, train(s / 10)) for s in range(0, 201, 10))]
+    )
+    assert lines[-2] == "Trainer: train 20/20 epochs, 10 s/epoch"
 
 
 def test_what_ran_when_the_run_broke_off_is_interrupted(clock):
