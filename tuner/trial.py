@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -32,10 +32,7 @@ def run(path: Path, trial_id: str, values: Mapping[str, Any], worker: str, resul
     _be_the_first_that_lacks_memory()
     folder = SearchFolder(path)
     try:
-        _model, *outcome = _train(folder, trial_id, values, worker)
-        result.send(tuple(outcome))
-        logging.shutdown()
-        os._exit(0)  # with the model in hand: to take it and its input pipeline down can take longer than an epoch
+        _train(folder, trial_id, values, worker, result)
     except UserError as error:
         result.send((FAILED, str(error)))
     except Exception as error:
@@ -43,25 +40,21 @@ def run(path: Path, trial_id: str, values: Mapping[str, Any], worker: str, resul
         raise
 
 
-def _train(
-    folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worker: str
-) -> tuple[tf.keras.Model, str, str | None]:
+def _train(folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worker: str, result: Connection) -> None:
     task, own = folder.load_task(), folder.trial(trial_id)
     make_strategy(task.experiment.train.replicas)  # before TensorFlow starts, to count the records say
     progress.LOGGER.addHandler(KeepProgress(own, worker))
     if "tuner/trial_id" in values and not own.state.exists():
         _go_on_from(folder.trial(values["tuner/trial_id"]), own)
     rule = _stopping_rule(task, folder, trial_id)
-    model = train(
+    train(
         apply(values, task.experiment),
         task.train_files,
         task.eval_files,
         resume_dir=str(own.path),
-        callbacks=[*rule, ReportProgress("trial")],
+        callbacks=[*rule, ReportProgress("trial"), EndProcess(rule, result)],
         until=values.get("tuner/epochs"),
     )
-    causes = [stopping.reason for stopping in rule if stopping.reason]
-    return (model, STOPPED, causes[0]) if causes else (model, COMPLETED, None)
 
 
 def _stopping_rule(task: Task, folder: SearchFolder, trial_id: str) -> list[StopHopeless]:
@@ -79,6 +72,24 @@ def _go_on_from(earlier: TrialFolder, own: TrialFolder) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(earlier.state, partial)
         partial.rename(own.state)
+
+
+class EndProcess(tf.keras.callbacks.Callback):
+    """Sends the outcome and ends the process after the last epoch: no one needs the model that `fit` would return.
+
+    On its way out, `fit` takes its input pipeline down, which takes seconds, longer than many an epoch.
+    """
+
+    def __init__(self, rule: Sequence[StopHopeless], result: Connection):
+        super().__init__()
+        self.rule, self.result = rule, result
+
+    def on_train_end(self, logs=None):
+        """Ends the process."""
+        causes = [stopping.reason for stopping in self.rule if stopping.reason]
+        self.result.send((STOPPED, causes[0]) if causes else (COMPLETED, None))
+        logging.shutdown()
+        os._exit(0)
 
 
 class KeepProgress(logging.Handler):
