@@ -33,6 +33,9 @@ def declare(hp: keras_tuner.HyperParameters, experiment: ExperimentConfig) -> No
     _choice(hp, "train.ema_decay", [0.0, 0.99, 0.998], train.ema_decay)
     _choice(hp, "model.drop_path", [0.0, 0.05, 0.1, 0.2], model.drop_path)  # small networks need little of it
     _choice(hp, "model.dropout", [0.0, 0.1], model.dropout)  # where drop path is on, little is left for it to do
+    # Statistics of the batch, and a cheaper activation, learnt faster here; the published ones need no large batch.
+    _choice(hp, "model.norm", ["group1", "batch"], model.norm)
+    _choice(hp, "model.activation", ["gelu", "relu"], model.activation)
     sizes = sorted({model.dims, *(_scaled(model, width) for width in _WIDTHS)})
     hp.Choice("model.dims", [_listed(dims) for dims in sizes], default=_listed(model.dims))
     if data.crop_padding or data.flip:  # pictures whose class a change of their look would change are left alone

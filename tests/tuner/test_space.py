@@ -68,6 +68,8 @@ def test_the_space_has_what_a_recipe_is_made_of():
         "train.ema_decay",
         "model.drop_path",
         "model.dropout",
+        "model.norm",
+        "model.activation",
         "model.dims",
         "data.randaugment_ops",
         "data.randaugment_magnitude",
