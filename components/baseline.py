@@ -1,7 +1,14 @@
 """Which model a candidate is compared with."""
 
+import shutil
+from pathlib import Path
+
+from tfx import v1 as tfx
 from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
+from tfx.utils import path_utils
+
+Model = tfx.types.standard_artifacts.Model
 
 
 class BlessedBeforeStrategy(ResolverStrategy):
@@ -28,3 +35,22 @@ class BlessedBeforeStrategy(ResolverStrategy):
             "model": baseline,
             "model_blessing": [blessings[model.id] for model in baseline],
         }
+
+
+@tfx.dsl.components.component
+def PushedBaseline(
+    candidate: tfx.dsl.components.InputArtifact[Model],
+    model: tfx.dsl.components.OutputArtifact[Model],
+    push_destination: tfx.dsl.components.Parameter[str],
+):
+    """Takes the newest pushed version as the baseline, where there is no ML Metadata to ask; none yet, and it is empty.
+
+    The candidate is an input for the sake of the cache: the same candidate is compared with the same baseline again,
+    not with itself once it is pushed, and so is not pushed twice.
+    """
+    # The Pusher copies that file last: a folder without it is half a version.
+    found = [file.parent for file in Path(push_destination).glob("*/saved_model.pb") if file.parent.name.isdecimal()]
+    if found:
+        newest = max(found, key=lambda folder: int(folder.name))
+        shutil.copytree(newest, path_utils.serving_model_dir(model.uri))
+        model.set_string_custom_property("pushed_version", newest.name)

@@ -4,8 +4,8 @@ import argparse
 
 import benchmarks
 from pipeline import config as configuration
-from pipeline.config import PRESETS
 from pipeline.events import COMPLETE, Events
+from pipeline.presets import PRESETS, preset
 from pipeline.quiet import hush_libraries, hush_xla
 from shiftvit.config import ExperimentConfig, require
 from shiftvit.progress import LOGGER
@@ -35,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     benchmarks.check_names(arguments.names)
     require(arguments.seconds >= 0, f"--seconds {arguments.seconds:g} must not be negative")
-    preset = configuration.preset(arguments.preset or benchmarks.PRESET)
+    base = preset(arguments.preset or benchmarks.PRESET)
     settings = () if arguments.preset else benchmarks.SETTINGS
-    experiment = configuration.override(preset, [*settings, *arguments.set]).experiment
+    experiment = configuration.override(base, [*settings, *arguments.set]).experiment
     hush_libraries()
     for name in arguments.names or benchmarks.NAMES:
         for table in _measure(name, experiment, arguments.seconds):

@@ -15,7 +15,8 @@ from typing import Any
 
 from pipeline import bench
 from pipeline.config import PipelineConfig
-from pipeline.options import DEFAULT_WORKSPACE, add_configuration, add_overrides, resolve
+from pipeline.kubeflow import commands as kubeflow
+from pipeline.options import DEFAULT_WORKSPACE, add_command, add_configuration, add_overrides, resolve
 from pipeline.quiet import hush_libraries
 from pipeline.workspace import Workspace
 from shiftvit.config import require
@@ -71,28 +72,31 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run = _add(
+    run = add_command(
         commands, "run", _run, "train a model on a data source and push it, if it is good enough", epilog=_RUN_EXAMPLES
     )
-    tune = _add(commands, "tune", _tune, "search hyperparameters, for a later run to train with", epilog=_TUNE_EXAMPLES)
-    data = _add(commands, "data", _data, "fetch or check a data source without training")
+    tune = add_command(
+        commands, "tune", _tune, "search hyperparameters, for a later run to train with", epilog=_TUNE_EXAMPLES
+    )
+    data = add_command(commands, "data", _data, "fetch or check a data source without training")
     for command in (run, tune, data):
         add_configuration(command)
 
-    runs = _add(commands, "runs", _runs, "list the runs: state, quality, pushed version")
-    show = _add(commands, "show", _show, "show one run: configuration, lineage, metrics per class, anomalies")
+    runs = add_command(commands, "runs", _runs, "list the runs: state, quality, pushed version")
+    show = add_command(commands, "show", _show, "show one run: configuration, lineage, metrics per class, anomalies")
     show.add_argument(
         "run", nargs="?", metavar="RUN", help="the run's id, as `shiftvit runs` lists it; the latest where left out"
     )
-    versions = _add(commands, "versions", _versions, "list the pushed versions, and which one is served")
-    predict = _add(commands, "predict", _predict, "ask a pushed model what images show")
+    versions = add_command(commands, "versions", _versions, "list the pushed versions, and which one is served")
+    predict = add_command(commands, "predict", _predict, "ask a pushed model what images show")
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG or JPEG file of any size")
     predict.add_argument("--version", type=int, metavar="N", help="the pushed version to ask (default: the newest)")
-    rollback = _add(commands, "rollback", _rollback, "serve an earlier version again")
+    rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again")
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
-    measure = _add(commands, "bench", bench.run, "measure speed, each figure beside its limit")
+    measure = add_command(commands, "bench", bench.run, "measure speed, each figure beside its limit")
     bench.add_options(measure)
     add_overrides(measure)
+    kubeflow.add(commands)
     for command in (runs, show, versions, predict, rollback):
         command.add_argument(
             "--workspace",
@@ -102,18 +106,6 @@ def make_parser() -> argparse.ArgumentParser:
         )
     for command in (runs, show, versions, predict):
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
-    return parser
-
-
-def _add(commands: Any, name: str, function: Any, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=function)
     return parser
 
 

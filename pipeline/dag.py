@@ -2,17 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 
+from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-import components
-import shiftvit
-import tuner
-from components.baseline import BlessedBeforeStrategy
 from components.canary.component import Canary
 from components.evaluator import SPLITS as EVALUATED_SPLITS
 from components.evaluator import make_eval_config
@@ -20,9 +17,10 @@ from components.example_gen.component import Cifar10ExampleGen
 from components.gate import DataGate
 from components.schema import SCHEMA_FILE
 from components.tuning import Tuner
+from pipeline.code import graph_fingerprint
 from pipeline.config import PipelineConfig
 from pipeline.sources import Source
-from pipeline.workspace import PIPELINE_NAME, Workspace
+from pipeline.workspace import PIPELINE_NAME
 from shiftvit.config import to_dict
 from tuner import space
 
@@ -32,36 +30,40 @@ SEARCH = "Tuner"
 BEAM_ARGS = ["--runner=FnApiRunner"]
 
 
-def create_pipeline(config: PipelineConfig, source: Source) -> tfx.dsl.Pipeline:
+@dataclass(frozen=True)
+class Site:
+    """What differs with the place where the graph runs."""
+
+    root: str  # folder of the artifacts
+    training: str  # folder of the state of trainings that have not ended
+    tuning: str  # folder of the state of searches
+    push_destination: str
+    make_baseline: Callable[[tfx.dsl.Channel], BaseNode]  # takes the candidate; its output `model` is the baseline
+    metadata: metadata_store_pb2.ConnectionConfig | None = None  # None: the runner's own
+
+
+def create_pipeline(config: PipelineConfig, source: Source, site: Site) -> tfx.dsl.Pipeline:
     """Returns the whole pipeline, from the prepared source to the pushed model."""
-    workspace = Workspace(Path(config.workspace).resolve())
     return tfx.dsl.Pipeline(
         PIPELINE_NAME,
-        str(workspace.artifacts),
-        components=_make_nodes(config, source, workspace),
+        site.root,
+        components=_make_nodes(config, source, site),
         enable_cache=True,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            str(workspace.metadata)
-        ),
+        metadata_connection_config=site.metadata,
         beam_pipeline_args=BEAM_ARGS,
     )
 
 
-def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) -> list[BaseNode]:
-    code = fingerprint(shiftvit, tuner, components)
+def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseNode]:
+    code = graph_fingerprint()
     example_gen, *validation = _make_data_nodes(config, source)
     gate = validation[-1]
     examples = example_gen.outputs["examples"]
-    *search, trainer = training = _make_training_nodes(config, source, workspace, code, examples)
+    *search, trainer = training = _make_training_nodes(config, source, site, code, examples)
     for node in training:
         node.add_upstream_node(gate)
     model = trainer.outputs["model"]
-    baseline = tfx.dsl.Resolver(
-        BlessedBeforeStrategy,
-        candidate=model,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id(BASELINE)
+    baseline = site.make_baseline(model)
     evaluator = tfx.components.Evaluator(
         examples,
         model,
@@ -75,7 +77,7 @@ def _make_nodes(config: PipelineConfig, source: Source, workspace: Workspace) ->
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=canary.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(workspace.serving))
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=site.push_destination)
         ),
     )
     _show_code_to_cache([example_gen, *validation, *training, canary], code)
@@ -93,7 +95,7 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
 
 
 def _make_training_nodes(
-    config: PipelineConfig, source: Source, workspace: Workspace, code: str, examples: tfx.dsl.Channel
+    config: PipelineConfig, source: Source, site: Site, code: str, examples: tfx.dsl.Channel
 ) -> list[BaseNode]:
     """Returns the Tuner, if there is to be a search, and the Trainer."""
     arguments = {"examples": examples, "train_args": tfx.proto.TrainArgs(), "eval_args": tfx.proto.EvalArgs()}
@@ -109,7 +111,7 @@ def _make_training_nodes(
             "experiment": to_dict(trial),
             "space": space.make(config.tune.space, trial).get_config(),  # one's own is no part of our code
             "initial_weights": weights,
-            "resume_root": str(workspace.tuning / f"{code}{weights}"),
+            "resume_root": f"{site.tuning}/{code}{weights}",
         },
     )
     trainer = tfx.components.Trainer(
@@ -119,7 +121,7 @@ def _make_training_nodes(
         custom_config={
             "experiment": to_dict(config.experiment),
             "class_names": list(source.class_names),
-            "resume_root": str(workspace.training / f"{code}{weights}"),
+            "resume_root": f"{site.training}/{code}{weights}",
         },
     )
     return [search, trainer] if config.tune.trials else [trainer]
@@ -133,13 +135,3 @@ def _show_code_to_cache(nodes: list[BaseNode], code: str) -> None:
     """Makes the code part of what TFX's cache compares, which else would not see an edit behind a dotted path."""
     for node in nodes:
         node.executor_spec.add_extra_flags([f"--code={code}"])  # no executor reads it
-
-
-def fingerprint(*packages: ModuleType) -> str:
-    """Returns a digest of all files of the packages, compiled ones aside."""
-    digest = hashlib.sha256()
-    for package in packages:
-        root = Path(package.__file__).parent
-        for file in sorted(file for file in root.rglob("*") if file.is_file() and file.parent.name != "__pycache__"):
-            digest.update(f"{package.__name__}/{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]

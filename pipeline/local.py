@@ -18,11 +18,13 @@ from tfx.orchestration.pipeline import RunOptions
 from tfx.orchestration.portable import runtime_parameter_utils
 
 from components import evaluator
+from components.baseline import BlessedBeforeStrategy
 from components.canary import executor as canary
-from pipeline.config import PipelineConfig, preset
-from pipeline.dag import SEARCH, create_pipeline
+from pipeline.config import PipelineConfig
+from pipeline.dag import BASELINE, SEARCH, Site, create_pipeline
 from pipeline.events import CACHED, COMPLETE, FAILED, Events
 from pipeline.lineage import PUSHED_DESTINATION, PUSHED_VERSION, Artifact, Execution, Lineage
+from pipeline.presets import quickstart
 from pipeline.search_results import read_search
 from pipeline.sources import Source, prepare
 from pipeline.workspace import RunFolder, Workspace
@@ -62,6 +64,29 @@ class NodeWatcher(logging.Handler):
             self._events.end(states[-1] if states else FAILED)
 
 
+def local_site(config: PipelineConfig) -> Site:
+    """Returns where the graph keeps what on this machine: all in the workspace."""
+    workspace = Workspace(Path(config.workspace).resolve())
+    return Site(
+        root=str(workspace.artifacts),
+        training=str(workspace.training),
+        tuning=str(workspace.tuning),
+        push_destination=str(workspace.serving),
+        make_baseline=resolve_baseline,
+        metadata=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(workspace.metadata)),
+    )
+
+
+def resolve_baseline(candidate: tfx.dsl.Channel) -> tfx.dsl.Resolver:
+    """Returns the node that finds the latest blessed model in ML Metadata."""
+    return tfx.dsl.Resolver(
+        BlessedBeforeStrategy,
+        candidate=candidate,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id(BASELINE)
+
+
 def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Events, search_only: bool) -> int:
     """Runs the graph, writes what came of it into the run's folder, and returns the exit code.
 
@@ -71,7 +96,7 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
         UserError: when the run fails in a way that a sentence explains.
     """
     lineage = Lineage(Workspace(Path(config.workspace)).metadata)
-    pipeline = create_pipeline(config, source)
+    pipeline = create_pipeline(config, source, local_site(config))
     nodes = [node.id for node in pipeline.components]
     events.plan(nodes[: nodes.index(SEARCH) + 1] if search_only else nodes)
     watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
@@ -151,5 +176,5 @@ def _write(path: Path, result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    quickstart = preset("quickstart")
-    tfx.orchestration.LocalDagRunner().run(create_pipeline(quickstart, prepare(quickstart)))
+    config = quickstart()
+    tfx.orchestration.LocalDagRunner().run(create_pipeline(config, prepare(config), local_site(config)))

@@ -1,15 +1,33 @@
-"""The options that give a command its configuration. Imports nothing heavy."""
+"""How a command is added, and the options that give it its configuration. Imports nothing heavy."""
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pipeline import config as configuration
-from pipeline.config import PRESETS, PipelineConfig
+from pipeline.config import PipelineConfig
+from pipeline.presets import PRESETS, preset
 from shiftvit.errors import ConfigError
 
 DEFAULT_WORKSPACE = "workspace"
 _DEFAULT_PRESET = "quickstart"
+
+
+def add_command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int] | None, summary: str, epilog: str = ""
+) -> argparse.ArgumentParser:
+    """Adds a command and returns its parser; `function` is `command` of its arguments, None where it has commands."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=function)
+    return parser
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +66,7 @@ def resolve(arguments: argparse.Namespace) -> PipelineConfig:
     if arguments.config is not None and arguments.preset is not None:
         raise ConfigError("give --preset or --config, not both: the file holds a whole configuration")
     config = (
-        configuration.preset(arguments.preset or _DEFAULT_PRESET)
+        preset(arguments.preset or _DEFAULT_PRESET)
         if arguments.config is None
         else configuration.load(arguments.config)
     )

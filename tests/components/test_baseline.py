@@ -1,7 +1,11 @@
-import pytest
-from tfx.types import standard_artifacts
+from pathlib import Path
 
-from components.baseline import BlessedBeforeStrategy
+import pytest
+from executions import artifact, context
+from tfx.types import standard_artifacts
+from tfx.utils import path_utils
+
+from components.baseline import BlessedBeforeStrategy, PushedBaseline
 
 
 def model(number):
@@ -46,3 +50,40 @@ def test_a_first_model_has_no_baseline():
 
 def test_a_model_that_was_refused_or_not_judged_is_no_baseline():
     assert resolve(9, [3, 5, 9], [blessing(3, blessed=False)]) == ([], [])
+
+
+def push(destination, version, *files):
+    for file in files:
+        (destination / version / file).parent.mkdir(parents=True, exist_ok=True)
+        (destination / version / file).write_text(version)
+
+
+def take_pushed(folder):
+    """Returns the output of the node for the models below folder/pushed."""
+    taken = artifact(standard_artifacts.Model, folder / "taken")
+    executor = PushedBaseline.EXECUTOR_SPEC.executor_class(context(folder))
+    parameters = {"push_destination": str(folder / "pushed")}
+    executor.Do({"candidate": [model(1)]}, {"model": [taken]}, parameters)
+    return taken
+
+
+def test_the_newest_whole_version_is_the_baseline_by_number(tmp_path):
+    for version in ("9", "1000", "200"):
+        push(tmp_path / "pushed", version, "saved_model.pb", "variables/variables.index")
+    push(tmp_path / "pushed", "2000", "variables/variables.index")
+    push(tmp_path / "pushed", "latest", "saved_model.pb")
+
+    taken = take_pushed(tmp_path)
+
+    served = Path(path_utils.serving_model_path(taken.uri))
+    assert {str(file.relative_to(served)): file.read_text() for file in served.rglob("*") if file.is_file()} == {
+        "saved_model.pb": "1000",
+        "variables/variables.index": "1000",
+    }
+    assert taken.get_string_custom_property("pushed_version") == "1000"
+
+
+def test_before_anything_is_pushed_there_is_no_baseline(tmp_path):
+    take_pushed(tmp_path)
+
+    assert not (tmp_path / "taken/Format-Serving").exists()

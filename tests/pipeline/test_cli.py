@@ -9,6 +9,7 @@ from pipeline import cli, config, run
 from pipeline.cli import main, make_parser
 from pipeline.lineage import Execution
 from pipeline.options import resolve
+from pipeline.presets import quickstart
 from pipeline.report import Run, conclusion
 from pipeline.workspace import RunFolder
 from shiftvit.errors import ConfigError
@@ -19,7 +20,7 @@ def resolved(*options):
 
 
 def test_settings_win_over_options_and_options_over_the_preset():
-    assert resolved() == config.quickstart()
+    assert resolved() == quickstart()
     assert resolved("--preset", "cifar10-cpu", "--data", "a.tar.gz", "--workspace", "w").source == "a.tar.gz"
     chosen = resolved("--data", "a", "--set", "source=b", "--set", "train.epochs=3")
     assert (chosen.source, chosen.train.epochs) == ("b", 3)

@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-from pipeline import config as configuration
 from pipeline.config import (
     CanaryConfig,
     EvaluateConfig,
@@ -11,15 +10,15 @@ from pipeline.config import (
     load,
     locate,
     override,
-    preset,
     save,
 )
+from pipeline.presets import PRESETS, preset
 from shiftvit.config import ExperimentConfig
 from shiftvit.errors import ConfigError
 from tuner.config import TuneConfig
 
 
-@pytest.mark.parametrize("name", configuration.PRESETS)
+@pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_valid_and_knows_its_name(name):
     config = preset(name)
 
@@ -79,7 +78,7 @@ def test_overrides_are_applied_together_the_last_one_wins():
         ("train.epochs=many", "train.epochs='many' must be a whole number"),
         ("train.epochs=", "train.epochs='' must be a whole number"),
         ("train.learning_rate=Infinity", "train.learning_rate=inf must be a finite number"),
-        ("model.dims=8,x", r"model.dims='\[8,x\]' must be a list"),
+        ("model.dims=8,x", "model.dims='x' must be a whole number"),
         ("evaluate.min_top1=90", r"evaluate.min_top1 must be in \[0, 1\]"),
         ("model.num_classes=100", "model.num_classes=100, but the records have 10 classes"),
         ("train.replicas=3", "train.batch_size=64 is not divisible by train.replicas=3"),

@@ -1,14 +1,16 @@
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.proto.orchestration import pipeline_pb2
 
+import shiftvit
 from pipeline import dag
-from pipeline.config import PRESETS, override, preset
+from pipeline.config import override
+from pipeline.local import local_site
+from pipeline.presets import PRESETS, preset
 from pipeline.sources import Source
 from shiftvit.config import to_dict
 from shiftvit.features import CLASS_NAMES
@@ -34,7 +36,7 @@ def compile_whole(folder: Path, config=None):
     config = override(config or preset("quickstart"), [f"workspace={folder}"])
     counts = {"train": 40, "eval": 10, "test": 10}
     source = Source("shapes", "shapes", "0" * 64, False, counts, CLASS_NAMES, folder / "sources" / "shapes-0")
-    return Compiler().compile(dag.create_pipeline(config, source))
+    return Compiler().compile(dag.create_pipeline(config, source, local_site(config)))
 
 
 def compile_graph(folder: Path, config=None):
@@ -115,46 +117,17 @@ def test_only_evaluator_and_canary_are_asked_for_the_test_split(nodes):
     assert readers == {"StatisticsGen", "Tuner", "Trainer", "Evaluator", "Canary"}
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package of two files on the path; its import."""
-    (tmp_path / "toy" / "inner").mkdir(parents=True)
-    for name in ("__init__", "inner/code"):
-        (tmp_path / "toy" / f"{name}.py").write_text("A = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    import toy
-
-    yield toy
-    del sys.modules["toy"]
-
-
-def test_the_fingerprint_is_the_same_for_the_same_code(package):
-    assert dag.fingerprint(package) == dag.fingerprint(package)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda root: (root / "inner" / "code.py").write_text("A = 2\n"),
-        lambda root: (root / "more.py").write_text(""),
-        lambda root: (root / "inner" / "code.py").unlink(),
-        lambda root: (root / "inner" / "code.py").rename(root / "inner" / "core.py"),
-    ],
-)
-def test_the_fingerprint_sees_every_change_of_the_code(package, change):
-    before = dag.fingerprint(package)
-
-    change(Path(package.__file__).parent)
-
-    assert dag.fingerprint(package) != before
+def edit_a_copy(folder, file, monkeypatch):
+    """Has the code in `folder`, where one file is another, be taken for ours."""
+    shutil.copytree(Path(shiftvit.__file__).parent, folder / "shiftvit")
+    (folder / "shiftvit" / file).write_text("# another\n")
+    monkeypatch.setattr(shiftvit, "__file__", str(folder / "shiftvit" / "__init__.py"))
 
 
 @pytest.mark.parametrize("file", ["augment.py", "schema.pbtxt"])
 def test_what_runs_our_code_runs_again_when_a_file_changes(file, tmp_path, monkeypatch):
     before = executors(compile_whole(tmp_path))
-    shutil.copytree(Path(dag.shiftvit.__file__).parent, tmp_path / "shiftvit")
-    (tmp_path / "shiftvit" / file).write_text("# another\n")
-    monkeypatch.setattr(dag.shiftvit, "__file__", str(tmp_path / "shiftvit" / "__init__.py"))
+    edit_a_copy(tmp_path, file, monkeypatch)
 
     after = executors(compile_whole(tmp_path))
 
@@ -194,9 +167,9 @@ def test_the_search_is_run_by_our_executor(tmp_path):
 
 
 @pytest.mark.parametrize("name, folder", [("Tuner", "tuning"), ("Trainer", "training")])
-def test_what_other_code_left_is_not_gone_on_with(name, folder, tmp_path, package, monkeypatch):
+def test_what_other_code_left_is_not_gone_on_with(name, folder, tmp_path, monkeypatch):
     before = Path(custom_config(compile_graph(tmp_path), name)["resume_root"])
-    monkeypatch.setattr(dag, "shiftvit", package)
+    edit_a_copy(tmp_path, "augment.py", monkeypatch)
 
     after = Path(custom_config(compile_graph(tmp_path), name)["resume_root"])
 

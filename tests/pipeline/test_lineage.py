@@ -14,7 +14,7 @@ from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtim
 from tfx.types import standard_artifacts
 
 from pipeline import config as configuration
-from pipeline import lineage, pages, report
+from pipeline import lineage, pages, presets, report
 from pipeline.lineage import Lineage
 from pipeline.workspace import PIPELINE_NAME, RunFolder, Workspace
 
@@ -122,7 +122,7 @@ def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata
     workspace = Workspace(metadata.parent)
     folder = RunFolder(workspace.runs / "run-2")
     folder.path.mkdir(parents=True)
-    configuration.save(configuration.quickstart(), folder.config)
+    configuration.save(presets.quickstart(), folder.config)
     folder.result.write_text(
         json.dumps(
             {"pushed_version": "12", "destination": "serving/12", "metrics": {"top1": 0.75, "class_top1": [1.0, None]}}

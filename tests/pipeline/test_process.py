@@ -3,8 +3,9 @@
 import pytest
 
 from pipeline import process, run
-from pipeline.config import override, quickstart
+from pipeline.config import override
 from pipeline.events import Events
+from pipeline.presets import quickstart
 from shiftvit.errors import ConfigError
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from pipeline import config as configuration
 from pipeline import run
-from pipeline.config import override, quickstart
+from pipeline.config import override
+from pipeline.presets import quickstart
 from pipeline.workspace import RunFolder
 from shiftvit.errors import ConfigError
 

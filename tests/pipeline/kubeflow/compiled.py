@@ -1,0 +1,36 @@
+"""The real graph, compiled at a tiny size."""
+
+from pathlib import Path
+
+import yaml
+
+from pipeline.config import PipelineConfig, override
+from pipeline.kubeflow.compile import COMMAND, compile_pipeline
+
+SMALL = [
+    "model.dims=16,32",
+    "model.depths=1,1",
+    "model.n_div=8",
+    "data.crop_padding=0",
+    "data.flip=false",
+    "train.epochs=1",
+    "train.batch_size=50",
+    "shapes.train=200",
+    "shapes.eval=50",
+    "shapes.test=50",
+    "tune.trials=0",
+    "evaluate.min_top1=0",
+    "evaluate.max_top1_drop=1",
+    "kubeflow.image=registry/shiftvit:1",
+    "kubeflow.volumes=models:/serving,kept:/state",
+]
+
+
+def compile_small(file: Path, *settings: str, command=COMMAND) -> Path:
+    compile_pipeline(override(PipelineConfig(), [*SMALL, *settings]), file, command)
+    return file
+
+
+def compiled(folder: Path, *settings: str) -> list[dict]:
+    """Returns the documents of the compiled file."""
+    return list(yaml.safe_load_all(compile_small(folder / "p.yaml", *settings).read_text()))
