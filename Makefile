@@ -1,15 +1,18 @@
-# Every target first makes .venv, if it is not there or not what the lock says; with GPU=1, CUDA is part of it.
+# Every target but image first makes .venv, if it is not there or not what the lock says; with GPU=1, CUDA is part of it.
 
-.PHONY: .venv run test bench lint format lock
+.PHONY: .venv .tools/kfp run test bench lint format image lock upgrade
 .DEFAULT_GOAL := run
 
 .venv:
 	@.ci/bootstrap
 
+.tools/kfp: .venv
+	@.ci/kfp
+
 run: .venv
 	.venv/bin/shiftvit run
 
-test: .venv
+test: .venv .tools/kfp
 	.venv/bin/pytest
 
 bench: .venv
@@ -23,9 +26,19 @@ format: .venv
 	.venv/bin/ruff check --fix --quiet .
 	.venv/bin/ruff format .
 
-LOCK = .venv/bin/uv pip compile setup.py --extra dev --python-version 3.10 --generate-hashes --no-emit-index-url --quiet
+# By docker or podman. IMAGE=name or name:tag; a name alone gets a tag that changes with the code.
+image:
+	@.ci/image
 
+COMPILE = .venv/bin/uv pip compile $(UPGRADE) --python-version 3.10 --generate-hashes --no-emit-index-url --quiet
+LOCK = $(COMPILE) setup.py --extra dev --extra dask
+
+# Takes up what setup.py asks for newly, and leaves the other versions as they are.
 lock: .venv
-	$(LOCK) --upgrade --output-file requirements.lock
+	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra gpu --constraint requirements.lock --no-header \
 		| awk '/^[a-z]/ { wanted = /^nvidia-/ } wanted' > requirements-gpu.lock
+	$(COMPILE) tests/pipeline/kubeflow/kfp.in --output-file tests/pipeline/kubeflow/kfp.lock
+
+upgrade: UPGRADE = --upgrade
+upgrade: lock

@@ -25,12 +25,16 @@ setup(
         "apache-beam~=2.74",
         "dill",  # tfx imports it, apache-beam no longer brings it
         "scikit-learn",  # of KerasTuner's Bayesian search
+        "kfp-pipeline-spec>=0.1.16,<0.2",  # as tfx[kfp] has it; later ones want a newer protobuf
+        "requests",
+        "pyyaml",
         "setuptools<82",  # the last that has pkg_resources
         "pillow",
         "rich",
     ],
     extras_require={
         "dev": ["pytest", "ruff", "uv"],
+        "dask": ["apache-beam[dask]~=2.74"],
         "gpu": ["tensorflow[and-cuda]==2.15.1"],
     },
 )

@@ -15,7 +15,7 @@ def bare_machine(tmp_path):
     project, programs = tmp_path / "project", tmp_path / "bin"
     (project / ".ci").mkdir(parents=True)
     programs.mkdir()
-    for name in (".ci/bootstrap", "requirements.lock", "setup.py"):
+    for name in (".ci/bootstrap", ".ci/registry", "requirements.lock", "setup.py"):
         shutil.copy(ROOT / name, project / name)
     for name in COMMANDS:
         (programs / name).symlink_to(shutil.which(name))
