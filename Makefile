@@ -1,4 +1,5 @@
-# Every target but image first makes .venv, if it is not there or not what the lock says; with GPU=1, CUDA is part of it.
+# Every target but image first makes .venv, if it is not there or not what the lock says. With GPU=1, CUDA is part of
+# it, or of the image.
 
 .PHONY: .venv .tools/kfp run test bench lint format image lock upgrade
 .DEFAULT_GOAL := run
@@ -26,14 +27,14 @@ format: .venv
 	.venv/bin/ruff check --fix --quiet .
 	.venv/bin/ruff format .
 
-# By docker or podman. IMAGE=name or name:tag; a name alone gets a tag that changes with the code.
+# Takes IMAGE=name or IMAGE=name:tag; a name alone gets a tag that changes with the code.
 image:
 	@.ci/image
 
 COMPILE = .venv/bin/uv pip compile $(UPGRADE) --python-version 3.10 --generate-hashes --no-emit-index-url --quiet
 LOCK = $(COMPILE) setup.py --extra dev --extra dask
 
-# Takes up what setup.py asks for newly, and leaves the other versions as they are.
+# Locks what setup.py asks for newly, and leaves the other versions as they are; `upgrade` takes the newest of all.
 lock: .venv
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra gpu --constraint requirements.lock --no-header \

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+KFP_LOCK = "tests/pipeline/kubeflow/kfp.lock"
 COMMANDS = ("sh", "dirname", "cat", "cmp", "tr", "sed", "awk", "mkdir", "rm", "grep")
 
 
@@ -75,8 +76,33 @@ def test_an_environment_is_made_once_and_again_when_interrupted(bare_machine, in
     assert ((project / "calls").read_text() == calls) == (not interrupted)
 
 
-def test_the_lock_names_no_host_and_no_folder():
-    text = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-gpu.lock", KFP_LOCK])
+def test_a_lock_names_no_host_and_no_folder(lock):
+    text = (ROOT / lock).read_text()
 
     assert "://" not in text and str(ROOT) not in text
     assert os.sep + "tmp" not in text
+
+
+def test_the_environment_of_kfp_is_made_once_and_again_when_interrupted_or_locked_anew(bare_machine):
+    project, programs = bare_machine
+    for name in ("cp", "readlink"):
+        (programs / name).symlink_to(shutil.which(name))
+    shutil.copy(ROOT / ".ci/kfp", project / ".ci/kfp")
+    lock = project / KFP_LOCK
+    lock.parent.mkdir(parents=True)
+    lock.write_text("first")
+    (project / ".venv/bin").mkdir(parents=True)
+    (project / ".venv/bin/python").touch()
+    counting = f'echo "$1 $2" >> {project}/calls; mkdir -p {project}/.tools/kfp'
+    made = "venv --quiet\npip sync\n"
+
+    def calls(uv):
+        write_program(project / ".venv/bin/uv", uv)
+        subprocess.run([project / ".ci/kfp"], env={"PATH": str(programs), "HOME": str(project)})
+        return (project / "calls").read_text()
+
+    assert calls(f'{counting}; [ "$1" = venv ]') == made
+    assert calls(counting) == calls(counting) == made * 2
+    lock.write_text("second")
+    assert calls(counting) == made * 3

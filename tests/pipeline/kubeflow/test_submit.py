@@ -1,5 +1,4 @@
 import hashlib
-import os
 import subprocess
 
 import api_server
@@ -272,11 +271,10 @@ def flat(table, path=""):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("KFP_PYTHON" not in os.environ, reason="KFP_PYTHON names no python that has kfp 2.17")
-def test_the_requests_are_those_of_the_official_client(server, file, monkeypatch, tmp_path):
+def test_the_requests_are_those_of_the_official_client(server, file, monkeypatch, tmp_path, kfp_python):
     with api_server.serve() as other:
         other.state.token, other.state.progress = "t", [{"state": "SUCCEEDED"}]
-        command = [os.environ["KFP_PYTHON"], "-c", KFP_CLIENT, other.url, str(file)]
+        command = [kfp_python, "-c", KFP_CLIENT, other.url, str(file)]
         done = subprocess.run(command, capture_output=True, text=True, env={"HOME": str(tmp_path)})
         assert done.returncode == 0, done.stderr
         theirs = set(forms(other.state))
