@@ -4,14 +4,14 @@ import argparse
 import json
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.kubeflow import pipeline_file
-from pipeline.kubeflow.rehearse import Rehearsed, rehearse
-from pipeline.kubeflow.submit import DEFAULT_EXPERIMENT, Names, submit
 from pipeline.options import add_command, add_configuration, resolve
 from pipeline.quiet import hush_libraries
 from shiftvit.errors import NotBlessedError
+
+if TYPE_CHECKING:
+    from pipeline.kubeflow.rehearse import Rehearsed
 
 _EXAMPLES = """examples:
   shiftvit kubeflow compile -o shiftvit.yaml --preset cifar10 --data tfds --set kubeflow.image=registry/shiftvit:1 \\
@@ -51,12 +51,7 @@ def add(commands: Any) -> None:
     )
     submitting.add_argument("--run-name", metavar="NAME", default="", help="default: the pipeline's name and the time")
     submitting.add_argument("--pipeline-name", metavar="NAME", default="", help="default: the name in the file")
-    submitting.add_argument(
-        "--experiment",
-        metavar="NAME",
-        default=DEFAULT_EXPERIMENT,
-        help="made if it is not there (default: %(default)s)",
-    )
+    submitting.add_argument("--experiment", metavar="NAME", default="", help="made, if need be; default: Default")
     submitting.add_argument("--namespace", metavar="NAME", default="", help="needed where it serves many users")
     submitting.add_argument("--wait", action="store_true", help="return when the run has ended, and tell how")
 
@@ -82,6 +77,8 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
+    from pipeline.kubeflow import pipeline_file
+    from pipeline.kubeflow.rehearse import rehearse
     from pipeline.terminal import make_display
 
     parameters = pipeline_file.load(arguments.file).read_parameters(arguments.set_parameter)
@@ -94,7 +91,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refusal(rehearsed: Rehearsed) -> str:
+def _refusal(rehearsed: "Rehearsed") -> str:
     """Returns why the model of a rehearsal was not blessed."""
     hush_libraries()
     from components import evaluator
@@ -108,6 +105,8 @@ def _refusal(rehearsed: Rehearsed) -> str:
 
 
 def _submit(arguments: argparse.Namespace) -> int:
+    from pipeline.kubeflow.submit import Names, submit
+
     names = Names(arguments.run_name, arguments.pipeline_name, arguments.experiment, arguments.namespace)
     run = submit(arguments.file, arguments.host, arguments.set_parameter, names)
     print(f"{run.name}: {run.url}", flush=True)

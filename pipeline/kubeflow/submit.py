@@ -1,5 +1,6 @@
 """Submits a compiled pipeline to Kubeflow Pipelines (KFP), and waits for its run. Imports nothing heavy."""
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -15,7 +16,7 @@ from pipeline.kubeflow.api import Answer, Api, NotFound
 from pipeline.kubeflow.pipeline_file import PipelineFile, load
 from shiftvit.errors import ConfigError, UserError
 
-DEFAULT_EXPERIMENT = "Default"  # KFP's own
+_DEFAULT_EXPERIMENT = "Default"  # KFP's own
 RUN = "Run"  # what `SubmittedRun.wait` calls the run itself
 POLL_SECONDS = 10
 _ENDS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELED": "was cancelled", "SKIPPED": "was skipped"}
@@ -30,7 +31,7 @@ class Names:
 
     run: str = ""  # the pipeline's name and the time
     pipeline: str = ""  # the name in the file
-    experiment: str = DEFAULT_EXPERIMENT
+    experiment: str = ""  # KFP's own, Default
     namespace: str = ""  # needed where KFP serves many users, and only there
 
     def complete(self, file: PipelineFile) -> "Names":
@@ -41,11 +42,12 @@ class Names:
         """
         pipeline = self.pipeline or file.name
         run = self.run or f"{pipeline} {datetime.now():%Y-%m-%d %H:%M:%S}"
-        given = dict(zip(_LONGEST, (run, pipeline, self.experiment, self.namespace), strict=True))
+        names = Names(run, pipeline, self.experiment or _DEFAULT_EXPERIMENT, self.namespace)
+        given = dict(zip(_LONGEST, dataclasses.astuple(names), strict=True))
         for option, name in given.items():
             if len(name.encode()) > _LONGEST[option]:
                 raise ConfigError(f"{option} {name[:20]}...: longer than the {_LONGEST[option]} bytes that KFP takes")
-        return Names(run, pipeline, self.experiment, self.namespace)
+        return names
 
 
 @dataclass(frozen=True)

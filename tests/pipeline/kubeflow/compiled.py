@@ -26,6 +26,22 @@ SMALL = [
 ]
 
 
+# All that we write for the platform.
+FULL = [
+    "tune.trials=2",
+    "train.epochs=7",
+    "kubeflow.steps.trainer.gpus=4",
+    "kubeflow.steps.evaluator.memory=3Gi",
+    "kubeflow.steps.evaluator.cpu=1500m",
+    "kubeflow.env=MODE=a=b,LEVEL=2",
+    "kubeflow.secrets=TOKEN=store:key",
+    "kubeflow.image_pull_secret=registry",
+    "kubeflow.node_selector=pool=ml",
+    "kubeflow.gpu_node_selector=card=h100",
+    "kubeflow.tolerations=team=vision:NoExecute",
+]
+
+
 def compile_small(file: Path, *settings: str, command=COMMAND) -> Path:
     compile_pipeline(override(PipelineConfig(), [*SMALL, *settings]), file, command)
     return file

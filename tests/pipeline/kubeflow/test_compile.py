@@ -2,30 +2,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from compiled import compile_small, compiled
+from compiled import FULL, compile_small, compiled
 
 import components
 from pipeline.code import graph_fingerprint
 from shiftvit.errors import ConfigError
 
-SETTINGS = [
-    "tune.trials=2",
-    "train.epochs=7",
-    "kubeflow.steps.trainer.gpus=4",
-    "kubeflow.steps.evaluator.memory=3Gi",
-    "kubeflow.steps.evaluator.cpu=1500m",
-    "kubeflow.env=MODE=a=b,LEVEL=2",
-    "kubeflow.secrets=TOKEN=store:key",
-    "kubeflow.image_pull_secret=registry",
-    "kubeflow.node_selector=pool=ml",
-    "kubeflow.gpu_node_selector=card=h100",
-    "kubeflow.tolerations=team=vision:NoExecute",
-]
-
 
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory):
-    return compiled(tmp_path_factory.mktemp("compiled"), *SETTINGS)
+    return compiled(tmp_path_factory.mktemp("compiled"), *FULL)
 
 
 @pytest.fixture(scope="module")
