@@ -31,6 +31,11 @@ def dangerous(hp, experiment):
     hp.Choice("train.learning_rate", [1e-3, 2e-3, NO_FRIEND["diverge"]], default=1e-3)
 
 
+def hopeless(hp, experiment):
+    """A space in which one choice, the last that the seed of these searches comes to, learns nothing."""
+    hp.Choice("train.learning_rate", [2e-3, 1e-3, 1e-12, 3e-3], default=1e-3)
+
+
 def deadly(hp, experiment):
     """A space in which nothing trains."""
     hp.Choice("train.learning_rate", [NO_FRIEND["diverge"], 2 * NO_FRIEND["diverge"]])

@@ -13,7 +13,7 @@ import searches
 from shiftvit.errors import ConfigError, UserError
 from tuner import results
 from tuner import search as search_module
-from tuner.results import COMPLETED
+from tuner.results import COMPLETED, STOPPED
 from tuner.space import apply
 
 
@@ -289,6 +289,25 @@ def test_what_cannot_be_searched_is_refused(tune, sentence, drawn_examples, tmp_
     with pytest.raises(ConfigError, match=sentence):
         searches.make(drawn_examples, tmp_path / "search", **tune)
     assert not (tmp_path / "search").exists()
+
+
+def test_a_hopeless_trial_is_ended_early_and_ranks_behind_the_others(drawn_examples, tmp_path):
+    search = searches.make(
+        drawn_examples,
+        tmp_path / "search",
+        space="searches.hopeless",
+        trials=4,
+        epochs=4,
+        steps_per_epoch=12,
+        objective="val_loss",
+    )
+    search.search()
+
+    trials = {trial.values["train.learning_rate"]: trial for trial in search.results().trials}
+    ended = trials.pop(1e-12)
+    assert ended.state == STOPPED and 2 <= ended.epochs < 4
+    assert ended.cause.startswith(f"stopped after {ended.epochs} of 4 epochs: its best val_loss")
+    assert [(trial.state, trial.epochs) for trial in trials.values()] == [(COMPLETED, 4)] * 3
 
 
 def test_the_objective_may_be_one_that_should_be_low(drawn_examples, tmp_path):
