@@ -19,7 +19,8 @@ from shiftvit.input_pipeline import training_batches
 from shiftvit.layers import Patches, ShiftBlock
 from shiftvit.metrics import make_metrics
 from shiftvit.model import Normalise, build_network
-from shiftvit.train import AugmentingModel, make_strategy, resolve_precision
+from shiftvit.strategy import make_strategy
+from shiftvit.train import AugmentingModel, resolve_precision
 
 _STEP = "step"
 

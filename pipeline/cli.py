@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import bench
+from pipeline import bench, train
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow import commands as kubeflow
 from pipeline.options import DEFAULT_WORKSPACE, add_command, add_configuration, add_overrides, resolve
@@ -82,6 +82,10 @@ def make_parser() -> argparse.ArgumentParser:
     for command in (run, tune, data):
         add_configuration(command)
 
+    training = add_command(
+        commands, "train", train.run, "train on ingested records, alone or with other workers", epilog=train.EPILOG
+    )
+    train.add_options(training)
     runs = add_command(commands, "runs", _runs, "list the runs: state, quality, pushed version")
     show = add_command(commands, "show", _show, "show one run: configuration, lineage, metrics per class, anomalies")
     show.add_argument(
@@ -118,6 +122,7 @@ class _ShowVersion(argparse.Action):
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    train.refuse_cluster("run")
     config = resolve(arguments)
     exit_code, result = _execute(config)
     if exit_code == 0:
@@ -126,6 +131,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _tune(arguments: argparse.Namespace) -> int:
+    train.refuse_cluster("tune")
     config = resolve(arguments)
     require(
         config.tune.trials > 0,

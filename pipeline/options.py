@@ -32,7 +32,7 @@ def add_command(
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
     """Adds the options that `resolve` reads."""
-    parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
+    add_settings(parser)
     parser.add_argument(
         "--data",
         metavar="SOURCE",
@@ -42,8 +42,14 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace", metavar="DIR", help=f"folder that holds everything (default: {DEFAULT_WORKSPACE})"
     )
-    add_overrides(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds those of them that a command without data and workspace of its own has."""
+    parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
     parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
+    add_overrides(parser)
+    parser.set_defaults(data=None, workspace=None)
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,8 @@ from pipeline.terminal import ProgressHandler
 from pipeline.workspace import RunFolder
 from shiftvit import progress
 from shiftvit.errors import UserError
-from shiftvit.train import make_strategy, try_initial_weights
+from shiftvit.strategy import make_strategy
+from shiftvit.train import try_initial_weights
 
 
 def run(folder: RunFolder, events: Events, search_only: bool) -> int:

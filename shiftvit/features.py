@@ -14,6 +14,7 @@ IMAGE_BYTES = 32 * 32 * 3
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 NUM_CLASSES = len(CLASS_NAMES)
+CLASS_NAMES_FILE = "class_names.json"  # beside the folders of the splits: the source's own names, by class id
 
 TRAIN, EVAL, TEST = SPLITS = ("train", "eval", "test")
 

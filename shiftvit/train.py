@@ -1,6 +1,5 @@
-"""Training under MirroredStrategy: the same code for the Trainer, for each trial of the search and for tests."""
+"""Training under a strategy: the same code for the Trainer, for each trial of the search and for tests."""
 
-import functools
 import math
 import os
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ import tensorflow as tf
 
 from shiftvit.augment import augment
 from shiftvit.callbacks import KeepHistory, StopOnDivergence
+from shiftvit.cluster import is_chief
 from shiftvit.config import DataConfig, ExperimentConfig, TrainConfig
 from shiftvit.convert import load_official, read_official
 from shiftvit.errors import ConfigError
@@ -17,38 +17,9 @@ from shiftvit.input_pipeline import count_records, evaluation_batches, training_
 from shiftvit.metrics import SmoothedCrossEntropy, make_metrics
 from shiftvit.model import NETWORK, build_model, build_network
 from shiftvit.optimizer import UseAverage, make_optimizer
+from shiftvit.strategy import make_strategy
 
 HISTORY_FILE = "history.csv"
-
-
-@functools.cache
-def make_strategy(replicas: int = 0) -> tf.distribute.MirroredStrategy:
-    """Returns the strategy over `replicas` GPUs (0: all), or over as many logical CPU devices where there is no GPU.
-
-    One per process: a second MirroredStrategy after a first one crashes in its collectives.
-
-    Raises:
-        ConfigError: when there are fewer GPUs, or TensorFlow has already started with fewer CPU devices.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    if replicas > len(gpus) > 0:
-        raise ConfigError(f"train.replicas={replicas}, but this machine has {len(gpus)} GPUs")
-    if gpus:
-        return tf.distribute.MirroredStrategy([f"/gpu:{i}" for i in range(replicas or len(gpus))])
-    devices = _logical_cpus(max(replicas, 1))
-    return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
-
-
-def _logical_cpus(count: int) -> list[str]:
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    if count > 1:
-        try:
-            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
-        except RuntimeError as error:
-            raise ConfigError(
-                f"train.replicas={count} must be set before TensorFlow starts: call make_strategy first in the process"
-            ) from error
-    return [f"/cpu:{i}" for i in range(count)]
 
 
 def resolve_precision(precision: str) -> str:
@@ -104,13 +75,15 @@ def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
             jit_compile=_xla_pays(strategy),
             steps_per_execution=config.train.steps_per_execution,
         )
+    # The metrics are those of all replicas already; over several workers Keras would add them up once more.
+    model.distribute_reduction_method = "first"
     return model
 
 
 def _check_devices(config: TrainConfig, devices: int) -> None:
     if config.batch_size % devices:
         raise ConfigError(
-            f"train.batch_size={config.batch_size} is not divisible by the {devices} devices of this machine: "
+            f"train.batch_size={config.batch_size} is not divisible by the {devices} devices: "
             "it is the global batch size"
         )
     if config.steps_per_execution > 1 and devices > 1:
@@ -176,11 +149,14 @@ def fit(
     """Trains `until` so many epochs of `steps` updates are done (all of them by default), and evaluates after each."""
     batch = config.train.batch_size
     augmented = not isinstance(model, AugmentingModel)
+    distribute = model.distribute_strategy.distribute_datasets_from_function
     return model.fit(
-        training_batches(train_files, batch, config.data, config.train.seed, augmented),
+        distribute(
+            lambda share: training_batches(train_files, batch, config.data, config.train.seed, augmented, share)
+        ),
         epochs=until or config.train.epochs,
         steps_per_epoch=steps,
-        validation_data=evaluation_batches(eval_files, batch),
+        validation_data=distribute(lambda share: evaluation_batches(eval_files, batch, share)),
         validation_steps=math.ceil(count_records(eval_files) / batch),
         verbose=0,
         callbacks=[UseAverage(), *callbacks],
@@ -222,7 +198,7 @@ def train(
         steps,
         [
             StopOnDivergence(state_dir),
-            KeepHistory(os.path.join(resume_dir, HISTORY_FILE)),
+            *([KeepHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []),
             tf.keras.callbacks.BackupAndRestore(state_dir, delete_checkpoint=False),
             *callbacks,
         ],

@@ -8,7 +8,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
-from shiftvit.train import compile_model, make_strategy, steps_per_epoch
+from shiftvit.strategy import make_strategy
+from shiftvit.train import compile_model, steps_per_epoch
 from tuner.folder import SearchFolder, Task
 
 _STEPS = 5

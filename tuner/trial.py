@@ -17,7 +17,8 @@ from shiftvit import progress
 from shiftvit.callbacks import ReportProgress
 from shiftvit.errors import UserError
 from shiftvit.metrics import OBJECTIVES
-from shiftvit.train import HISTORY_FILE, make_strategy, train
+from shiftvit.strategy import make_strategy
+from shiftvit.train import HISTORY_FILE, train
 from tuner.folder import SearchFolder, Task, TrialFolder, read_if_there, write_whole
 from tuner.results import COMPLETED, FAILED, STOPPED
 from tuner.space import apply

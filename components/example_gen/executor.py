@@ -21,7 +21,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components.example_gen import records
-from shiftvit import progress
+from shiftvit import features, progress
 from shiftvit.errors import DataError
 from shiftvit.input_pipeline import count_records
 
@@ -136,6 +136,8 @@ class Executor(BaseBeamExecutor):
         finally:
             tf.io.gfile.rmtree(unfinished)
         _describe(examples, identity)
+        with tf.io.gfile.GFile(f"{examples.uri}/{features.CLASS_NAMES_FILE}", "w") as file:
+            json.dump(identity["class_names"], file)
 
 
 def verify(counts: Mapping[str, int], output: str) -> None:

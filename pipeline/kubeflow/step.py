@@ -132,7 +132,7 @@ def _train(inputs: Json, _: Path) -> None:
     (examples,) = inputs["artifacts"]["examples"]["artifacts"]
     config["class_names"] = json.loads(examples["metadata"]["class_names"])
     parameters["custom_config"] = json.dumps(config)
-    from shiftvit.train import make_strategy
+    from shiftvit.strategy import make_strategy
 
     make_strategy(config["experiment"]["train"]["replicas"])  # devices must be declared before TensorFlow starts
 

@@ -11,6 +11,7 @@ from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import standard_artifacts
 
 from components import trainer
+from components.training import EXPERIMENT_FILE, resume_folder
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, to_dict
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.features import NUM_CLASSES
@@ -68,7 +69,7 @@ def trained(drawn_examples, tmp_path_factory):
 
 
 def test_the_record_of_the_experiment_has_the_hyperparameters_of_the_search(trained):
-    recorded = json.loads((trained / "run" / trainer.EXPERIMENT_FILE).read_text())
+    recorded = json.loads((trained / "run" / EXPERIMENT_FILE).read_text())
 
     expected = to_dict(EXPERIMENT)
     expected["train"]["learning_rate"], expected["model"]["drop_path"] = 0.0025, 0.05
@@ -106,9 +107,9 @@ def test_a_hyperparameter_that_is_no_key_is_refused():
 
 def test_a_training_is_found_again_by_what_it_trains_and_on_what():
     longer = from_dict(ExperimentConfig, to_dict(EXPERIMENT) | {"train": {"epochs": 3}})
-    keys = [trainer._key(*what) for what in ((EXPERIMENT, ["a"]), (longer, ["a"]), (EXPERIMENT, ["b"]))]
+    folders = [resume_folder("r", *what) for what in ((EXPERIMENT, ["a"]), (longer, ["a"]), (EXPERIMENT, ["b"]))]
 
-    assert keys[0] == trainer._key(EXPERIMENT, ["a"]) and len(set(keys)) == 3
+    assert folders[0] == resume_folder("r", EXPERIMENT, ["a"]) and len(set(folders)) == 3
 
 
 def test_a_training_that_diverges_leaves_no_model(drawn_examples, tmp_path):

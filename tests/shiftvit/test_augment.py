@@ -8,7 +8,7 @@ from pipeline import shapes
 from shiftvit.augment import augment
 from shiftvit.config import DataConfig
 from shiftvit.features import NUM_CLASSES
-from shiftvit.train import make_strategy
+from shiftvit.strategy import make_strategy
 
 SEED = (3, 7)
 OFF = DataConfig(crop_padding=0, flip=False)

@@ -113,7 +113,8 @@ def test_do_writes_every_image_of_the_source_byte_for_byte_and_in_order(source, 
         read = list(tf.data.TFRecordDataset([str(file) for file in files]).as_numpy_iterator())
         images, labels = features.parse(tf.constant(read))
         assert records.pack(images.numpy(), labels.numpy()) == (source / f"{split}.bin").read_bytes()
-    assert {path.name for path in (tmp_path / "examples").iterdir()} == {"Split-train", "Split-eval", "Split-test"}
+    left = {path.name for path in (tmp_path / "examples").iterdir()}
+    assert left == {"Split-train", "Split-eval", "Split-test", features.CLASS_NAMES_FILE}
 
 
 def test_do_describes_the_examples_and_where_they_come_from(source, tmp_path):
@@ -125,6 +126,7 @@ def test_do_describes_the_examples_and_where_they_come_from(source, tmp_path):
     assert examples.get_int_custom_property("source_published") == 0
     assert [examples.get_int_custom_property(f"count_{split}") for split in COUNTS] == list(COUNTS.values())
     assert json.loads(examples.get_string_custom_property("class_names")) == list(features.CLASS_NAMES)
+    assert json.loads((tmp_path / "examples" / features.CLASS_NAMES_FILE).read_text()) == list(features.CLASS_NAMES)
 
 
 def test_do_leaves_no_split_behind_when_a_shard_fails(source, tmp_path):

@@ -1,0 +1,204 @@
+"""`shiftvit train`: the Trainer's work alone, on this machine or on every worker that TF_CONFIG names."""
+
+import argparse
+import contextlib
+import json
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import config as configuration
+from pipeline.config import PipelineConfig
+from pipeline.events import COMPLETE, Events
+from pipeline.options import add_settings, resolve
+from pipeline.quiet import hush_libraries, hush_xla
+from shiftvit import features
+from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
+from shiftvit.config import ExperimentConfig, require, to_dict
+from shiftvit.errors import ConfigError, DataError, UserError
+
+EPILOG = """Start it on every worker with the same options and, in TF_CONFIG, the same cluster: the first worker shows
+how far it is and writes the model. If one dies, the others end too; started again, all go on after the last epoch.
+
+examples:
+  shiftvit train --records workspace/artifacts/Cifar10ExampleGen/examples/1 --model model --state state
+  TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}' \\
+      shiftvit train --preset cifar10 --records /data/examples --model /data/model --state /data/state
+"""
+_RECORDS_FOLDER = "assets.extra"  # of a SavedModel: what others add to it
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a training reads and writes; the same for every worker."""
+
+    records: Path  # an Examples artifact: a folder for each split
+    model: Path  # the SavedModel, which appears whole
+    state: Path  # holds what a killed training resumes from
+
+    def files(self, split: str) -> list[str]:
+        """Returns the patterns of a split's files."""
+        return [f"{self.records}/Split-{split}/*"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    for name, what in (
+        ("records", "folder of records that a run has ingested, with Split-train and Split-eval"),
+        ("model", "folder to write the SavedModel to; appears whole, at the end"),
+        ("state", "folder for what a killed training resumes from; every worker needs to see the same one"),
+    ):
+        parser.add_argument(f"--{name}", metavar="DIR", type=Path, required=True, help=what)
+    parser.add_argument(
+        "--wait", metavar="MINUTES", type=float, default=60.0, help="for the other workers (default: %(default)g)"
+    )
+    add_settings(parser)
+
+
+def refuse_cluster(command: str) -> None:
+    """Raises ConfigError where TF_CONFIG names several workers, whom `command` would wait for in vain."""
+    require(
+        read_cluster() is None,
+        f"{TF_CONFIG} names several workers, but `shiftvit {command}` runs on one machine: "
+        f"unset it, or train with `shiftvit train`",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains, and tells what came of it.
+
+    Raises:
+        UserError: when the training fails in a way that a sentence explains.
+    """
+    hush_libraries()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # by default, the first process of a container ignores it
+    config = configuration.locate(resolve(arguments))
+    places = Places(*(path.expanduser().absolute() for path in (arguments.records, arguments.model, arguments.state)))
+    cluster = read_cluster()
+    class_names = _read_class_names(places.records)
+    if _is_trained(config.experiment, places.model):
+        print(f"Nothing to train: {places.model} is the model of this training.")
+        return 0
+    with _display() as events:
+        if cluster:
+            events.note(f"Waiting for all of {', '.join(cluster.workers)}; this is {cluster.address}.")
+            wait_for_workers(cluster, arguments.wait)
+        import tensorflow as tf
+
+        try:
+            _train(config, places, class_names, events)
+        except tf.errors.OpError as error:
+            if cluster is None:
+                raise
+            raise UserError(
+                f"worker {cluster.index} of {len(cluster.workers)} lost the others ({_cause(error.message)}); "
+                f"started again on all, the training goes on with what {places.state} holds"
+            ) from error
+    if is_chief():
+        print(f"Trained {places.model}.")
+    return 0
+
+
+def _read_class_names(records: Path) -> list[str]:
+    """Returns the names, and raises DataError where there are no records."""
+    for split in (features.TRAIN, features.EVAL):
+        if not any((records / f"Split-{split}").glob("*")):
+            raise DataError(
+                f"{records}/Split-{split}: holds no records; --records takes the examples that a run ingested"
+            )
+    path = records / features.CLASS_NAMES_FILE
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); records ingested by this version have it") from error
+
+
+def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:
+    """Says whether `model` is what the training of `experiment` made: then a worker that was killed late is done."""
+    from components.training import EXPERIMENT_FILE
+
+    if not model.exists():
+        return False
+    record = model / _RECORDS_FOLDER / EXPERIMENT_FILE
+    require(
+        record.is_file() and json.loads(record.read_text()) == to_dict(experiment),
+        f"--model {model}: is there already, and not of this training; give another folder, or remove it",
+    )
+    return True
+
+
+def _cause(message: str) -> str:
+    """Returns the line that tells: errors from inside a graph hide it among many."""
+    aborted = re.search(r"aborted by: (.+)", message)
+    return aborted[1] if aborted else message.splitlines()[0]
+
+
+@contextlib.contextmanager
+def _display() -> Iterator[Events]:
+    """Shows events and progress on the terminal; only those of the chief."""
+    from pipeline.terminal import ProgressHandler, make_display
+    from shiftvit.progress import LOGGER
+
+    LOGGER.propagate = False
+    if not is_chief():
+        yield Events(lambda event: None)
+        return
+    with make_display() as display:
+        handler, events = ProgressHandler(display.show), Events(display.show)
+        LOGGER.addHandler(handler)
+        try:
+            events.start("Trainer")
+            yield events
+            events.end(COMPLETE)
+        finally:
+            LOGGER.removeHandler(handler)
+
+
+def _train(config: PipelineConfig, places: Places, class_names: list[str], events: Events) -> None:
+    from components import training
+    from shiftvit.callbacks import ReportProgress
+    from shiftvit.strategy import make_strategy, wait_for_all
+    from shiftvit.train import try_initial_weights
+
+    strategy = make_strategy(config.train.replicas)
+    hush_xla()
+    if config.train.initial_weights:
+        for sentence in try_initial_weights(config.experiment):
+            events.note(f"{config.train.initial_weights}: {sentence}")
+    train_files, eval_files = places.files(features.TRAIN), places.files(features.EVAL)
+    resume_dir = training.resume_folder(str(places.state), config.experiment, train_files)
+    with _unfinished(places.model) as folder:
+        training.train_and_export(
+            config.experiment,
+            train_files,
+            eval_files,
+            class_names=class_names,
+            resume_dir=resume_dir,
+            model_dir=str(folder),
+            callbacks=[ReportProgress("train")],
+        )
+        if is_chief():
+            training.keep_records(config.experiment, resume_dir, str(folder / _RECORDS_FOLDER))
+            folder.rename(places.model)
+    wait_for_all(strategy)  # no worker is done, and none removes anything, before the model is there
+    if is_chief():
+        shutil.rmtree(resume_dir)
+
+
+@contextlib.contextmanager
+def _unfinished(model: Path) -> Iterator[Path]:
+    """Gives the folder to export to: beside the model's, or for all but the chief one that nobody reads."""
+    try:
+        if is_chief():
+            model.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{model.name}-", dir=model.parent if is_chief() else None))
+    except OSError as error:
+        raise ConfigError(f"--model {model}: cannot write there ({error.strerror})") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
