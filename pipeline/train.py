@@ -75,7 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
         UserError: when the training fails in a way that a sentence explains.
     """
     hush_libraries()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # by default, the first process of a container ignores it
     config = configuration.locate(resolve(arguments))
     places = Places(*(path.expanduser().absolute() for path in (arguments.records, arguments.model, arguments.state)))
     cluster = read_cluster()
@@ -83,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     if _is_trained(config.experiment, places.model):
         print(f"Nothing to train: {places.model} is the model of this training.")
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # by default, the first process of a container ignores it
     with _display() as events:
         if cluster:
             events.note(f"Waiting for all of {', '.join(cluster.workers)}; this is {cluster.address}.")
@@ -112,9 +112,12 @@ def _read_class_names(records: Path) -> list[str]:
             )
     path = records / features.CLASS_NAMES_FILE
     try:
-        return json.loads(path.read_text())
+        names = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); records ingested by this version have it") from error
+        raise DataError(f"{path}: cannot be read ({error}); ingest the data again, or write it") from error
+    if not (isinstance(names, list) and len(names) == features.NUM_CLASSES and all(isinstance(n, str) for n in names)):
+        raise DataError(f"{path}: must list the {features.NUM_CLASSES} names of the classes, as JSON")
+    return names
 
 
 def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:

@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -23,4 +24,5 @@ def drawn_examples(tmp_path_factory):
             with tf.io.TFRecordWriter(f"{folder}/Split-{split}/data_tfrecord-{number:05d}-of-00002") as writer:
                 for record in part:
                     writer.write(record)
+    (folder / features.CLASS_NAMES_FILE).write_text(json.dumps(shapes.CLASS_NAMES))
     return folder

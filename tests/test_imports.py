@@ -60,7 +60,9 @@ def test_the_probe_of_the_canary_needs_tensorflow_alone():
     assert names - set(sys.stdlib_module_names) == {"tensorflow"}
 
 
-@pytest.mark.parametrize("module", ["pipeline.cli", "pipeline.config", "shiftvit.features"])
+@pytest.mark.parametrize(
+    "module", ["pipeline.cli", "pipeline.config", "pipeline.kubeflow.worker_job", "shiftvit.features"]
+)
 def test_the_command_line_starts_without_the_heavy_libraries(module):
     program = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"
 

@@ -14,6 +14,7 @@ from shiftvit import progress, train
 from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig, from_dict
 from shiftvit.input_pipeline import evaluation_batches
+from shiftvit.strategy import make_strategy
 
 
 class Killer(logging.Handler):
@@ -49,7 +50,7 @@ def main(task: dict) -> None:
                 "epochs": epochs,
                 "updates": int(model.optimizer.iterations.numpy()),
                 "eval_loss": evaluated["loss"],
-                "replicas": train.make_strategy(config.train.replicas).num_replicas_in_sync,
+                "replicas": make_strategy(config.train.replicas).num_replicas_in_sync,
             }
         )
     )

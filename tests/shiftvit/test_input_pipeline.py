@@ -117,3 +117,40 @@ def test_evaluation_gives_every_record_once_as_it_is_stored_in_order(drawn_examp
     np.testing.assert_array_equal(images, drawn(50, "eval")[0])
     np.testing.assert_array_equal(labels, drawn(50, "eval")[1])
     assert [len(batch[1]) for batch in batches.as_numpy_iterator()] == [16, 16, 16, 2]
+
+
+def shares(workers, devices):
+    return [tf.distribute.InputContext(workers, worker, workers * devices) for worker in range(workers)]
+
+
+def test_workers_share_each_batch_of_training(train_files):
+    """Of 2 workers with 2 devices: each device takes a quarter, and together they have what one alone would have."""
+    whole = take(training_batches(train_files, 64, AS_STORED, seed=0).skip(3), 4)
+    parts = [training_batches(train_files, 64, AS_STORED, seed=0, share=share).skip(6) for share in shares(2, 2)]
+    batches = [list(part.take(8).as_numpy_iterator()) for part in parts]
+
+    assert {len(labels) for part in batches for _, labels in part} == {16}
+    for step in range(4):
+        together = [batch for part in batches for batch in part[2 * step : 2 * step + 2]]
+        alone = [values[64 * step : 64 * (step + 1)] for values in whole]
+        assert keys(*map(np.concatenate, zip(*together, strict=True))) == keys(*alone)
+
+
+def test_no_two_batches_of_any_workers_are_augmented_alike(tmp_path):
+    image, label = drawn(1, "train")
+    with tf.io.TFRecordWriter(str(tmp_path / "one")) as writer:
+        writer.write(encode(image[0], int(label[0])))
+    noisy = DataConfig(erasing=1.0)
+    parts = [training_batches([str(tmp_path / "one")], 3, noisy, seed=0, share=share) for share in shares(3, 1)]
+
+    images = np.concatenate([take(part, 8)[0] for part in parts])
+
+    assert len({moved.tobytes() for moved in images}) == 24
+
+
+def test_workers_share_the_evaluation(drawn_examples):
+    parts = [evaluation_batches([f"{drawn_examples}/Split-eval/*"], 16, share) for share in shares(2, 2)]
+
+    assert [[len(labels) for _, labels in part.as_numpy_iterator()] for part in parts] == [[4] * 6 + [1]] * 2
+    together = [np.concatenate(values) for values in zip(*(take(part, -1) for part in parts), strict=True)]
+    assert keys(*together) == keys(*drawn(50, "eval"))

@@ -15,6 +15,7 @@ from shiftvit.input_pipeline import evaluation_batches, training_batches
 from shiftvit.model import build_network
 from shiftvit.optimizer import UseAverage
 from shiftvit.progress import FACTS, LOGGER
+from shiftvit.strategy import make_strategy
 
 PLAIN = DataConfig(crop_padding=0, flip=False)
 
@@ -205,11 +206,11 @@ def test_devices_declared_too_late_are_told():
     tf.zeros(1).numpy()  # TensorFlow starts
 
     with pytest.raises(ConfigError, match=r"train\.replicas=2 must be set before TensorFlow starts"):
-        train.make_strategy(2)
+        make_strategy(2)
 
 
 def test_a_process_has_one_strategy():
-    assert train.make_strategy(0) is train.make_strategy(0)
+    assert make_strategy(0) is make_strategy(0)
 
 
 def test_precision_is_as_asked_and_auto_is_one_of_the_two():

@@ -1,0 +1,247 @@
+"""Manifests of a training on several workers, which Kubernetes runs by itself. Imports nothing heavy.
+
+An Indexed Job starts a pod for each worker, and a headless Service gives each a name that lasts. When one worker dies,
+the others lose it and end as well; each gets a new pod, and together they go on with what is on the shared volume.
+"""
+
+import argparse
+import dataclasses
+import json
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from pipeline.config import PipelineConfig
+from pipeline.kubeflow.config import GPU, KubeflowConfig
+from pipeline.options import add_settings, resolve
+from shiftvit.cluster import TF_CONFIG
+from shiftvit.config import require, to_dict
+from shiftvit.errors import ConfigError, DataError
+
+Manifest = dict[str, Any]
+
+_NAME = "shiftvit-train"
+_LONGEST_NAME = 52  # leaves room for the index in the name of a pod, a label of 63 characters
+_PORT = 2222
+_CONFIG_FILE = PurePosixPath("/etc/shiftvit/config.json")
+_INDEX = "JOB_COMPLETION_INDEX"
+_INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
+_RESTARTS = 6  # of each worker; a death of one is a restart of all
+_CONTAINER = "worker"
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerJob:
+    """What the configuration does not say: how many workers, and the folders of the training in their pods."""
+
+    name: str
+    workers: int
+    records: str
+    model: str
+    state: str
+
+    def check(self, config: PipelineConfig) -> None:
+        """Raises ConfigError when no such Job could train."""
+        require(
+            len(self.name) <= _LONGEST_NAME and bool(re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", self.name)),
+            f"--name {self.name}: must be small letters, digits and dashes, {_LONGEST_NAME} at most, first a letter",
+        )
+        require(self.workers > 0, f"--workers {self.workers} must be positive")
+        require(bool(config.kubeflow.image), "--image is missing: the name by which the cluster pulls the image")
+        own = max(config.kubeflow.steps.trainer.gpus, 1)
+        require(
+            self.workers == 1 or config.train.replicas in (0, own),
+            f"train.replicas={config.train.replicas}, but each of several workers trains on all its {own} devices: "
+            "leave it at 0",
+        )
+        devices = self.workers * own
+        require(
+            config.train.batch_size % devices == 0,
+            f"train.batch_size={config.train.batch_size} is not divisible by the {devices} devices of "
+            f"--workers {self.workers} with kubeflow.steps.trainer.gpus={config.kubeflow.steps.trainer.gpus}",
+        )
+        mounted = [volume.partition(":")[2] for volume in config.kubeflow.volumes]
+        places = {"--records": self.records, "--model": self.model, "--state": self.state}
+        for option, path in (places | {"train.initial_weights": config.train.initial_weights or self.state}).items():
+            require(
+                any(PurePosixPath(path).is_relative_to(folder) for folder in mounted),
+                f"{option} {path}: is on none of the volumes that all workers share; "
+                "mount one, as in --set kubeflow.volumes=CLAIM:/PATH",
+            )
+
+
+def manifests(config: PipelineConfig, job: WorkerJob) -> list[Manifest]:
+    """Returns the configuration's ConfigMap, the Service and the Job.
+
+    Raises:
+        ConfigError: when no such Job could train.
+    """
+    job.check(config)
+    labels = {"app.kubernetes.io/name": "shiftvit", "app.kubernetes.io/instance": job.name}
+    metadata = {"name": job.name, "labels": labels}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata,
+            "data": {_CONFIG_FILE.name: json.dumps(to_dict(config), indent=2) + "\n"},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata,
+            # The workers find one another before any of them is ready.
+            "spec": {
+                "clusterIP": "None",
+                "publishNotReadyAddresses": True,
+                "selector": labels,
+                "ports": [{"name": "grpc", "port": _PORT}],
+            },
+        },
+        {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": _job_spec(config, job, labels)},
+    ]
+
+
+def _job_spec(config: PipelineConfig, job: WorkerJob, labels: dict[str, str]) -> Manifest:
+    return {
+        "completionMode": "Indexed",
+        "completions": job.workers,
+        "parallelism": job.workers,
+        "backoffLimitPerIndex": _RESTARTS,
+        "maxFailedIndexes": 0,  # without one worker, the others can only wait
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "FailJob",  # what is wrong now will be wrong again
+                    "onExitCodes": {
+                        "containerName": _CONTAINER,
+                        "operator": "In",
+                        "values": [ConfigError.exit_code, DataError.exit_code],
+                    },
+                },
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            ]
+        },
+        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(config, job)},
+    }
+
+
+def _pod_spec(config: PipelineConfig, job: WorkerJob) -> Manifest:
+    kubeflow, gpus = config.kubeflow, config.kubeflow.steps.trainer.gpus
+    volumes = {f"volume-{number}": volume.partition(":") for number, volume in enumerate(kubeflow.volumes)}
+    spec = {
+        "subdomain": job.name,
+        "restartPolicy": "Never",  # the Job makes a new pod; the policy above needs it so
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "nodeSelector": dict(
+            label.split("=", 1) for label in kubeflow.node_selector + kubeflow.gpu_node_selector * (gpus > 0)
+        ),
+        "tolerations": [_toleration(text) for text in kubeflow.tolerations + kubeflow.gpu_tolerations * (gpus > 0)],
+        "containers": [
+            _container(config, job)
+            | {
+                "volumeMounts": [
+                    {"name": "config", "mountPath": str(_CONFIG_FILE.parent), "readOnly": True},
+                    *({"name": name, "mountPath": path} for name, (_, _, path) in volumes.items()),
+                ]
+            }
+        ],
+        "volumes": [
+            {"name": "config", "configMap": {"name": job.name}},
+            *({"name": name, "persistentVolumeClaim": {"claimName": claim}} for name, (claim, _, _) in volumes.items()),
+        ],
+    }
+    return spec | ({"imagePullSecrets": [{"name": kubeflow.image_pull_secret}]} if kubeflow.image_pull_secret else {})
+
+
+def _container(config: PipelineConfig, job: WorkerJob) -> Manifest:
+    step = config.kubeflow.steps.trainer
+    resources = {"cpu": step.cpu, "memory": step.memory} | ({GPU: step.gpus} if step.gpus else {})
+    places = ("--records", job.records, "--model", job.model, "--state", job.state)
+    return {
+        "name": _CONTAINER,
+        "image": config.kubeflow.image,
+        "command": ["shiftvit", "train", "--config", str(_CONFIG_FILE), *places],
+        "env": [*_environment(config.kubeflow), *_cluster(job)],
+        "resources": {"requests": resources, "limits": resources},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+
+
+def _environment(kubeflow: KubeflowConfig) -> list[Manifest]:
+    plain = [{"name": name, "value": value} for name, _, value in (text.partition("=") for text in kubeflow.env)]
+    secret = []
+    for text in kubeflow.secrets:
+        name, _, source = text.partition("=")
+        of, _, key = source.partition(":")
+        secret.append({"name": name, "valueFrom": {"secretKeyRef": {"name": of, "key": key}}})
+    return plain + secret
+
+
+def _cluster(job: WorkerJob) -> list[Manifest]:
+    """Returns the variables that tell a pod its place; Kubernetes expands the one in the other."""
+    addresses = json.dumps([f"{job.name}-{index}.{job.name}:{_PORT}" for index in range(job.workers)])
+    config = f'{{"cluster": {{"worker": {addresses}}}, "task": {{"type": "worker", "index": $({_INDEX})}}}}'
+    field = {"fieldPath": f"metadata.annotations['{_INDEX_ANNOTATION}']"}
+    return [{"name": _INDEX, "valueFrom": {"fieldRef": field}}, {"name": TF_CONFIG, "value": config}]
+
+
+def _toleration(text: str) -> Manifest:
+    key, _, effect = text.rpartition(":")
+    name, given, value = key.partition("=")
+    matched = {"operator": "Equal", "value": value} if given else {"operator": "Exists"}
+    return {"key": name, **matched, "effect": effect}
+
+
+def add_worker_job(commands: Any) -> None:
+    """Adds `worker-job` to the commands of `shiftvit kubeflow`."""
+    summary = "write the manifests of a training on several workers"
+    parser = commands.add_parser("worker-job", help=summary, description=summary[0].upper() + summary[1:] + ".")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="file to write, as YAML")
+    parser.add_argument("--workers", metavar="N", type=int, required=True, help="how many train together")
+    parser.add_argument("--image", metavar="NAME", help="by which the cluster pulls it (default: kubeflow.image)")
+    parser.add_argument("--name", default=_NAME, help="of the Job (default: %(default)s)")
+    for name, what in (("records", "ingested records"), ("model", "the SavedModel"), ("state", "state to resume from")):
+        parser.add_argument(f"--{name}", metavar="DIR", required=True, help=f"folder of the {what}, in the pods")
+    add_settings(parser)
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the file.
+
+    Raises:
+        ConfigError: when no such Job could train, or the file cannot be written.
+    """
+    config = resolve(arguments)
+    if arguments.image:
+        config = dataclasses.replace(config, kubeflow=dataclasses.replace(config.kubeflow, image=arguments.image))
+    job = WorkerJob(arguments.name, arguments.workers, arguments.records, arguments.model, arguments.state)
+    write(manifests(config, job), arguments.output)
+    print(f"Wrote {arguments.output}; `kubectl apply -f {arguments.output}` starts {job.workers} workers.")
+    return 0
+
+
+def write(documents: list[Manifest], path: Path) -> None:
+    """Writes the documents as YAML, whole or not at all.
+
+    Raises:
+        ConfigError: when the file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=10_000))
+        partial.rename(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what occurs twice twice: an alias is hard to read."""
+
+    def ignore_aliases(self, data):
+        return True

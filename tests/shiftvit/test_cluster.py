@@ -1,0 +1,108 @@
+import json
+import socket
+import threading
+
+import pytest
+
+from shiftvit.cluster import Cluster, is_chief, read_cluster, wait_for_workers
+from shiftvit.errors import ConfigError, UserError
+
+WORKERS = ["a:1", "b:2"]
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Sets TF_CONFIG, to a text or to the JSON of what it is given."""
+
+    def set_config(value):
+        monkeypatch.setenv("TF_CONFIG", value if isinstance(value, str) else json.dumps(value))
+
+    return set_config
+
+
+def config(workers=WORKERS, index=0, kind="worker", **jobs):
+    return {"cluster": {"worker": workers, **jobs}, "task": {"type": kind, "index": index}}
+
+
+def test_without_tf_config_a_process_trains_alone_and_is_the_chief(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert (read_cluster(), is_chief()) == (None, True)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_first_of_several_workers_is_the_chief(environment, index):
+    environment(config(index=index))
+    assert read_cluster() == Cluster(("a:1", "b:2"), index)
+    assert is_chief() is (index == 0)
+
+
+def test_one_worker_trains_alone(environment):
+    environment(config(["a:1"]))
+    assert read_cluster() is None
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("{'cluster'", "TF_CONFIG is not JSON"),
+        ("[1]", "no list cluster.worker"),
+        ({"task": {"type": "worker", "index": 0}}, "no list cluster.worker"),
+        (config([]), "no list cluster.worker"),
+        (config("a:1"), "no list cluster.worker"),
+        (config(index=2), "task.index=2 must be from 0 to 1, one of the 2 workers"),
+        (config(index=-1), "task.index=-1 must be"),
+        (config(index="1"), "task.index='1' must be"),
+        ({"cluster": {"worker": WORKERS}}, "task.type=None must be 'worker'"),
+        (config(kind="ps"), "task.type='ps' must be 'worker'"),
+        (config(chief=["c:3"], ps=["d:4"]), "has cluster.chief, cluster.ps, but only workers train here"),
+        (config(["a:1", "b"]), "has 'b', which is not HOST:PORT"),
+        (config(["a:1", "b:65536"]), "has 'b:65536', which is not HOST:PORT"),
+        (config(["a:1", "a:1"]), "one address twice"),
+    ],
+)
+def test_what_several_workers_cannot_use_is_told(environment, value, told):
+    environment(value)
+    with pytest.raises(ConfigError) as caught:
+        read_cluster()
+    assert told in str(caught.value) and "TF_CONFIG" in str(caught.value)
+
+
+def free_ports(count):
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = tuple(f"127.0.0.1:{server.getsockname()[1]}" for server in held)
+    for server in held:
+        server.close()
+    return addresses
+
+
+def test_workers_wait_for_one_another():
+    addresses, done = free_ports(3), []
+
+    def join(index):
+        wait_for_workers(Cluster(addresses, index), 0.5)
+        done.append(index)
+
+    threads = [threading.Thread(target=join, args=(index,), daemon=True) for index in (0, 1)]
+    for thread in threads:
+        thread.start()
+    threads[0].join(1.2)
+    assert done == [], "the third is not here yet"
+    wait_for_workers(Cluster(addresses, 2), 0.5)
+    # As TensorFlow does then: a worker that looked just before finds this one still.
+    with socket.create_server(("127.0.0.1", int(addresses[2].rpartition(":")[2]))):
+        for thread in threads:
+            thread.join(5)
+    assert sorted(done) == [0, 1]
+
+
+def test_a_worker_that_does_not_come_is_named():
+    here, missing = free_ports(2)
+    with pytest.raises(UserError, match=rf"no worker answered at {missing} within 0\.001 minutes; TF_CONFIG"):
+        wait_for_workers(Cluster((here, missing), 0), 0.001)
+
+
+def test_an_address_that_is_taken_is_named():
+    with socket.create_server(("", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"TF_CONFIG: cannot listen at {address}"):
+            wait_for_workers(Cluster((address, "127.0.0.1:1"), 0), 0.001)
