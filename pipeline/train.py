@@ -82,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     if _is_trained(config.experiment, places.model):
         print(f"Nothing to train: {places.model} is the model of this training.")
         return 0
+    _make_folder(places.state, f"--state {places.state}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # by default, the first process of a container ignores it
     with _display() as events:
         if cluster:
@@ -92,10 +93,11 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             _train(config, places, class_names, events)
         except tf.errors.OpError as error:
-            if cluster is None:
+            cause = _loss_of_others(error)
+            if cluster is None or cause is None:
                 raise
             raise UserError(
-                f"worker {cluster.index} of {len(cluster.workers)} lost the others ({_cause(error.message)}); "
+                f"worker {cluster.index} of {len(cluster.workers)} lost the others ({cause}); "
                 f"started again on all, the training goes on with what {places.state} holds"
             ) from error
     if is_chief():
@@ -134,10 +136,10 @@ def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:
     return True
 
 
-def _cause(message: str) -> str:
-    """Returns the line that tells: errors from inside a graph hide it among many."""
-    aborted = re.search(r"aborted by: (.+)", message)
-    return aborted[1] if aborted else message.splitlines()[0]
+def _loss_of_others(error: Exception) -> str | None:
+    """Returns the line that tells why workers lost one another, which TensorFlow hides among many, or None."""
+    aborted = re.search(r"Collective ops is aborted by: (.+)", error.message)
+    return aborted[1] if aborted else None
 
 
 @contextlib.contextmanager
@@ -195,13 +197,21 @@ def _train(config: PipelineConfig, places: Places, class_names: list[str], event
 @contextlib.contextmanager
 def _unfinished(model: Path) -> Iterator[Path]:
     """Gives the folder to export to: beside the model's, or for all but the chief one that nobody reads."""
-    try:
-        if is_chief():
-            model.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{model.name}-", dir=model.parent if is_chief() else None))
-    except OSError as error:
-        raise ConfigError(f"--model {model}: cannot write there ({error.strerror})") from error
+    if not is_chief():
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+        return
+    folder = model.with_name(f".{model.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed attempt left
+    _make_folder(folder, f"--model {model}")
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_folder(folder: Path, option: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{option}: cannot write there ({error.strerror})") from error

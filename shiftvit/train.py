@@ -179,7 +179,7 @@ def train(
         train_files: patterns of TFRecord files of the training split.
         eval_files: patterns of TFRecord files of the eval split.
         resume_dir: holds the state after the last epoch, and HISTORY_FILE, one row an epoch; to be the same for every
-            attempt, and the caller's to remove once it has kept the model.
+            attempt and every worker, and the caller's to remove once it has kept the model.
         callbacks: are called after the history and the state of an epoch are kept.
         until: the epoch to end with, on a schedule that goes on to `config.train.epochs`; by default the last.
 

@@ -148,7 +148,7 @@ def test_a_training_that_is_over_is_not_done_again(trained, drawn_examples, caps
 @pytest.mark.slow
 def test_when_a_worker_is_killed_the_other_ends_and_both_go_on_from_the_last_epoch(drawn_examples, tmp_path):
     """They end at the weights that one process with two replicas ends at when it goes on from the same state."""
-    epochs = 12
+    epochs = 8
     arguments = options(drawn_examples, tmp_path / "two", epochs=epochs)
     chief, other = start_both(arguments)
     wait_for_epochs(tmp_path / "two" / "state", 2, chief)
@@ -165,6 +165,8 @@ def test_when_a_worker_is_killed_the_other_ends_and_both_go_on_from_the_last_epo
     ended = [end(process) for process in (*start_both(arguments), start(alone))]
 
     assert [code for code, *_ in ended] == [0, 0, 0], ended
+    left = sorted(path.name for path in (tmp_path / "two").iterdir())
+    assert left == ["config.json", "model", "state"], "of the killed attempt, too"
     rows = history(tmp_path / "two" / "model" / "assets.extra")
     assert list(rows[:, 0]) == list(range(epochs))
     first = next(line for line in ended[0][2].splitlines() if "epochs" in line)
@@ -217,3 +219,10 @@ def test_a_wrong_tf_config_is_told_before_anything_else(drawn_examples, tmp_path
     monkeypatch.setenv("TF_CONFIG", "workers")
     assert main(["train", *options(drawn_examples, tmp_path)]) == 2
     assert "shiftvit: TF_CONFIG is not JSON" in capsys.readouterr().err
+
+
+def test_a_state_that_cannot_be_kept_is_told(drawn_examples, tmp_path, capsys):
+    arguments = options(drawn_examples, tmp_path)
+    (tmp_path / "state").write_text("")
+    assert main(["train", *arguments]) == 2
+    assert f"--state {tmp_path}/state: cannot write there (File exists)" in capsys.readouterr().err
