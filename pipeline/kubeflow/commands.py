@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.kubeflow import worker_job
 from pipeline.options import add_command, add_configuration, resolve
 from pipeline.quiet import hush_libraries
 from shiftvit.errors import NotBlessedError
@@ -64,6 +65,7 @@ def add(commands: Any) -> None:
             default=[],
             help="set a parameter of this run (data, epochs, push_destination); may be repeated",
         )
+    worker_job.add(commands)
 
 
 def _compile(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
@@ -15,9 +14,9 @@ from pipeline.code import graph_fingerprint
 from pipeline.config import PipelineConfig, locate, parse_source
 from pipeline.dag import BASELINE, Site, create_pipeline
 from pipeline.kubeflow import acceptance, platform
+from pipeline.kubeflow.documents import write
 from pipeline.sources import Source
 from shiftvit.config import require, to_dict
-from shiftvit.errors import ConfigError
 from shiftvit.train import try_initial_weights
 
 COMMAND = ("python", "-m", "pipeline.kubeflow.step")
@@ -61,7 +60,7 @@ def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] 
         container |= platform.container_settings(config.kubeflow.steps.of(task), config.kubeflow)
     documents = [spec, platform.document(config.kubeflow, tasks)]
     acceptance.check(documents, file)
-    _write(documents, file)
+    write(documents, file)
 
 
 def _check(config: PipelineConfig) -> None:
@@ -130,12 +129,3 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
 def _give(spec: Json, task: str, name: str, kind: str, value: Json) -> None:
     spec["components"][task]["inputDefinitions"]["parameters"][name] = {"parameterType": kind}
     spec["root"]["dag"]["tasks"][task]["inputs"]["parameters"][name] = value
-
-
-def _write(documents: Sequence[Json], file: Path) -> None:
-    partial = file.with_name(f".{file.name}.partial")
-    try:
-        partial.write_text(yaml.safe_dump_all(documents, sort_keys=True))
-        partial.rename(file)
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be written ({error.strerror})") from error

@@ -3,6 +3,8 @@
 import dataclasses
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
 
 from shiftvit.config import require
 
@@ -131,11 +133,42 @@ class KubeflowConfig:
             f"kubeflow.push_destination={self.push_destination} must be the absolute path of a folder on a volume",
         )
 
+    @property
+    def environment(self) -> list[tuple[str, str]]:
+        """Name and value of each variable of `env`."""
+        return [(name, value) for name, _, value in (text.partition("=") for text in self.env)]
+
+    @property
+    def secret_variables(self) -> list[tuple[str, str, str]]:
+        """Name of the variable, secret and key of each of `secrets`."""
+        return [tuple(re.split("[=:]", text)) for text in self.secrets]
+
+    @property
+    def mounts(self) -> dict[str, str]:
+        """Path of each claim of `volumes`."""
+        return {claim: path for claim, _, path in (text.partition(":") for text in self.volumes)}
+
+    def placement(self, step: StepConfig) -> dict[str, Any]:
+        """Returns node selector and tolerations of a step, as a pod has them."""
+        selector, tolerations = self.node_selector, self.tolerations
+        if step.gpus:
+            selector, tolerations = selector + self.gpu_node_selector, tolerations + self.gpu_tolerations
+        return {
+            "nodeSelector": dict(text.split("=") for text in selector),
+            "tolerations": [_toleration(text) for text in tolerations],
+        }
+
     def require_volume(self, key: str, path: str) -> None:
         """Raises ConfigError, naming `key`, when `path` would be lost with a container: when it is on no volume."""
-        mounts = [volume.partition(":")[2].rstrip("/") for volume in self.volumes]
         require(
-            any(path == mount or path.startswith(f"{mount}/") for mount in mounts),
-            f"{key}={path} is on no volume ({', '.join(mounts) or 'there is none'}): "
-            "--set kubeflow.volumes=CLAIM:/PATH mounts a persistent volume claim in every step",
+            any(PurePosixPath(path).is_relative_to(mount) for mount in self.mounts.values()),
+            f"{key}={path} is on no volume ({', '.join(self.mounts.values()) or 'there is none'}): "
+            "--set kubeflow.volumes=CLAIM:/PATH mounts a persistent volume claim",
         )
+
+
+def _toleration(text: str) -> dict[str, str]:
+    condition, _, effect = text.rpartition(":")
+    key, equal, value = condition.partition("=")
+    match = {"operator": "Equal", "value": value} if equal else {"operator": "Exists"}
+    return {"key": key, **match, "effect": effect}

@@ -27,8 +27,7 @@ def container_settings(step: StepConfig, config: KubeflowConfig) -> Json:
     if step.gpus:
         count = str(step.gpus)
         resources["accelerator"] = {"resourceType": GPU, "resourceCount": count, "type": GPU, "count": count}
-    pairs = (text.partition("=") for text in config.env)
-    return {"resources": resources, "env": [{"name": name, "value": value} for name, _, value in pairs]}
+    return {"resources": resources, "env": [{"name": name, "value": value} for name, value in config.environment]}
 
 
 def document(config: KubeflowConfig, tasks: Iterable[str]) -> Json:
@@ -38,33 +37,15 @@ def document(config: KubeflowConfig, tasks: Iterable[str]) -> Json:
 
 
 def _settings(step: StepConfig, config: KubeflowConfig) -> Json:
-    selector, tolerations = config.node_selector, config.tolerations
-    if step.gpus:
-        selector, tolerations = selector + config.gpu_node_selector, tolerations + config.gpu_tolerations
+    placement = config.placement(step)
     settings = {
         "imagePullSecret": [{"secretName": config.image_pull_secret}] if config.image_pull_secret else [],
-        "secretAsEnv": [_secret(text) for text in config.secrets],
-        "pvcMount": [_mount(text) for text in config.volumes],
-        "nodeSelector": {"labels": dict(text.split("=") for text in selector)} if selector else {},
-        "tolerations": [toleration(text) for text in tolerations],
+        "secretAsEnv": [
+            {"secretName": secret, "keyToEnv": [{"secretKey": key, "envVar": variable}]}
+            for variable, secret, key in config.secret_variables
+        ],
+        "pvcMount": [{"constant": claim, "mountPath": path} for claim, path in config.mounts.items()],
+        "nodeSelector": {"labels": placement["nodeSelector"]} if placement["nodeSelector"] else {},
+        "tolerations": placement["tolerations"],
     }
     return {name: value for name, value in settings.items() if value}
-
-
-def _secret(text: str) -> Json:
-    variable, _, place = text.partition("=")
-    secret, _, key = place.partition(":")
-    return {"secretName": secret, "keyToEnv": [{"secretKey": key, "envVar": variable}]}
-
-
-def _mount(text: str) -> Json:
-    claim, _, path = text.partition(":")
-    return {"constant": claim, "mountPath": path}
-
-
-def toleration(text: str) -> Json:
-    """Returns the toleration that KEY:EFFECT or KEY=VALUE:EFFECT says."""
-    condition, _, effect = text.rpartition(":")
-    key, equal, value = condition.partition("=")
-    match = {"operator": "Equal", "value": value} if equal else {"operator": "Exists"}
-    return {"key": key, **match, "effect": effect}

@@ -11,11 +11,10 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow.config import GPU, KubeflowConfig
-from pipeline.options import add_settings, resolve
+from pipeline.kubeflow.documents import write
+from pipeline.options import add_command, add_settings, resolve
 from shiftvit.cluster import TF_CONFIG
 from shiftvit.config import require, to_dict
 from shiftvit.errors import ConfigError, DataError
@@ -62,14 +61,9 @@ class WorkerJob:
             f"train.batch_size={config.train.batch_size} is not divisible by the {devices} devices of "
             f"--workers {self.workers} with kubeflow.steps.trainer.gpus={config.kubeflow.steps.trainer.gpus}",
         )
-        mounted = [volume.partition(":")[2] for volume in config.kubeflow.volumes]
         places = {"--records": self.records, "--model": self.model, "--state": self.state}
         for option, path in (places | {"train.initial_weights": config.train.initial_weights or self.state}).items():
-            require(
-                any(PurePosixPath(path).is_relative_to(folder) for folder in mounted),
-                f"{option} {path}: is on none of the volumes that all workers share; "
-                "mount one, as in --set kubeflow.volumes=CLAIM:/PATH",
-            )
+            config.kubeflow.require_volume(option, path)
 
 
 def manifests(config: PipelineConfig, job: WorkerJob) -> list[Manifest]:
@@ -129,29 +123,26 @@ def _job_spec(config: PipelineConfig, job: WorkerJob, labels: dict[str, str]) ->
 
 
 def _pod_spec(config: PipelineConfig, job: WorkerJob) -> Manifest:
-    kubeflow, gpus = config.kubeflow, config.kubeflow.steps.trainer.gpus
-    volumes = {f"volume-{number}": volume.partition(":") for number, volume in enumerate(kubeflow.volumes)}
+    kubeflow = config.kubeflow
+    mounts = {f"volume-{number}": mount for number, mount in enumerate(kubeflow.mounts.items())}
     spec = {
         "subdomain": job.name,
         "restartPolicy": "Never",  # the Job makes a new pod; the policy above needs it so
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "nodeSelector": dict(
-            label.split("=", 1) for label in kubeflow.node_selector + kubeflow.gpu_node_selector * (gpus > 0)
-        ),
-        "tolerations": [_toleration(text) for text in kubeflow.tolerations + kubeflow.gpu_tolerations * (gpus > 0)],
+        **kubeflow.placement(kubeflow.steps.trainer),
         "containers": [
             _container(config, job)
             | {
                 "volumeMounts": [
                     {"name": "config", "mountPath": str(_CONFIG_FILE.parent), "readOnly": True},
-                    *({"name": name, "mountPath": path} for name, (_, _, path) in volumes.items()),
+                    *({"name": name, "mountPath": path} for name, (_, path) in mounts.items()),
                 ]
             }
         ],
         "volumes": [
             {"name": "config", "configMap": {"name": job.name}},
-            *({"name": name, "persistentVolumeClaim": {"claimName": claim}} for name, (claim, _, _) in volumes.items()),
+            *({"name": name, "persistentVolumeClaim": {"claimName": claim}} for name, (claim, _) in mounts.items()),
         ],
     }
     return spec | ({"imagePullSecrets": [{"name": kubeflow.image_pull_secret}]} if kubeflow.image_pull_secret else {})
@@ -172,13 +163,11 @@ def _container(config: PipelineConfig, job: WorkerJob) -> Manifest:
 
 
 def _environment(kubeflow: KubeflowConfig) -> list[Manifest]:
-    plain = [{"name": name, "value": value} for name, _, value in (text.partition("=") for text in kubeflow.env)]
-    secret = []
-    for text in kubeflow.secrets:
-        name, _, source = text.partition("=")
-        of, _, key = source.partition(":")
-        secret.append({"name": name, "valueFrom": {"secretKeyRef": {"name": of, "key": key}}})
-    return plain + secret
+    plain = [{"name": name, "value": value} for name, value in kubeflow.environment]
+    return plain + [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+        for name, secret, key in kubeflow.secret_variables
+    ]
 
 
 def _cluster(job: WorkerJob) -> list[Manifest]:
@@ -189,17 +178,9 @@ def _cluster(job: WorkerJob) -> list[Manifest]:
     return [{"name": _INDEX, "valueFrom": {"fieldRef": field}}, {"name": TF_CONFIG, "value": config}]
 
 
-def _toleration(text: str) -> Manifest:
-    key, _, effect = text.rpartition(":")
-    name, given, value = key.partition("=")
-    matched = {"operator": "Equal", "value": value} if given else {"operator": "Exists"}
-    return {"key": name, **matched, "effect": effect}
-
-
-def add_worker_job(commands: Any) -> None:
-    """Adds `worker-job` to the commands of `shiftvit kubeflow`."""
-    summary = "write the manifests of a training on several workers"
-    parser = commands.add_parser("worker-job", help=summary, description=summary[0].upper() + summary[1:] + ".")
+def add(commands: Any) -> None:
+    """Adds `worker-job` to those of `shiftvit kubeflow`."""
+    parser = add_command(commands, "worker-job", run, "write the manifests of a training on several workers")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="file to write, as YAML")
     parser.add_argument("--workers", metavar="N", type=int, required=True, help="how many train together")
     parser.add_argument("--image", metavar="NAME", help="by which the cluster pulls it (default: kubeflow.image)")
@@ -207,7 +188,6 @@ def add_worker_job(commands: Any) -> None:
     for name, what in (("records", "ingested records"), ("model", "the SavedModel"), ("state", "state to resume from")):
         parser.add_argument(f"--{name}", metavar="DIR", required=True, help=f"folder of the {what}, in the pods")
     add_settings(parser)
-    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -223,25 +203,3 @@ def run(arguments: argparse.Namespace) -> int:
     write(manifests(config, job), arguments.output)
     print(f"Wrote {arguments.output}; `kubectl apply -f {arguments.output}` starts {job.workers} workers.")
     return 0
-
-
-def write(documents: list[Manifest], path: Path) -> None:
-    """Writes the documents as YAML, whole or not at all.
-
-    Raises:
-        ConfigError: when the file cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=10_000))
-        partial.rename(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes what occurs twice twice: an alias is hard to read."""
-
-    def ignore_aliases(self, data):
-        return True

@@ -29,7 +29,7 @@ SETTINGS = (
 
 def parse(folder, *arguments):
     parser = argparse.ArgumentParser()
-    worker_job.add_worker_job(parser.add_subparsers())
+    worker_job.add(parser.add_subparsers())
     places = ("--records", "/data/examples", "--model", "/data/model", "--state", "/scratch/state")
     return parser.parse_args(["worker-job", "-o", str(folder / "job.yaml"), *places, *arguments])
 
@@ -144,9 +144,9 @@ def test_pods_without_gpus_go_where_all_go(tmp_path):
         ({"image": ""}, "--image is missing"),
         ({"workers": 0}, "--workers 0 must be positive"),
         ({"workers": 3}, "train.batch_size=256 is not divisible by the 3 devices"),
-        ({"settings": ()}, "--records /data/examples: is on none of the volumes"),
-        ({"settings": ("kubeflow.volumes=data:/data",)}, "--state /scratch/state: is on none of the volumes"),
-        ({"settings": (*SETTINGS, "train.initial_weights=w.npz")}, "train.initial_weights w.npz: is on none"),
+        ({"settings": ()}, "--records=/data/examples is on no volume"),
+        ({"settings": ("kubeflow.volumes=data:/data",)}, "--state=/scratch/state is on no volume"),
+        ({"settings": (*SETTINGS, "train.initial_weights=w.npz")}, "train.initial_weights=w.npz is on no volume"),
         ({"settings": (*SETTINGS, "train.replicas=4")}, "train.replicas=4, but each of several workers"),
     ],
 )

@@ -1,0 +1,31 @@
+"""YAML files of several documents."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shiftvit.errors import ConfigError
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what occurs twice twice: an alias is hard to read."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
+def write(documents: Sequence[dict[str, Any]], file: Path) -> None:
+    """Writes the documents, whole or not at all.
+
+    Raises:
+        ConfigError: when the file cannot be written.
+    """
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        partial.write_text(yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=10_000))
+        partial.rename(file)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ConfigError(f"{file}: cannot be written ({error.strerror})") from error
