@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.beam import BeamConfig
 from pipeline.kubeflow.config import KubeflowConfig
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, nearest, require, to_dict
 from shiftvit.errors import ConfigError
@@ -83,6 +84,7 @@ class PipelineConfig:
     canary: CanaryConfig = field(default_factory=CanaryConfig)
     shapes: ShapesConfig = field(default_factory=ShapesConfig)
     ingest: IngestConfig = field(default_factory=IngestConfig)
+    beam: BeamConfig = field(default_factory=BeamConfig)
     kubeflow: KubeflowConfig = field(default_factory=KubeflowConfig)
 
     def __post_init__(self):

@@ -17,6 +17,7 @@ from components.example_gen.component import Cifar10ExampleGen
 from components.gate import DataGate
 from components.schema import SCHEMA_FILE
 from components.tuning import Tuner
+from pipeline import beam
 from pipeline.code import graph_fingerprint
 from pipeline.config import PipelineConfig
 from pipeline.sources import Source
@@ -26,8 +27,6 @@ from tuner import space
 
 BASELINE = "Baseline"
 SEARCH = "Tuner"
-# Beam's default runner first looks for an engine to download; this one is in the package, and the fastest here.
-BEAM_ARGS = ["--runner=FnApiRunner"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def create_pipeline(config: PipelineConfig, source: Source, site: Site) -> tfx.d
         components=_make_nodes(config, source, site),
         enable_cache=True,
         metadata_connection_config=site.metadata,
-        beam_pipeline_args=BEAM_ARGS,
+        beam_pipeline_args=beam.arguments(config.beam),
     )
 
 

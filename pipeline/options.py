@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import config as configuration
+from pipeline.beam import RUNNERS
 from pipeline.config import PipelineConfig
 from pipeline.presets import PRESETS, preset
 from shiftvit.errors import ConfigError
@@ -42,6 +43,9 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace", metavar="DIR", help=f"folder that holds everything (default: {DEFAULT_WORKSPACE})"
     )
+    parser.add_argument(
+        "--beam", metavar="NAME", help=f"where Apache Beam runs, short for --set beam.runner=NAME: {', '.join(RUNNERS)}"
+    )
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +53,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
     parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
     add_overrides(parser)
-    parser.set_defaults(data=None, workspace=None)
+    parser.set_defaults(data=None, workspace=None, beam=None)
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +68,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def resolve(arguments: argparse.Namespace) -> PipelineConfig:
-    """Returns the configuration: preset or file, then --data and --workspace, then each --set.
+    """Returns the configuration: preset or file, then --data and --workspace, then --beam and each --set.
 
     Raises:
         ConfigError: when one of them does not fit.
@@ -78,4 +82,5 @@ def resolve(arguments: argparse.Namespace) -> PipelineConfig:
     )
     given = {"source": arguments.data, "workspace": arguments.workspace}
     config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
-    return configuration.override(config, arguments.set)
+    engine = [] if arguments.beam is None else [f"beam.runner={arguments.beam}"]
+    return configuration.override(config, [*engine, *arguments.set])

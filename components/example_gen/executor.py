@@ -151,7 +151,7 @@ def verify(counts: Mapping[str, int], output: str) -> None:
         if found != expected:
             raise DataError(
                 f"{folder}: {found:,} records were written of the {expected:,} images of the split "
-                f"{split}; run again, with --runner=FnApiRunner if you chose another"
+                f"{split}; run again, with --beam local if you chose another"
             )
 
 

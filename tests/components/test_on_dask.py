@@ -1,0 +1,195 @@
+"""Ingestion, statistics and evaluation on two workers of a Dask cluster, beside the same on the local runner."""
+
+import json
+import os
+import signal
+
+import apache_beam as beam
+import executions
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+import toy_models
+from google.protobuf import json_format
+from tfx.components.evaluator.executor import Executor as Evaluator
+from tfx.components.statistics_gen.executor import Executor as StatisticsGen
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import artifact_utils, standard_artifacts
+
+from components import evaluator
+from components.example_gen import executor, records
+from pipeline.beam import BeamConfig, arguments
+from shiftvit.errors import UserError
+from shiftvit.features import CLASS_NAMES
+
+distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+
+dask_runner = pytest.importorskip("pipeline.dask_runner")
+
+pytestmark = pytest.mark.slow
+
+COUNTS = {"train": 300, "eval": 100, "test": 100}
+BOUNDS = {"min_top1": 0.7, "min_top5": 0.9, "min_class_top1": 0.0, "max_top1_drop": 0.1}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("source")
+    for split, count in COUNTS.items():
+        labels = np.arange(count) % 10
+        images = np.stack([toy_models.picture(label) for label in labels])
+        images[:, 1:] = np.random.default_rng(0).integers(0, 256, images[:, 1:].shape)
+        (folder / f"{split}.bin").write_bytes(records.pack(images, labels))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    toy_models.save(toy_models.FirstPixel(wrong_below=2), folder)
+    return executions.artifact(standard_artifacts.Model, folder)
+
+
+def context(flags, folder):
+    return BaseBeamExecutor.Context(beam_pipeline_args=list(flags), tmp_dir=str(folder / "tmp"), unique_id="1")
+
+
+def ingest(flags, source, folder, counts=COUNTS):
+    examples = executions.examples(folder / "examples")
+    identity = {"kind": "folder", "sha256": "0", "published": False, "counts": counts, "class_names": list(CLASS_NAMES)}
+    executor.Executor(context(flags, folder)).Do(
+        {},
+        {"examples": [examples]},
+        {"input_base": str(source), "identity": json.dumps(identity), "images_per_shard": 30},
+    )
+    return examples
+
+
+def run(flags, source, model, folder):
+    """Returns the records of each split, the statistics of each split and the metrics."""
+    examples = ingest(flags, source, folder)
+    statistics = executions.artifact(standard_artifacts.ExampleStatistics, folder / "statistics")
+    StatisticsGen(context(flags, folder)).Do({"examples": [examples]}, {"statistics": [statistics]}, {})
+    evaluation = executions.artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")
+    blessing = executions.artifact(standard_artifacts.ModelBlessing, folder / "blessing")
+    Evaluator(context(flags, folder)).Do(
+        {"examples": [examples], "model": [model]},
+        {"evaluation": [evaluation], "blessing": [blessing]},
+        {
+            "eval_config": json_format.MessageToJson(evaluator.make_eval_config(**BOUNDS)),
+            "example_splits": json.dumps(list(evaluator.SPLITS)),
+            "fairness_indicator_thresholds": "null",
+        },
+    )
+    return {
+        "records": {split: sorted(read_records(examples, split)) for split in COUNTS},
+        "statistics": {split: read_statistics(statistics, split) for split in COUNTS},
+        "metrics": evaluator.read_metrics(evaluation.uri),
+    }
+
+
+def read_records(examples, split):
+    files = tf.io.gfile.glob(artifact_utils.get_split_uri([examples], split) + "/*")
+    return list(tf.data.TFRecordDataset(files).as_numpy_iterator())
+
+
+def read_statistics(statistics, split):
+    """Returns how many examples were seen, and of the labels how many, the least, the greatest and the mean."""
+    folder = artifact_utils.get_split_uri([statistics], split)
+    found = tfdv.load_stats_binary(f"{folder}/FeatureStats.pb").datasets[0]
+    labels = next(feature.num_stats for feature in found.features if list(feature.path.step) == ["label"])
+    return found.num_examples, labels.common_stats.num_non_missing, labels.min, labels.max, labels.mean
+
+
+@pytest.fixture(scope="module")
+def flags(cluster):
+    return arguments(BeamConfig(runner="dask", address=cluster.scheduler_address))
+
+
+def test_a_cluster_of_two_workers_gives_what_the_local_runner_gives(flags, source, model, tmp_path):
+    local = run(arguments(BeamConfig()), source, model, tmp_path / "local")
+    dask = run(flags, source, model, tmp_path / "dask")
+
+    assert {split: len(found) for split, found in dask["records"].items()} == COUNTS
+    assert dask["records"] == local["records"]
+    for split, count in COUNTS.items():
+        assert dask["statistics"][split] == pytest.approx(local["statistics"][split], abs=1e-6)
+        assert dask["statistics"][split][0] == count
+    assert (dask["metrics"]["examples"], dask["metrics"]["top1"]) == (COUNTS["test"], pytest.approx(0.8, abs=1e-6))
+    assert dask["metrics"].pop("confusion") == local["metrics"].pop("confusion")
+    assert dask["metrics"].pop("class_top1") == pytest.approx(local["metrics"].pop("class_top1"), abs=1e-6)
+    assert dask["metrics"] == pytest.approx(local["metrics"], abs=1e-6)
+
+
+def mark(number, folder):
+    """Leaves a file named after the process."""
+    (folder / str(os.getpid())).touch()
+    return number
+
+
+def test_every_worker_works_and_every_branch_is_computed(flags, cluster, tmp_path):
+    folders = [tmp_path / name for name in ("first", "second")]
+    with beam.Pipeline(argv=flags) as pipeline:
+        numbers = pipeline | beam.Create(range(100)) | beam.Reshuffle()
+        for folder in folders:
+            folder.mkdir()
+            _ = numbers | folder.name >> beam.Map(mark, folder)
+
+    with distributed.Client(cluster) as client:
+        workers = {str(pid) for pid in client.run(os.getpid).values()}
+    assert len(workers) == 2
+    assert [{file.name for file in folder.iterdir()} for folder in folders] == [workers, workers]
+
+
+def test_without_an_address_workers_are_started_on_this_host_and_ended(tmp_path):
+    with beam.Pipeline(argv=arguments(BeamConfig(runner="dask", workers=1))) as pipeline:
+        _ = pipeline | beam.Create(range(10)) | beam.Map(mark, tmp_path)
+
+    (worker,) = [int(file.name) for file in tmp_path.iterdir()]
+    assert worker != os.getpid()
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
+def test_a_source_shorter_than_planned_leaves_no_split(flags, source, tmp_path):
+    with pytest.raises(Exception, match=r"test\.bin: 10 records from byte 276570, expected 11"):
+        ingest(flags, source, tmp_path, COUNTS | {"test": 101})
+    assert not [path for path in (tmp_path / "examples").rglob("*") if path.is_file()]
+
+
+def test_an_address_without_a_scheduler_is_told(monkeypatch):
+    monkeypatch.setattr(dask_runner, "_CONNECT_SECONDS", 1)
+    with (
+        pytest.raises(UserError, match=r"beam.address=tcp://127\.0\.0\.1:9: no Dask scheduler answers there"),
+        beam.Pipeline(argv=arguments(BeamConfig(runner="dask", address="tcp://127.0.0.1:9"))) as pipeline,
+    ):
+        _ = pipeline | beam.Create([1])
+
+
+def test_a_scheduler_without_workers_is_told(monkeypatch):
+    monkeypatch.setattr(dask_runner, "_CONNECT_SECONDS", 1)
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
+        pytest.raises(UserError, match=f"beam.address={empty.scheduler_address}: the Dask scheduler has no workers"),
+        beam.Pipeline(argv=arguments(BeamConfig(runner="dask", address=empty.scheduler_address))) as pipeline,
+    ):
+        _ = pipeline | beam.Create([1])
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_ends_the_pipeline(flags):
+    with (
+        pytest.raises(UserError, match=r"the Dask worker tcp://127\.0\.0\.1:\d+ was lost"),
+        beam.Pipeline(argv=flags) as pipeline,
+    ):
+        _ = pipeline | beam.Create([1]) | beam.Map(die)
