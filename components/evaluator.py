@@ -20,10 +20,13 @@ _ROUNDING = 1e-6  # metrics are float32: 900 right of 1,000 is 0.89999998, and m
 _TITLES = {TOP1: "top-1", TOP5: "top-5"}
 
 
-def make_eval_config(min_top1: float, min_top5: float, min_class_top1: float, max_top1_drop: float) -> tfma.EvalConfig:
+def make_eval_config(
+    images: int, min_top1: float, min_top5: float, min_class_top1: float, max_top1_drop: float
+) -> tfma.EvalConfig:
     """Returns what TFMA measures, overall and per class, and the bounds that a model must keep to be blessed.
 
     Args:
+        images: how many the test split has; a runner of Beam that lost some of them blesses nothing.
         min_top1: least share of all test images whose class is the first answer, from 0 to 1.
         min_top5: the same for the first five answers.
         min_class_top1: least top-1 of every single class.
@@ -31,6 +34,15 @@ def make_eval_config(min_top1: float, min_top5: float, min_class_top1: float, ma
     """
     drop = tfma.GenericChangeThreshold(
         direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute=DoubleValue(value=-max_top1_drop - _ROUNDING)
+    )
+    # Just so many, half an image either way.
+    all_images = tfma.PerSliceMetricThreshold(
+        slicing_specs=[_OVERALL],
+        threshold=tfma.MetricThreshold(
+            value_threshold=tfma.GenericValueThreshold(
+                lower_bound=DoubleValue(value=images - 0.5), upper_bound=DoubleValue(value=images + 0.5)
+            )
+        ),
     )
     top1_bounds = [_bound(_OVERALL, min_top1, change_threshold=drop), _bound(_PER_CLASS, min_class_top1)]
     return tfma.EvalConfig(
@@ -44,7 +56,7 @@ def make_eval_config(min_top1: float, min_top5: float, min_class_top1: float, ma
                     _metric("SparseCategoricalAccuracy", TOP1, bounds=top1_bounds),
                     _metric("SparseTopKCategoricalAccuracy", TOP5, '"k": 5', bounds=[_bound(_OVERALL, min_top5)]),
                     _metric("SparseCategoricalCrossentropy", LOSS),
-                    _metric("ExampleCount", _EXAMPLES),
+                    _metric("ExampleCount", _EXAMPLES, bounds=[all_images]),
                     _metric("MultiClassConfusionMatrixAtThresholds", _CONFUSION, '"thresholds": [0.0]'),
                 ]
             )
@@ -97,6 +109,12 @@ def _explain_failure(failure, where: str) -> str:
         return (
             f"{name} on {where} is {-100 * value:.2f} points below the baseline's, "
             f"{100 * (-value - allowed):.2f} more than the {100 * allowed:.2f} allowed"
+        )
+    if name == _EXAMPLES:
+        wanted = round(failure.metric_threshold.value_threshold.lower_bound.value + 0.5)
+        return (
+            f"{value:,.0f} of the {wanted:,} test images were measured: Beam's runner lost or doubled some; "
+            "run again, with --beam local if you chose another"
         )
     least = failure.metric_threshold.value_threshold.lower_bound.value
     return f"{name} on {where} is {value:.2%}, below the required {least:.2%} by {100 * (least - value):.2f} points"

@@ -23,6 +23,7 @@ from pipeline.config import PipelineConfig
 from pipeline.sources import Source
 from pipeline.workspace import PIPELINE_NAME
 from shiftvit.config import to_dict
+from shiftvit.features import TEST
 from tuner import space
 
 BASELINE = "Baseline"
@@ -68,7 +69,7 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         model,
         baseline_model=baseline.outputs["model"],
         example_splits=list(EVALUATED_SPLITS),
-        eval_config=make_eval_config(**asdict(config.evaluate)),
+        eval_config=make_eval_config(source.counts[TEST], **asdict(config.evaluate)),
     )
     canary = Canary(model, examples, config.canary.images, config.canary.timeout)
     pusher = tfx.components.Pusher(

@@ -97,6 +97,7 @@ class _DaskWorkerHandler(worker_handlers.GrpcWorkerHandler):
         self._client = distributed.get_client(scheduler.decode())
         super().__init__(state, provision_info, grpc_server)
         self._stopped = threading.Event()
+        self._lost = False
 
     def host_from_worker(self):
         return get_ip(get_address_host(self._client.scheduler.address))
@@ -112,8 +113,9 @@ class _DaskWorkerHandler(worker_handlers.GrpcWorkerHandler):
 
     def stop_worker(self):
         self._stopped.set()
-        with contextlib.suppress(distributed.TimeoutError):  # of a worker that was lost
-            distributed.wait(self._task, timeout=_STOP_SECONDS)
+        if not self._lost:
+            with contextlib.suppress(distributed.TimeoutError):
+                distributed.wait(self._task, timeout=_STOP_SECONDS)
         self._task.cancel()
 
     def _watch(self):
@@ -125,6 +127,7 @@ class _DaskWorkerHandler(worker_handlers.GrpcWorkerHandler):
                 reason = "was lost; its own log says why, and the same command goes on where this run stopped"
             else:
                 continue
+            self._lost = True
             self.control_conn.abort(UserError(f"the Dask worker {self._address} {reason}"))
 
 

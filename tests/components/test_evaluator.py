@@ -9,7 +9,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components import evaluator
 
-BOUNDS = {"min_top1": 0.7, "min_top5": 0.9, "min_class_top1": 0.0, "max_top1_drop": 0.1}
+BOUNDS = {"images": 100, "min_top1": 0.7, "min_top5": 0.9, "min_class_top1": 0.0, "max_top1_drop": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +104,14 @@ def test_a_drop_of_exactly_what_is_allowed_is_blessed(tmp_path, examples, models
     blessed, uri = evaluate(tmp_path, examples, models[2], baseline=models[0], max_top1_drop=0.2)
 
     assert blessed, evaluator.explain(uri)
+
+
+def test_a_model_measured_on_fewer_or_more_images_than_there_are_is_refused(tmp_path, examples, models):
+    blessed, uri = evaluate(tmp_path, examples, models[0], images=101)
+
+    assert not blessed
+    assert evaluator.explain(uri) == [
+        "100 of the 101 test images were measured: Beam's runner lost or doubled some; run again, "
+        "with --beam local if you chose another"
+    ]
+    assert not evaluate(tmp_path / "more", examples, models[0], images=99)[0]

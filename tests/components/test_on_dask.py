@@ -30,7 +30,7 @@ dask_runner = pytest.importorskip("pipeline.dask_runner")
 pytestmark = pytest.mark.slow
 
 COUNTS = {"train": 300, "eval": 100, "test": 100}
-BOUNDS = {"min_top1": 0.7, "min_top5": 0.9, "min_class_top1": 0.0, "max_top1_drop": 0.1}
+BOUNDS = {"images": COUNTS["test"], "min_top1": 0.7, "min_top5": 0.9, "min_class_top1": 0.0, "max_top1_drop": 0.1}
 
 
 @pytest.fixture(scope="module")
