@@ -91,7 +91,12 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
     statistics = tfx.components.StatisticsGen(example_gen.outputs["examples"])
     schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE))
     validator = tfx.components.ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
-    return [example_gen, statistics, schema, validator, DataGate(anomalies=validator.outputs["anomalies"])]
+    gate = DataGate(
+        statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        counts=json.dumps(source.counts),
+    )
+    return [example_gen, statistics, schema, validator, gate]
 
 
 def _make_training_nodes(

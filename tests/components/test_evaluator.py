@@ -8,6 +8,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
 
 from components import evaluator
+from pipeline.beam import BeamConfig, arguments
 
 BOUNDS = {"images": 100, "min_top1": 0.7, "min_top5": 0.9, "min_class_top1": 0.0, "max_top1_drop": 0.1}
 
@@ -41,7 +42,7 @@ def evaluate(folder, examples, model, baseline=None, **bounds):
     if baseline is not None:
         inputs["baseline_model"] = [baseline]
     config = evaluator.make_eval_config(**{**BOUNDS, **bounds})
-    Executor(BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(folder / "tmp"))).Do(
+    Executor(BaseBeamExecutor.Context(beam_pipeline_args=arguments(BeamConfig()), tmp_dir=str(folder / "tmp"))).Do(
         inputs,
         {"evaluation": [evaluation], "blessing": [blessing]},
         {

@@ -1,5 +1,7 @@
 """Real statistics of good and bad records, validated by TFX's own ExampleValidator, before the gate."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -31,7 +33,7 @@ GOOD = [record(label) for label in range(10)]
 
 
 def validate(folder, **splits):
-    """Returns the ExampleAnomalies that TFX writes for the records of each split."""
+    """Returns the ExampleStatistics, and the ExampleAnomalies that TFX writes for the records of each split."""
     statistics, schema, anomalies = (
         kind()
         for kind in (
@@ -56,15 +58,18 @@ def validate(folder, **splits):
     Validator(BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")).Do(
         {"statistics": [statistics], "schema": [schema]}, {"anomalies": [anomalies]}, {"exclude_splits": "[]"}
     )
-    return anomalies
+    return statistics, anomalies
 
 
-def run_gate(anomalies):
-    gate.DataGate.EXECUTOR_SPEC.executor_class().Do({"anomalies": [anomalies]}, {}, {})
+def run_gate(validated, **counts):
+    statistics, anomalies = validated
+    gate.DataGate.EXECUTOR_SPEC.executor_class().Do(
+        {"statistics": [statistics], "anomalies": [anomalies]}, {}, {"counts": json.dumps(counts)}
+    )
 
 
 def test_good_records_pass(tmp_path):
-    run_gate(validate(tmp_path, train=GOOD, eval=GOOD))
+    run_gate(validate(tmp_path, train=GOOD, eval=GOOD), train=10, eval=10)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +92,9 @@ def test_a_bad_record_in_any_split_stops_the_run_by_split_and_feature(tmp_path, 
 def test_a_split_without_records_stops_the_run(tmp_path):
     with pytest.raises(DataError, match="split eval: has no records"):
         run_gate(validate(tmp_path, train=GOOD, eval=[]))
+
+
+@pytest.mark.parametrize("count", [9, 11])
+def test_statistics_of_fewer_or_more_images_than_the_split_has_stop_the_run(tmp_path, count):
+    with pytest.raises(DataError, match=rf"FeatureStats.pb: statistics of 10 of the {count} images of the split eval"):
+        run_gate(validate(tmp_path, train=GOOD, eval=GOOD), train=10, eval=count)
