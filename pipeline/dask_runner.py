@@ -122,9 +122,11 @@ class _DaskWorkerHandler(worker_handlers.GrpcWorkerHandler):
         """Has the pipeline fail when the harness is gone, which Beam would wait for without end."""
         while not self._stopped.wait(1.0):
             if self._task.status == "error":
-                reason = f"cannot work: {self._task.exception()!r}; it needs this project installed, as it is here"
+                error = self._task.exception()
+                cause = " ".join(f"{error.__cause__ or error}".split())
+                reason = f"cannot work ({cause}); Dask's scheduler and workers need this project installed"
             elif self._task.done() or self._address not in self._client.nthreads():
-                reason = "was lost; its own log says why, and the same command goes on where this run stopped"
+                reason = "was lost; its own log says why: no memory, or this project not installed there"
             else:
                 continue
             self._lost = True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from absl import logging as absl_logging
 
+from pipeline import beam
 from pipeline import config as configuration
 from pipeline.events import COMPLETE, FAILED, SOURCE, Events
 from pipeline.sources import prepare
@@ -28,6 +29,7 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
         UserError: when the run fails in a way that a sentence explains.
     """
     config = configuration.load(folder.config)
+    beam.arguments(config.beam)  # refuses what the graph would be refused with, before any data is read
     if config.tune.trials:  # trials are trained in processes of their own, which find what this one leaves of a GPU
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     make_strategy(config.train.replicas)  # devices must be declared before anything makes TensorFlow start

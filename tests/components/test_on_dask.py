@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import apache_beam as beam
 import executions
@@ -179,6 +182,30 @@ def test_a_scheduler_without_workers_is_told(monkeypatch):
         distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
         pytest.raises(UserError, match=f"beam.address={empty.scheduler_address}: the Dask scheduler has no workers"),
         beam.Pipeline(argv=arguments(BeamConfig(runner="dask", address=empty.scheduler_address))) as pipeline,
+    ):
+        _ = pipeline | beam.Create([1])
+
+
+@pytest.fixture
+def cluster_without_project(tmp_path):
+    """The address of a scheduler and a worker that cannot import this project."""
+    preload, file = tmp_path / "without.py", tmp_path / "scheduler.json"
+    preload.write_text("import sys\n\nsys.modules['pipeline'] = None\n")
+    common = ["--preload", str(preload), "--no-dashboard", "--scheduler-file", str(file)]
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen([*command, *common]) as scheduler:
+        while not file.exists():
+            time.sleep(0.1)
+        with subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", *common]) as worker:
+            yield json.loads(file.read_text())["address"]
+            worker.terminate()
+        scheduler.terminate()
+
+
+def test_a_cluster_without_this_project_is_told(cluster_without_project):
+    with (
+        pytest.raises(UserError, match=r"cannot work \(.*\); Dask's scheduler and workers need this project installed"),
+        beam.Pipeline(argv=arguments(BeamConfig(runner="dask", address=cluster_without_project))) as pipeline,
     ):
         _ = pipeline | beam.Create([1])
 

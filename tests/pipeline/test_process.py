@@ -36,3 +36,12 @@ def test_without_a_search_its_settings_are_not_looked_at(tmp_path):
 
     assert "absent: no such file or folder" in str(error)
     assert [event["event"] for event in events] == ["plan", "node"]
+
+
+def test_an_engine_that_cannot_be_used_is_refused_before_the_data_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.beam._SETUP", tmp_path / "setup.py")
+
+    error, events = start(tmp_path, "beam.runner=spark", "beam.address=a:1", "tune.trials=0")
+
+    assert isinstance(error, ConfigError) and "beam.runner=spark sends its workers this project" in str(error)
+    assert events == []
