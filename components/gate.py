@@ -1,6 +1,5 @@
 """The gate between the data and all that trains on it: ExampleValidator finds anomalies, this node stops on them."""
 
-import json
 import os
 from collections.abc import Mapping
 
@@ -9,6 +8,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import v1 as tfx
 from tfx.types import artifact_utils
 
+from components.example_gen.executor import read_counts
 from shiftvit.errors import DataError
 
 STATISTICS_FILE = "FeatureStats.pb"
@@ -17,18 +17,16 @@ ANOMALIES_FILE = "SchemaDiff.pb"
 
 @tfx.dsl.components.component
 def DataGate(
+    examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
     statistics: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleStatistics],
     anomalies: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleAnomalies],
-    counts: tfx.dsl.components.Parameter[str],
 ):
     """Fails the run when any split has an anomaly, or was not seen whole.
-
-    `counts` has the images of each split, as JSON.
 
     Raises:
         DataError: with every anomaly, its split and its feature; or the split of whose images some were not seen.
     """
-    check_counts(statistics, json.loads(counts))
+    check_counts(statistics, read_counts(examples))
     found = find_anomalies(anomalies)
     if found:
         raise DataError("the data does not fit the schema: " + "; ".join(found))

@@ -92,9 +92,9 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
     schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE))
     validator = tfx.components.ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
     gate = DataGate(
+        examples=example_gen.outputs["examples"],
         statistics=statistics.outputs["statistics"],
         anomalies=validator.outputs["anomalies"],
-        counts=json.dumps(source.counts),
     )
     return [example_gen, statistics, schema, validator, gate]
 

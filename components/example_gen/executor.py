@@ -155,6 +155,17 @@ def verify(counts: Mapping[str, int], output: str) -> None:
             )
 
 
+def read_counts(examples: types.Artifact) -> dict[str, int]:
+    """Returns how many images each split has, as ingestion recorded it."""
+    splits = artifact_utils.decode_split_names(examples.split_names)
+    return {split: int(examples.get_custom_property(count_property(split))) for split in splits}
+
+
+def count_property(split: str) -> str:
+    """Returns the name of the artifact's property that has the number of images of the split."""
+    return f"count_{split}"
+
+
 def _describe(examples: types.Artifact, identity: Mapping[str, Any]) -> None:
     """Says in ML Metadata what the artifact holds and where it comes from."""
     examples.split_names = artifact_utils.encode_split_names(list(identity["counts"]))
@@ -164,4 +175,4 @@ def _describe(examples: types.Artifact, identity: Mapping[str, Any]) -> None:
     examples.set_int_custom_property("source_published", int(identity["published"]))
     examples.set_string_custom_property("class_names", json.dumps(identity["class_names"]))
     for split, count in identity["counts"].items():
-        examples.set_int_custom_property(f"count_{split}", count)
+        examples.set_int_custom_property(count_property(split), count)

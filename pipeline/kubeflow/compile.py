@@ -17,6 +17,7 @@ from pipeline.kubeflow import acceptance, platform
 from pipeline.kubeflow.documents import write
 from pipeline.sources import Source
 from shiftvit.config import require, to_dict
+from shiftvit.features import SPLITS
 from shiftvit.train import try_initial_weights
 
 COMMAND = ("python", "-m", "pipeline.kubeflow.step")
@@ -30,10 +31,14 @@ _PARAMETERS = {
     "epochs": (_WHOLE, ["Trainer"]),
     "push_destination": (_TEXT, [BASELINE, "Pusher"]),
 }
-_KNOWN_THERE = {"Cifar10ExampleGen": ["identity", "input_base"], "ImportSchemaGen": ["schema_file"]}
+_KNOWN_THERE = {
+    "Cifar10ExampleGen": ["identity", "input_base"],
+    "ImportSchemaGen": ["schema_file"],
+    "Evaluator": ["eval_config"],
+}
 _SCRATCH = "/tmp/shiftvit"  # of the container, gone with it
 # Where the data lies is a parameter of the run, so nothing is known of it before the first step has read it.
-_LATER = Source("", "", "", False, {}, (), Path("/"))
+_LATER = Source("", "", "", False, dict.fromkeys(SPLITS, 0), (), Path("/"))
 
 
 def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] = COMMAND) -> None:
@@ -76,6 +81,11 @@ def _check(config: PipelineConfig) -> None:
     _, path = parse_source(config.source)
     if path is not None:
         kubeflow.require_volume("--data", str(path))
+    require(
+        config.beam.runner == "local" or (config.beam.runner == "dask" and not config.beam.address),
+        f"beam.runner={config.beam.runner}: what a step on Kubeflow reads and writes is in its container, where "
+        "workers elsewhere do not see it; compile with --beam local",
+    )
     if config.train.initial_weights:
         kubeflow.require_volume("train.initial_weights", config.train.initial_weights)
         try_initial_weights(config.experiment)
@@ -122,8 +132,9 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
         for taker in takers:
             _give(spec, taker, name, kind, {"componentInputParameter": name})
     spec["root"]["inputDefinitions"] = {"parameters": declared}
-    shapes = json.dumps({"shapes": to_dict(config.shapes)}, sort_keys=True)
-    _give(spec, "Cifar10ExampleGen", "configuration", _TEXT, {"runtimeValue": {"constant": shapes}})
+    for task, group in (("Cifar10ExampleGen", "shapes"), ("Evaluator", "evaluate")):
+        constant = json.dumps(to_dict(getattr(config, group)), sort_keys=True)
+        _give(spec, task, group, _TEXT, {"runtimeValue": {"constant": constant}})
 
 
 def _give(spec: Json, task: str, name: str, kind: str, value: Json) -> None:

@@ -7,7 +7,6 @@ launcher.
 """
 
 import argparse
-import dataclasses
 import json
 import logging
 import os
@@ -17,12 +16,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import json_format
+
 from components.schema import SCHEMA_FILE
 from pipeline.code import graph_fingerprint
-from pipeline.config import PipelineConfig
+from pipeline.config import PipelineConfig, ShapesConfig
 from pipeline.sources import prepare
 from shiftvit.config import from_dict, require
 from shiftvit.errors import UserError
+from shiftvit.features import TEST
 
 MESSAGE_PREFIX = "shiftvit: "  # of the line that says why a step failed
 LOCAL_ROOT = "SHIFTVIT_LOCAL_ROOT"  # environment variable: the folder that stands for / where there is no container
@@ -107,8 +109,8 @@ def _has_files(path: str) -> bool:
 def _ingest(inputs: Json, scratch: Path) -> None:
     """Prepares the source that `data` names, as a run on one machine does before its graph."""
     parameters = inputs["parameterValues"]
-    config = from_dict(PipelineConfig, json.loads(parameters.pop("configuration")))
-    source = prepare(dataclasses.replace(config, source=parameters.pop("data"), workspace=str(scratch)))
+    shapes = from_dict(ShapesConfig, json.loads(parameters.pop("shapes")))
+    source = prepare(PipelineConfig(source=parameters.pop("data"), workspace=str(scratch), shapes=shapes))
     parameters["input_base"] = str(source.folder)
     parameters["identity"] = json.dumps(source.identity(), sort_keys=True)
 
@@ -129,12 +131,27 @@ def _train(inputs: Json, _: Path) -> None:
     require(epochs == int(epochs), f"epochs={epochs}: must be a whole number")
     config = _place_state(parameters)
     config["experiment"]["train"]["epochs"] = int(epochs)
-    (examples,) = inputs["artifacts"]["examples"]["artifacts"]
-    config["class_names"] = json.loads(examples["metadata"]["class_names"])
+    config["class_names"] = json.loads(_examples(inputs)["class_names"])
     parameters["custom_config"] = json.dumps(config)
     from shiftvit.strategy import make_strategy
 
     make_strategy(config["experiment"]["train"]["replicas"])  # devices must be declared before TensorFlow starts
+
+
+def _evaluate(inputs: Json, _: Path) -> None:
+    from components.evaluator import make_eval_config
+    from components.example_gen.executor import count_property
+
+    parameters = inputs["parameterValues"]
+    bounds = json.loads(parameters.pop("evaluate"))
+    config = make_eval_config(int(_examples(inputs)[count_property(TEST)]), **bounds)
+    parameters["eval_config"] = json_format.MessageToJson(config)
+
+
+def _examples(inputs: Json) -> Json:
+    """Returns what ingestion recorded of the data."""
+    (examples,) = inputs["artifacts"]["examples"]["artifacts"]
+    return examples["metadata"]
 
 
 def _place_state(parameters: Json) -> Json:
@@ -167,6 +184,7 @@ PREPARATIONS: dict[str, Callable[[Json, Path], None]] = {
     "components.tuning.Executor": _search,
     "tfx.components.trainer.executor.GenericExecutor": _train,
     "components.baseline.PushedBaseline_Executor": _find_baseline,
+    "tfx.components.evaluator.executor.Executor": _evaluate,
     "tfx.components.pusher.executor.Executor": _push,
 }
 

@@ -1,7 +1,5 @@
 """Real statistics of good and bad records, validated by TFX's own ExampleValidator, before the gate."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -63,8 +61,12 @@ def validate(folder, **splits):
 
 def run_gate(validated, **counts):
     statistics, anomalies = validated
+    examples = standard_artifacts.Examples()
+    examples.split_names = artifact_utils.encode_split_names(list(counts))
+    for split, count in counts.items():
+        examples.set_int_custom_property(f"count_{split}", count)
     gate.DataGate.EXECUTOR_SPEC.executor_class().Do(
-        {"statistics": [statistics], "anomalies": [anomalies]}, {}, {"counts": json.dumps(counts)}
+        {"examples": [examples], "statistics": [statistics], "anomalies": [anomalies]}, {}, {}
     )
 
 

@@ -109,12 +109,12 @@ def test_a_model_is_pushed_only_with_both_blessings(nodes):
 
 
 def test_only_evaluator_and_canary_are_asked_for_the_test_split(nodes):
-    """Tuner and Trainer read splits train and eval unless told otherwise; Canary's own code reads test."""
+    """Tuner and Trainer read train and eval unless told otherwise; Canary's own code reads test, DataGate no image."""
     assert parameter(nodes["Evaluator"], "example_splits") == '["test"]'
     for name in ("Tuner", "Trainer"):
         assert parameter(nodes[name], "train_args") == parameter(nodes[name], "eval_args") == "{}"
     readers = {name for name, node in nodes.items() if "examples" in node.inputs.inputs}
-    assert readers == {"StatisticsGen", "Tuner", "Trainer", "Evaluator", "Canary"}
+    assert readers == {"StatisticsGen", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary"}
 
 
 def edit_a_copy(folder, file, monkeypatch):

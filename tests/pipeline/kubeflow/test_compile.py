@@ -142,6 +142,11 @@ def test_what_is_missing_is_told_before_anything_is_written(setting, sentence, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_engine_that_does_not_see_the_artifacts_of_a_step_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"beam\.runner=spark: .*compile with --beam local"):
+        compile_small(tmp_path / "p.yaml", "beam.runner=spark", "beam.address=h:1")
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(ConfigError, match=rf"{tmp_path}/no/p\.yaml: cannot be written \(No such file or directory\)"):
         compile_small(tmp_path / "no" / "p.yaml")

@@ -3,6 +3,7 @@ import json
 
 import pytest
 from compiled import compiled
+from google.protobuf import json_format
 
 from components.schema import SCHEMA_FILE
 from pipeline.code import graph_fingerprint
@@ -15,6 +16,7 @@ from shiftvit.errors import ConfigError, DataError
 INGEST = "components.example_gen.executor.Executor"
 TUNE = "components.tuning.Executor"
 TRAIN = "tfx.components.trainer.executor.GenericExecutor"
+EVALUATE = "tfx.components.evaluator.executor.Executor"
 BASELINE = "components.baseline.PushedBaseline_Executor"
 PUSH = "tfx.components.pusher.executor.Executor"
 MODEL = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
@@ -83,7 +85,7 @@ def prepared(executor, folder, parameters, artifacts=None):
 
 
 def ingest_parameters(**changes):
-    return {"configuration": json.dumps({"shapes": to_dict(CONFIG.shapes)}), "data": "shapes"} | changes
+    return {"shapes": json.dumps(to_dict(CONFIG.shapes)), "data": "shapes"} | changes
 
 
 def test_ingestion_prepares_the_source_of_this_run(tmp_path):
@@ -121,7 +123,7 @@ def test_an_image_of_other_code_than_was_compiled_from_runs_nothing(tmp_path, ca
     assert f"other code ({graph_fingerprint()}) than the pipeline was compiled from (0123456789abcdef)" in sentence
 
 
-EXAMPLES = {"examples": one("minio://b/e", metadata={"class_names": '["cat", "dog"]'})}
+EXAMPLES = {"examples": one("minio://b/e", metadata={"class_names": '["cat", "dog"]', "count_test": 50.0})}
 
 
 def train_parameters(epochs):
@@ -138,6 +140,16 @@ def test_training_gets_the_epochs_of_the_run_and_the_classes_of_the_data(tmp_pat
     before["experiment"]["train"]["epochs"] = 3
     assert after == before | {"class_names": ["cat", "dog"]}
     assert isinstance(after["experiment"]["train"]["epochs"], int)
+
+
+def test_evaluation_is_held_to_the_images_of_the_data(tmp_path):
+    from components.evaluator import make_eval_config
+
+    parameters = prepared(EVALUATE, tmp_path, {"evaluate": json.dumps(to_dict(CONFIG.evaluate))}, EXAMPLES)
+
+    wanted = make_eval_config(50, **dataclasses.asdict(CONFIG.evaluate))
+    assert parameters.keys() == {"eval_config"}
+    assert json_format.Parse(parameters["eval_config"], type(wanted)()) == wanted
 
 
 def test_epochs_must_be_whole(tmp_path):
