@@ -74,7 +74,7 @@ def test_overrides_are_applied_together_the_last_one_wins():
         ("trian.epochs=3", r"unknown key trian.epochs; did you mean train\?"),
         ("train.epochs.more=3", "unknown key train.epochs.more; did you mean train.epochs"),
         ("train=3", "train is a group of settings; known: train.batch_size, "),
-        ("=3", "unknown key ; known: canary, data, "),
+        ("=3", "unknown key ; known: beam, canary, data, "),
         ("train.epochs=many", "train.epochs='many' must be a whole number"),
         ("train.epochs=", "train.epochs='' must be a whole number"),
         ("train.learning_rate=Infinity", "train.learning_rate=inf must be a finite number"),
