@@ -32,7 +32,7 @@ class BeamConfig:
     address: str = ""  # of the engine; Dask alone does without one, and starts workers on this host
     workers: int = 0  # that Dask starts on this host; 0: one for each core
     image: str = (
-        ""  # that `make image` built, for the workers of Flink, Spark or Dataflow; else they build from setup.py
+        ""  # Beam's SDK container with this project, for Flink, Spark or Dataflow; else they build from setup.py
     )
     options: tuple[str, ...] = ()  # further flags of Beam, such as --region=europe-west1
 
