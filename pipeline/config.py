@@ -70,6 +70,20 @@ class IngestConfig:
 
 
 @dataclass(frozen=True)
+class GateConfig:
+    """What the ingested data must be like, for anything to train on it."""
+
+    min_class_share: float = 0.05  # of the images of each split, for every single class
+    max_duplicates: float = 0.01  # share of a split that repeats, pixel for pixel, earlier images of any split
+    max_label_drift: float = 0.05  # largest difference of a class's share between train and another split
+    max_image_drift: float = 0.1  # Jensen-Shannon divergence from train, of each colour's mean and of the contrast
+
+    def __post_init__(self):
+        for f in dataclasses.fields(self):
+            require(0 <= getattr(self, f.name) <= 1, f"gate.{f.name} must be in [0, 1]")
+
+
+@dataclass(frozen=True)
 class PipelineConfig:
     """A whole run."""
 
@@ -84,6 +98,7 @@ class PipelineConfig:
     canary: CanaryConfig = field(default_factory=CanaryConfig)
     shapes: ShapesConfig = field(default_factory=ShapesConfig)
     ingest: IngestConfig = field(default_factory=IngestConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
     beam: BeamConfig = field(default_factory=BeamConfig)
     kubeflow: KubeflowConfig = field(default_factory=KubeflowConfig)
 

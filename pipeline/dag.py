@@ -95,6 +95,7 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
         examples=example_gen.outputs["examples"],
         statistics=statistics.outputs["statistics"],
         anomalies=validator.outputs["anomalies"],
+        **asdict(config.gate),
     )
     return [example_gen, statistics, schema, validator, gate]
 

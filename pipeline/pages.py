@@ -62,7 +62,9 @@ def print_run(details: Mapping[str, Any]) -> None:
     if details["search"]:
         _print_section("Search", _search_lines(details["search"]))
     _print_section("Lineage", (line for step in details["lineage"] for line in _lineage_lines(step)))
-    figures = {name: f"{value:.4g}" for name, value in details["metrics"].items() if isinstance(value, (int, float))}
+    if details["data"]:
+        _print_section("Measured of the data", _columns({name: _figure(v) for name, v in details["data"].items()}))
+    figures = {name: _figure(value) for name, value in details["metrics"].items() if isinstance(value, (int, float))}
     if figures:
         _print_section("Metrics on the test split", _columns(figures))
     if details["class_top1"]:
@@ -99,6 +101,10 @@ def _print_section(title: str, lines: Iterable[str], note: str = "") -> None:
 def _columns(facts: Mapping[str, str]) -> list[str]:
     width = max(map(len, facts), default=0)
     return [f"{name:<{width}}  {value}" for name, value in facts.items()]
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _settings(config: Mapping[str, Any]) -> list[str]:

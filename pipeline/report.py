@@ -17,6 +17,7 @@ from shiftvit.config import nearest
 from shiftvit.errors import ConfigError, NotBlessedError
 
 NOT_BLESSED = "not blessed"
+_DATA_GATE = "DataGate"
 _CLASS_NAMES = "class_names"  # property of Examples, as a JSON list
 _INTERNAL = ("name", "state", "tfx_version", "is_external", "split_names", _CLASS_NAMES)  # nothing a reader wants
 _TITLES = {"top1": "top-1", "top5": "top-5"}
@@ -141,6 +142,7 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
         "lineage": [_describe(step) for step in steps],
         "search": read_search(run.executions),
         "class_top1": _by_class(run.result.get("metrics", {}).get("class_top1", []), steps),
+        "data": _measured_of_data(run),
         "anomalies": _find_anomalies(run),
     }
 
@@ -157,6 +159,11 @@ def _furthest(run: Run) -> Artifact | None:
     made = [a for e in run.executions for group in e.outputs.values() for a in group]
     models = [artifact for artifact in made if artifact.type == "Model"]
     return (models or made or [None])[-1]
+
+
+def _measured_of_data(run: Run) -> dict[str, Any]:
+    made = [a for e in run.executions if e.node == _DATA_GATE for group in e.outputs.values() for a in group]
+    return {name: value for a in made for name, value in sorted(a.properties.items()) if name not in _INTERNAL}
 
 
 def _find_anomalies(run: Run) -> list[str]:

@@ -119,6 +119,13 @@ def test_show_walks_from_the_pushed_version_to_the_source(workspace):
     assert details["config"]["shapes"]["train"] == SMALL["shapes.train"]
 
 
+def test_show_tells_what_the_gate_measured_of_the_data(workspace):
+    measured = shown(workspace)["data"]
+
+    assert {split: measured[f"{split}_duplicates"] for split in features.SPLITS} == {"train": 0, "eval": 0, "test": 0}
+    assert measured["test_label_drift"] < 0.05 and measured["train_least_class_share"] > 0.05
+
+
 def test_the_pushed_model_answers_pictures_as_the_evaluator_was_answered(workspace, tmp_path):
     [version] = versions(workspace)
     records = next((workspace / "artifacts/Cifar10ExampleGen/examples").glob("*/Split-test"))

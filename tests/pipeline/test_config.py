@@ -5,6 +5,7 @@ import pytest
 from pipeline.config import (
     CanaryConfig,
     EvaluateConfig,
+    GateConfig,
     IngestConfig,
     ShapesConfig,
     load,
@@ -96,6 +97,7 @@ def test_an_override_that_does_not_fit_is_refused(setting, sentence):
         (CanaryConfig, {"images": 0}, "canary.images must be positive"),
         (CanaryConfig, {"timeout": 0}, "canary.timeout must be positive"),
         (ShapesConfig, {"test": 9}, "must be 10 or more"),
+        (GateConfig, {"max_duplicates": 1.1}, r"gate.max_duplicates must be in \[0, 1\]"),
         (IngestConfig, {"images_per_shard": 0}, "ingest.images_per_shard must be positive"),
         (TuneConfig, {"trials": -1}, "tune.trials must not be negative"),
     ],

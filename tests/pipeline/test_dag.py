@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 import shiftvit
 from pipeline import dag
-from pipeline.config import override
+from pipeline.config import GateConfig, override
 from pipeline.local import local_site
 from pipeline.presets import PRESETS, preset
 from pipeline.sources import Source
@@ -93,6 +94,15 @@ def test_nothing_trains_or_is_pushed_before_the_data_passed_the_gate(nodes):
         assert "DataGate" in ancestors(nodes, name)
 
 
+def test_the_limits_of_the_data_are_those_of_the_configuration(tmp_path):
+    config = override(preset("quickstart"), ["gate.max_duplicates=0.25"])
+
+    parameters = compile_graph(tmp_path, config)["DataGate"].parameters.parameters
+
+    told = {name: value.field_value.double_value for name, value in parameters.items()}
+    assert told == asdict(GateConfig(max_duplicates=0.25))
+
+
 def test_the_trainer_takes_the_best_hyperparameters_of_the_search(nodes):
     channels = nodes["Trainer"].inputs.inputs["hyperparameters"].channels
 
@@ -109,7 +119,7 @@ def test_a_model_is_pushed_only_with_both_blessings(nodes):
 
 
 def test_only_evaluator_and_canary_are_asked_for_the_test_split(nodes):
-    """Tuner and Trainer read train and eval unless told otherwise; Canary's own code reads test, DataGate no image."""
+    """Tuner and Trainer read train and eval unless told otherwise; Canary's own code reads test, DataGate all."""
     assert parameter(nodes["Evaluator"], "example_splits") == '["test"]'
     for name in ("Tuner", "Trainer"):
         assert parameter(nodes[name], "train_args") == parameter(nodes[name], "eval_args") == "{}"

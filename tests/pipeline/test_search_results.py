@@ -65,7 +65,15 @@ def test_a_run_without_a_search_and_one_whose_results_are_gone_have_none(tmp_pat
 
 def test_the_page_of_a_run_tells_its_search(tmp_path, capsys):
     search = read_search(searched(tmp_path))
-    empty = {"lineage": [], "metrics": {}, "class_top1": {}, "anomalies": [], "executions": [], "config": {}}
+    empty = {
+        "lineage": [],
+        "metrics": {},
+        "data": {},
+        "class_top1": {},
+        "anomalies": [],
+        "executions": [],
+        "config": {},
+    }
     facts = {"id": "run", "state": "complete", "seconds": 1.0, "summary": None, "message": None}
     details = empty | facts | {"config_file": "config.json", "log": "log.txt"}
 
