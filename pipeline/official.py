@@ -26,10 +26,16 @@ PUBLISHED = (
     "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
 )  # cifar-10-python.tar.gz
 
+# What a damaged header makes tarfile raise, beside its own errors: it believes what is written there.
+_BROKEN = (ValueError, LookupError, OverflowError, RecursionError)
+
 Sink = Callable[[int, bytes], None]  # takes the number of a batch, in the order of BATCHES, and its records
 
 _SMALL = 64 * 1024  # bytes
 _PICKLED_EXTRA = 2 * 1024 * 1024  # bytes of labels and file names that a pickled batch has beside its pixels
+_BESIDE_BATCHES = 1 << 20  # bytes that an archive may hold of other things: its members' headers, a readme
+_LONGEST_HEADER = 2048  # bytes of a member's extended header, which tarfile searches in quadratic time
+_LONGEST_NAME = 100  # characters of a class name
 _CHUNK = 1 << 20
 
 
@@ -64,7 +70,7 @@ class _Collector:
         """Says whether file `name` is wanted; raises DataError when it is and its size, in bytes, cannot be right."""
         if name not in (*self._form.files, self._form.meta):
             if name.startswith(("data_batch", "test_batch")):
-                raise DataError(f"{self._source}: {name} is none of the {len(BATCHES)} batches of CIFAR-10")
+                raise DataError(f"{self._source}: {name!r} is none of the {len(BATCHES)} batches of CIFAR-10")
             return False
         if name in self._seen:
             raise DataError(f"{self._source}: {name} is there twice")
@@ -100,6 +106,10 @@ class _Collector:
         return pixels, pixels + _PICKLED_EXTRA, f"{self._records:,} images take {pixels:,} and some thousands"
 
 
+def _largest_batch(batch_records: int) -> int:
+    return batch_records * records.RECORD_BYTES + _PICKLED_EXTRA
+
+
 def _batch(form: Format, content: bytes, batch_records: int, file: str) -> bytes:
     if form is BINARY:
         records.check(content, file)
@@ -111,6 +121,9 @@ def _class_names(form: Format, content: bytes, file: str) -> list[str]:
     names = content.decode("utf-8", "replace").split() if form is BINARY else pickles.class_names(content, file)
     if len(set(names)) != NUM_CLASSES or len(names) != NUM_CLASSES:
         raise DataError(f"{file}: expected the names of {NUM_CLASSES} classes, found {len(names)}")
+    for name in names:
+        if not (name.isprintable() and 0 < len(name) <= _LONGEST_NAME):
+            raise DataError(f"{file}: {name[:_LONGEST_NAME]!r} is no name of a class that can be shown")
     return names
 
 
@@ -137,19 +150,41 @@ def read_folder(folder: Path, form: Format, batch_records: int, sink: Sink) -> t
         DataError: when a batch is missing, has another size, or holds a wrong label.
     """
     collector = _Collector(form, folder, batch_records, sink)
-    for file in sorted(folder.iterdir()):
-        if file.is_file() and collector.admit(file.name, file.stat().st_size):
-            collector.take(file.name, file.read_bytes())
+    for file in _admitted(collector, folder):
+        collector.take(file.name, file.read_bytes())
     return collector.finish()
 
 
-def folder_checksum(folder: Path, form: Format) -> str:
-    """Returns a sha256, in hex, over the sorted names of the batch and meta files and the sha256 of each."""
+def _admitted(collector: _Collector, folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and collector.admit(file.name, file.stat().st_size):
+            yield file
+
+
+def folder_checksum(folder: Path, form: Format, batch_records: int) -> str:
+    """Returns a sha256, in hex, over the sorted names of the batch and meta files and the sha256 of each.
+
+    Raises:
+        DataError: when one of them has a size that cannot be right; it may be a file that takes forever to read.
+    """
     digest = hashlib.sha256()
-    for name in sorted([*form.files, form.meta]):
-        if (folder / name).is_file():
-            digest.update(f"{name} {file_checksum(folder / name)}\n".encode())
+    for file in _admitted(_Collector(form, folder, batch_records, lambda number, block: None), folder):
+        digest.update(f"{file.name} {file_checksum(file)}\n".encode())
     return digest.hexdigest()
+
+
+def archive_checksum(path: Path, batch_records: int) -> str:
+    """Returns the sha256, in hex, of an archive.
+
+    Raises:
+        DataError: when it cannot be one: it is no plain file, which may never end, or larger than CIFAR-10 unpacked.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: not a file; expected a CIFAR-10 archive or folder")
+    size, largest = path.stat().st_size, _BESIDE_BATCHES + len(BATCHES) * _largest_batch(batch_records)
+    if size > largest:
+        raise DataError(f"{path}: not CIFAR-10; {size:,} bytes, where even unpacked it takes less than {largest:,}")
+    return file_checksum(path)
 
 
 def file_checksum(path: Path) -> str:
@@ -170,10 +205,9 @@ def read_archive(path: Path, batch_records: int, sink: Sink) -> tuple[str, ...]:
     """
     try:
         with gzip.open(path) as unzipped:
-            largest_batch = batch_records * records.RECORD_BYTES + _PICKLED_EXTRA
-            stream = _Bounded(unzipped, path, 2 * _PICKLED_EXTRA + len(BATCHES) * largest_batch)
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                class_names = _read_members(archive, path, batch_records, sink)
+            stream = _Bounded(unzipped, path, _BESIDE_BATCHES)
+            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
+                class_names = _read_members(archive, path, batch_records, stream, sink)
             while stream.read(_CHUNK):  # the checksum that tells of damage stands at the very end
                 pass
             return class_names
@@ -184,11 +218,25 @@ def read_archive(path: Path, batch_records: int, sink: Sink) -> tuple[str, ...]:
             f"{path}: not a gzip archive, or a damaged one ({error}); expected cifar-10-binary.tar.gz or "
             "cifar-10-python.tar.gz"
         ) from error
-    except tarfile.TarError as error:
+    except (tarfile.TarError, *_BROKEN) as error:
         raise DataError(f"{path}: not a tar archive, or a damaged one ({error})") from error
 
 
-def _read_members(archive: tarfile.TarFile, path: Path, batch_records: int, sink: Sink) -> tuple[str, ...]:
+class _Member(tarfile.TarInfo):
+    """A member of an archive, refused where its extended header is longer than an honest one."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        """Takes the block of the member's header."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and member.size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        return member
+
+
+def _read_members(
+    archive: tarfile.TarFile, path: Path, batch_records: int, stream: "_Bounded", sink: Sink
+) -> tuple[str, ...]:
     collector = None
     for folder, member in _plain_files(archive, path):
         form = next((form for form in FORMATS if form.root == folder), None)
@@ -198,6 +246,7 @@ def _read_members(archive: tarfile.TarFile, path: Path, batch_records: int, sink
             collector = _Collector(form, path, batch_records, sink)
         name = PurePosixPath(member.name).name
         if collector.admit(name, member.size):
+            stream.allow(member.size)
             collector.take(name, archive.extractfile(member).read())
     if collector is None:
         raise DataError(f"{path}: not CIFAR-10; its files lie in none of {', '.join(f.root for f in FORMATS)}")
@@ -221,6 +270,10 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, stream: io.BufferedIOBase, path: Path, limit: int):
         self._stream, self._path, self._left = stream, path, limit
+
+    def allow(self, size: int) -> None:
+        """Lets so many more bytes pass."""
+        self._left += size
 
     def read(self, size: int = -1) -> bytes:
         content = self._stream.read(self._left + 1 if size < 0 else min(size, self._left + 1))

@@ -1,11 +1,13 @@
-"""Reads a pickle of plain values and NumPy arrays, and nothing else: a pickle can name any code for its reader to call.
+"""Reads a pickle of plain values and arrays of bytes, and nothing else.
 
-CIFAR-10's python version is made of such pickles, by Python 2 and NumPy 1.
+CIFAR-10's python version is made of such pickles, by Python 2 and NumPy 1. A pickle is a program, and Python's own
+reader does what it says: calls the code that it names, and allocates what its few bytes ask for. So the standard
+library only takes it apart here, and of its instructions those alone are followed that make plain values, none of them
+at a cost beyond that of the bytes it has in the file. What it says of an array is checked before there is one.
 """
 
-import codecs
-import io
-import pickle
+import pickletools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,34 +15,139 @@ import numpy as np
 from shiftvit.errors import DataError
 from shiftvit.features import IMAGE_BYTES, NUM_CLASSES
 
-_RECONSTRUCT = np.empty(0).__reduce__()[0]  # lives in a private module, whose name depends on NumPy's version
-_ALLOWED = {
-    "numpy.core.multiarray._reconstruct": _RECONSTRUCT,
-    "numpy._core.multiarray._reconstruct": _RECONSTRUCT,
-    "numpy.ndarray": np.ndarray,
-    "numpy.dtype": np.dtype,
-    "_codecs.encode": codecs.encode,  # how Python 3 writes bytes in the protocols of Python 2
+_MOST_INSTRUCTIONS = 300_000  # a batch of 10,000 takes from 20,000 to 100,000, after who wrote it
+_LONGEST_REASON = 120  # characters
+
+# What a broken pickle leads to: any instruction may find something else than it needs.
+_BROKEN = (ValueError, TypeError, LookupError, AttributeError)
+
+
+class _Described:
+    """What a pickle says of an array, or of the type of its numbers: what it is made from, and its state."""
+
+    def __init__(self, *made_from: Any):
+        self.made_from, self.state = made_from, None
+
+
+class _Machine:
+    """Follows the instructions of a pickle of `size` bytes."""
+
+    def __init__(self, size: int):
+        self._stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+        self._room = size  # for texts that are made into bytes
+
+    def follow(self, instruction: str, argument: Any) -> None:
+        """Follows one instruction, by its name in `pickletools`."""
+        if instruction not in _INSTRUCTIONS:
+            raise ValueError(f"plain arrays have no need of its instruction {instruction}")
+        _INSTRUCTIONS[instruction](self, argument)
+
+    def push(self, value: Any) -> None:
+        self._stack.append(value)
+
+    def pop(self, count: int) -> list[Any]:
+        if len(self._stack) < count:
+            raise LookupError("it takes what is not there")
+        return self._take_from(len(self._stack) - count)
+
+    def mark(self) -> None:
+        self._marks.append(len(self._stack))
+
+    def pop_to_mark(self) -> list[Any]:
+        return self._take_from(self._marks.pop())
+
+    def remember(self, place: int | None) -> None:
+        self._memo[len(self._memo) if place is None else place] = self._stack[-1]
+
+    def recall(self, place: int) -> None:
+        self.push(self._memo[place])
+
+    def extend_list(self, items: list[Any]) -> None:
+        self._top(list).extend(items)
+
+    def push_dictionary(self, items: list[Any]) -> None:
+        self.push({})
+        self.extend_dictionary(items)
+
+    def extend_dictionary(self, items: list[Any]) -> None:
+        keys, values = items[::2], items[1::2]
+        if not all(isinstance(key, str | bytes) for key in keys):
+            raise TypeError("a key of its dictionary is no text")
+        self._top(dict).update(zip(keys, values, strict=True))
+
+    def name(self, called: str) -> None:
+        if called not in _NAMES:
+            raise ValueError(f"it calls {called}")
+        self.push(called)
+
+    def call(self, name: str, arguments: tuple) -> None:
+        self.push(self._to_bytes(*arguments) if name == _TO_BYTES else _Described(*arguments))
+
+    def describe(self, state: Any) -> None:
+        self._top(_Described).state = state
+
+    def _to_bytes(self, text: str, encoding: str) -> bytes:
+        if encoding != "latin1":
+            raise ValueError(f"it makes bytes by {encoding}")
+        self._room -= len(text)
+        if self._room < 0:  # a text that is there once can be recalled any number of times
+            raise ValueError("it makes more bytes than it has")
+        return text.encode("latin1")
+
+    def _top(self, kind: type) -> Any:
+        if not isinstance(self._stack[-1], kind):
+            raise TypeError(f"it takes a {type(self._stack[-1]).__name__} for something else")
+        return self._stack[-1]
+
+    def _take_from(self, start: int) -> list[Any]:
+        items = self._stack[start:]
+        del self._stack[start:]
+        return items
+
+
+_TO_BYTES = "_codecs.encode"  # how Python 3 writes bytes in the protocols of Python 2
+_NAMES = {
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.ndarray",
+    "numpy.dtype",
+    _TO_BYTES,
 }
-
-# What a broken pickle makes its reader raise: it is a program, and any step of it can fail.
-_BROKEN = (
-    pickle.UnpicklingError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
+_VALUES = (
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"),
+    *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINBYTES", "SHORT_BINBYTES"),
 )
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        called = f"{module}.{name}"
-        if called not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it calls {called}")
-        return _ALLOWED[called]
+_TEXTS_OF_PYTHON_2 = ("STRING", "BINSTRING", "SHORT_BINSTRING")
+_INSTRUCTIONS: dict[str, Callable[[_Machine, Any], None]] = {
+    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda machine, _: None),
+    **dict.fromkeys(_VALUES, lambda machine, value: machine.push(value)),
+    **dict.fromkeys(_TEXTS_OF_PYTHON_2, lambda machine, text: machine.push(text.encode("latin1"))),
+    "NONE": lambda machine, _: machine.push(None),
+    "NEWTRUE": lambda machine, _: machine.push(True),
+    "NEWFALSE": lambda machine, _: machine.push(False),
+    "MARK": lambda machine, _: machine.mark(),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), lambda machine, place: machine.remember(place)),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda machine, place: machine.recall(place)),
+    "EMPTY_LIST": lambda machine, _: machine.push([]),
+    "LIST": lambda machine, _: machine.push(machine.pop_to_mark()),
+    "APPEND": lambda machine, _: machine.extend_list(machine.pop(1)),
+    "APPENDS": lambda machine, _: machine.extend_list(machine.pop_to_mark()),
+    "EMPTY_TUPLE": lambda machine, _: machine.push(()),
+    "TUPLE1": lambda machine, _: machine.push(tuple(machine.pop(1))),
+    "TUPLE2": lambda machine, _: machine.push(tuple(machine.pop(2))),
+    "TUPLE3": lambda machine, _: machine.push(tuple(machine.pop(3))),
+    "TUPLE": lambda machine, _: machine.push(tuple(machine.pop_to_mark())),
+    "EMPTY_DICT": lambda machine, _: machine.push({}),
+    "DICT": lambda machine, _: machine.push_dictionary(machine.pop_to_mark()),
+    "SETITEM": lambda machine, _: machine.extend_dictionary(machine.pop(2)),
+    "SETITEMS": lambda machine, _: machine.extend_dictionary(machine.pop_to_mark()),
+    "GLOBAL": lambda machine, name: machine.name(name.replace(" ", ".", 1)),
+    "STACK_GLOBAL": lambda machine, _: machine.name(".".join(machine.pop(2))),
+    "REDUCE": lambda machine, _: machine.call(*machine.pop(2)),
+    "BUILD": lambda machine, _: machine.describe(*machine.pop(1)),
+}
 
 
 def load(content: bytes, file: str) -> dict[str, Any]:
@@ -50,13 +157,18 @@ def load(content: bytes, file: str) -> dict[str, Any]:
         DataError: naming `file`, when the pickle calls anything but what rebuilds an array, is broken, or is
             something else than a dictionary.
     """
+    machine = _Machine(len(content))
     try:
-        value = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
+            if count == _MOST_INSTRUCTIONS:
+                raise ValueError(f"it has more than {_MOST_INSTRUCTIONS:,} instructions")
+            machine.follow(instruction.name, argument)
+        (value,) = machine.pop(1)
     except _BROKEN as error:
-        raise DataError(f"{file}: not a pickle of plain arrays, so it was not read ({error})") from error
+        raise DataError(f"{file}: not a pickle of plain arrays, so it was not read ({_told(error)})") from error
     if not isinstance(value, dict):
         raise DataError(f"{file}: expected a pickled dictionary, found {type(value).__name__}")
-    return {_text(key): entry for key, entry in value.items()}
+    return {_text(key): _array(entry) for key, entry in value.items()}
 
 
 def batch(content: bytes, records: int, file: str) -> tuple[np.ndarray, np.ndarray]:
@@ -67,23 +179,43 @@ def batch(content: bytes, records: int, file: str) -> tuple[np.ndarray, np.ndarr
     """
     fields = load(content, file)
     data, labels = fields.get("data"), fields.get("labels")
-    if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape == (records, IMAGE_BYTES)):
+    if not (isinstance(data, np.ndarray) and data.shape == (records, IMAGE_BYTES)):
         raise DataError(f"{file}: its 'data' is not an array of {records:,} images, {IMAGE_BYTES} bytes each")
     if not (isinstance(labels, list) and len(labels) == records and all(type(label) is int for label in labels)):
         raise DataError(f"{file}: its 'labels' is not a list of {records:,} whole numbers")
     for index, label in enumerate(labels):
         if not 0 <= label < NUM_CLASSES:
-            raise DataError(f"{file}: label {label} of image {index}; labels are 0 to {NUM_CLASSES - 1}")
+            raise DataError(f"{file}: label {_told(label)} of image {index}; labels are 0 to {NUM_CLASSES - 1}")
     return data, np.array(labels)
 
 
 def class_names(content: bytes, file: str) -> list[str]:
-    """Returns the class names of a pickled batches.meta."""
+    """Returns the class names of a pickled batches.meta.
+
+    Raises:
+        DataError: when it has no list of texts under that name.
+    """
     names = load(content, file).get("label_names")
-    if not isinstance(names, list):
-        raise DataError(f"{file}: it has no list 'label_names'")
+    if not (isinstance(names, list) and all(isinstance(name, str | bytes) for name in names)):
+        raise DataError(f"{file}: it has no list of texts 'label_names'")
     return [_text(name) for name in names]
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _array(value: Any) -> Any:
+    """Returns the array of bytes that `value` describes; whatever else it is, as it is."""
+    try:
+        _, shape, kind, by_column, content = value.state
+        if kind.made_from[0] not in ("u1", b"u1") or [type(side) for side in shape] != [int, int]:
+            return value
+        return np.frombuffer(content, np.uint8).reshape(shape, order="F" if by_column else "C")
+    except _BROKEN:
+        return value
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _told(what: Any) -> str:
+    """Returns it as a text that a sentence may hold: what stands in a file can be long, or move a terminal's cursor."""
+    return "".join(char if char.isprintable() else "?" for char in str(what)[:_LONGEST_REASON])

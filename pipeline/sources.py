@@ -99,21 +99,20 @@ def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
         )
     counts = {TRAIN: 4 * batch_records, EVAL: batch_records, TEST: batch_records}
     if kind == TFDS:
-        checksum = tfds_source.checksum(path)
+        checksum = tfds_source.checksum(path, batch_records)
         read = functools.partial(tfds_source.read, path, batch_records, Path(config.workspace))
         return _Origin(TFDS, checksum, True, counts, _in_batches(read, batch_records))
     if path.is_dir():
         folder, form = official.find_folder(path)
         read = functools.partial(official.read_folder, folder, form, batch_records)
-        return _Origin(
-            "folder", official.folder_checksum(folder, form), False, counts, _in_batches(read, batch_records)
-        )
+        checksum = official.folder_checksum(folder, form, batch_records)
+        return _Origin("folder", checksum, False, counts, _in_batches(read, batch_records))
     if not path.exists():
         raise DataError(
             f"{path}: no such file or folder; --data takes shapes, tfds, tfds:ARCHIVE, or the path of a "
             "CIFAR-10 archive or folder"
         )
-    checksum = official.file_checksum(path)
+    checksum = official.archive_checksum(path, batch_records)
     read = functools.partial(official.read_archive, path, batch_records)
     return _Origin("archive", checksum, checksum in official.PUBLISHED, counts, _in_batches(read, batch_records))
 

@@ -24,7 +24,7 @@ _TRAINING_BATCHES = len(official.BATCHES) - 1
 _READ = 1000  # images decoded at once
 
 
-def checksum(archive: Path | None) -> str:
+def checksum(archive: Path | None, batch_records: int) -> str:
     """Returns the sha256 of what tensorflow-datasets will read: the local archive, or without one the download.
 
     Raises:
@@ -34,7 +34,7 @@ def checksum(archive: Path | None) -> str:
         return SHA256
     if not archive.is_file():
         raise DataError(f"{archive}: no such file; tfds:ARCHIVE takes a local copy of {ARCHIVE}")
-    found = official.file_checksum(archive)
+    found = official.archive_checksum(archive, batch_records)
     if found != SHA256:
         raise DataError(
             f"{archive}: tensorflow-datasets reads only the published {ARCHIVE}, sha256 {SHA256[:16]}…, "
