@@ -18,6 +18,9 @@ CLASS_NAME = "class_name"
 CLASS_ID = "class_id"
 PROBABILITIES = "probabilities"
 
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_DECODED_AT_ONCE = 2  # images of a request; each may take the memory of MAX_FILE_PIXELS
+
 
 class Server(tf.Module):
     """Answers with class names, class ids and probabilities, through the preprocessing that training used."""
@@ -37,7 +40,12 @@ class Server(tf.Module):
     def serve_images(self, image_bytes):
         """image_bytes: PNG or JPEG files of any size (N,)."""
         return self.answer(
-            tf.map_fn(decode_image, image_bytes, fn_output_signature=tf.TensorSpec(features.IMAGE_SHAPE, tf.uint8))
+            tf.map_fn(
+                decode_image,
+                image_bytes,
+                parallel_iterations=_DECODED_AT_ONCE,
+                fn_output_signature=tf.TensorSpec(features.IMAGE_SHAPE, tf.uint8),
+            )
         )
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES_INPUT)])
@@ -53,11 +61,39 @@ class Server(tf.Module):
 
 
 def decode_image(encoded):
-    """Returns uint8 IMAGE_SHAPE from the bytes of one PNG or JPEG; an image of that size is kept bit for bit."""
+    """Returns uint8 IMAGE_SHAPE from the bytes of one PNG or JPEG; an image of that size is kept bit for bit.
+
+    Colours become RGB, of 8 bits each; transparency is ignored.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when it is no such file, is damaged, or has more than MAX_FILE_PIXELS pixels or
+            MAX_FILE_SCANS scans, which its header tells before it is decoded.
+    """
     height, width, channels = features.IMAGE_SHAPE
-    image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+    is_png = tf.equal(tf.strings.substr(encoded, 0, len(_PNG_MAGIC)), _PNG_MAGIC)
+    pixels, scans = tf.cond(is_png, lambda: (_png_pixels(encoded), 1), lambda: _jpeg_pixels_and_scans(encoded))
+    most_pixels = tf.constant(features.MAX_FILE_PIXELS, tf.int64)
+    checks = [
+        tf.debugging.assert_less_equal(pixels, most_pixels, "the image has too many pixels"),
+        tf.debugging.assert_less_equal(scans, features.MAX_FILE_SCANS, "the image has too many scans"),
+    ]
+    with tf.control_dependencies(checks):
+        image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
     resized = tf.image.resize(image, (height, width), antialias=True)
     return tf.ensure_shape(tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8), features.IMAGE_SHAPE)
+
+
+def _png_pixels(encoded):
+    """Width and height are the first that a PNG tells; in int64, or the product of large ones would seem small."""
+    head = tf.strings.join([tf.strings.substr(encoded, 0, 24), bytes(24)])  # of a cut one, too: decoding refuses that
+    sides = tf.reshape(tf.io.decode_raw(tf.strings.substr(head, 16, 8), tf.uint8), (2, 4))
+    return tf.reduce_prod(tf.reduce_sum(tf.cast(sides, tf.int64) * (1 << 24, 1 << 16, 1 << 8, 1), axis=1))
+
+
+def _jpeg_pixels_and_scans(encoded):
+    """Each scan costs a pass over the whole image, however few bytes it has."""
+    pixels = tf.reduce_prod(tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64))
+    return pixels, tf.size(tf.strings.split(encoded, features.JPEG_SCAN)) - 1
 
 
 def export(model: tf.keras.Model, config: ModelConfig, class_names: Sequence[str], directory: str) -> None:

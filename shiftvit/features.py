@@ -16,6 +16,11 @@ CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "
 NUM_CLASSES = len(CLASS_NAMES)
 CLASS_NAMES_FILE = "class_names.json"  # beside the folders of the splits: the source's own names, by class id
 
+# What an image file that is to be classified may have, lest a small one take all memory or forever to decode.
+MAX_FILE_PIXELS = 32_000_000  # 100 MB when decoded
+MAX_FILE_SCANS = 100  # of a JPEG; a progressive one has about ten
+JPEG_SCAN = b"\xff\xda"  # a scan starts so; it does not occur within one
+
 TRAIN, EVAL, TEST = SPLITS = ("train", "eval", "test")
 
 
@@ -50,7 +55,7 @@ def decode_images(raw):
     import tensorflow as tf
 
     pixels = tf.io.decode_raw(raw, tf.uint8)
-    return tf.reshape(pixels, (-1, *IMAGE_SHAPE))
+    return tf.reshape(pixels, (tf.shape(raw)[0], *IMAGE_SHAPE))  # with -1, two halves would make an image
 
 
 def parse(serialized):
