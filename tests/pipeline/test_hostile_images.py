@@ -120,7 +120,7 @@ UNUSUAL = {
     "palette, transparent": saved(plain().quantize(4), "PNG", transparency=0),
     "alpha": saved(plain("RGBA", (*COLOUR, 0)), "PNG"),
     "animated PNG": saved(plain(), "PNG", save_all=True, append_images=[plain(colour=(0, 0, 9))]),
-    "interlaced": PNG and saved(plain(), "PNG", optimize=True),
+    "opaque alpha": saved(plain().convert("RGBA"), "PNG"),
     "16 bits a colour": png(
         40, 30, chunk(b"IDAT", zlib.compress((b"\0" + bytes(c for v in COLOUR for c in (v, 9)) * 40) * 30)), depth=16
     ),
@@ -167,6 +167,14 @@ def test_it_is_refused_with_a_sentence(name, folder, tmp_path):
 
     sentence = str(caught.value)
     assert sentence.startswith(f"{path}: ") and sentence.isprintable() and len(sentence) < 500
+
+
+def test_too_many_pixels_are_told_before_they_are_decoded(tmp_path):
+    """Else it were told that they are not there."""
+    (tmp_path / "image.png").write_bytes(png(8_000, 4_001, ZEROS))
+
+    with pytest.raises(DataError, match="more than 32,000,000 pixels; scale it down"):
+        check_image(tmp_path / "image.png")
 
 
 @pytest.mark.parametrize("name", REFUSED)
