@@ -108,6 +108,8 @@ def make_parser() -> argparse.ArgumentParser:
             default=DEFAULT_WORKSPACE,
             help="folder that holds everything (default: %(default)s)",
         )
+    for command in (run, tune, rollback):
+        command.add_argument("--wait", action="store_true", help="wait while another one writes in the workspace")
     for command in (runs, show, versions, predict):
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
@@ -124,7 +126,7 @@ class _ShowVersion(argparse.Action):
 def _run(arguments: argparse.Namespace) -> int:
     train.refuse_cluster("run")
     config = resolve(arguments)
-    exit_code, result = _execute(config)
+    exit_code, result = _execute(config, arguments.wait)
     if exit_code == 0:
         _warn_if_another_is_served(Workspace(Path(config.workspace)), result)
     return exit_code
@@ -137,19 +139,22 @@ def _tune(arguments: argparse.Namespace) -> int:
         config.tune.trials > 0,
         "tune.trials=0 leaves the search out; set it to how many settings are to be tried, as in --set tune.trials=12",
     )
-    exit_code, _ = _execute(config, "--search-only")
+    exit_code, _ = _execute(config, arguments.wait, "--search-only")
     return exit_code
 
 
-def _execute(config: PipelineConfig, *options: str) -> tuple[int, dict[str, Any] | None]:
+def _execute(config: PipelineConfig, wait: bool, *options: str) -> tuple[int, dict[str, Any] | None]:
     """Runs the graph in a process of its own and tells what came of it; returns the exit code and the result."""
     from pipeline import run
     from pipeline.report import conclusion
     from pipeline.terminal import make_display
+    from pipeline.writer import writing
 
-    folder = run.create(config)
-    with make_display() as display:
-        outcome = run.execute(folder, display.show, [*run.CHILD, *options])
+    with writing(Workspace(Path(config.workspace)), wait) as hold:
+        folder = run.create(config)
+        hold.sign(f"run {folder.id}")
+        with make_display() as display:
+            outcome = run.execute(folder, display.show, [*run.CHILD, *options], hold.descriptor)
     if outcome.exit_code == run.DONE:
         print(conclusion(outcome.result))
     else:
@@ -232,9 +237,13 @@ def _versions(arguments: argparse.Namespace) -> int:
 
 def _rollback(arguments: argparse.Namespace) -> int:
     from pipeline import versions
+    from pipeline.writer import writing
 
     workspace = _workspace(arguments)
-    made = versions.rollback(workspace, arguments.version)
+    versions.find(workspace, arguments.version)  # before anything is made where there is nothing
+    with writing(workspace, arguments.wait) as hold:
+        hold.sign("a rollback")
+        made = versions.rollback(workspace, arguments.version)
     print(
         f"Version {made} is served now: a copy of version {arguments.version}."
         if made is not None

@@ -84,29 +84,34 @@ def is_alive(folder: RunFolder) -> bool:
     return False
 
 
-def execute(folder: RunFolder, show: Callable[[Event], None], command: Sequence[str]) -> Outcome:
+def execute(
+    folder: RunFolder, show: Callable[[Event], None], command: Sequence[str], lock: int | None = None
+) -> Outcome:
     """Runs the graph for `folder` to its end, and records the outcome there.
 
     Args:
         folder: made by `create`.
         show: is given every event as it comes.
         command: what to start, CHILD but in tests; `--run-dir DIR --events-fd N` is appended.
+        lock: the descriptor that holds the workspace, which the child is to inherit.
 
     An interrupt (Ctrl-C or SIGTERM) ends the child and gives the exit code 130.
     """
     started = time.monotonic()
     with folder.log.open("ab") as log:
         fcntl.flock(log, fcntl.LOCK_EX)  # shared by all who inherit the file: see is_alive
-        outcome = _watch(folder, show, command, log)
+        outcome = _watch(folder, show, command, log, [] if lock is None else [lock])
         outcome.seconds = round(time.monotonic() - started, 1)
         _record(folder, outcome)
     return outcome
 
 
-def _watch(folder: RunFolder, show: Callable[[Event], None], command: Sequence[str], log: Any) -> Outcome:
+def _watch(
+    folder: RunFolder, show: Callable[[Event], None], command: Sequence[str], log: Any, inherited: list[int]
+) -> Outcome:
     outcome = Outcome(FAILED)
     terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    reading, child = _start(folder, command, log)
+    reading, child = _start(folder, command, log, inherited)
     try:
         for event in _events(reading, child):
             if event["event"] == "error":
@@ -123,7 +128,7 @@ def _watch(folder: RunFolder, show: Callable[[Event], None], command: Sequence[s
         signal.signal(signal.SIGTERM, terminated)
 
 
-def _start(folder: RunFolder, command: Sequence[str], log: Any) -> tuple[int, subprocess.Popen]:
+def _start(folder: RunFolder, command: Sequence[str], log: Any, inherited: list[int]) -> tuple[int, subprocess.Popen]:
     reading, writing = os.pipe()
     try:
         child = subprocess.Popen(
@@ -131,7 +136,7 @@ def _start(folder: RunFolder, command: Sequence[str], log: Any) -> tuple[int, su
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=[writing],
+            pass_fds=[writing, *inherited],
             start_new_session=True,
             preexec_fn=_die_with_parent(),
         )

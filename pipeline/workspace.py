@@ -74,6 +74,11 @@ class Workspace:
         """A folder per run."""
         return self.root / "runs"
 
+    @property
+    def lock(self) -> Path:
+        """Held by whoever writes here, and names them."""
+        return self.root / "lock"
+
     def run_folders(self) -> list[RunFolder]:
         """Returns the runs, oldest first; none where there is no workspace yet."""
         if not self.runs.is_dir():

@@ -210,3 +210,12 @@ def wait_until(condition, seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+def test_the_child_holds_the_workspace_as_long_as_it_lives(tmp_path):
+    folder = run.create(override(quickstart(), [f"workspace={tmp_path}"]))
+    with (tmp_path / "lock").open("w") as lock:
+        program = f"import os; os.fstat({lock.fileno()}); raise SystemExit(7)"
+        outcome = run.execute(folder, lambda event: None, [sys.executable, "-c", program], lock.fileno())
+
+    assert "exit status 7" in outcome.message
