@@ -2,10 +2,12 @@
 
 import csv
 import math
+import tempfile
 
 import tensorflow as tf
 
 from shiftvit import progress
+from shiftvit.cluster import is_chief
 from shiftvit.errors import UserError
 from shiftvit.metrics import LOSS, OBJECTIVE
 
@@ -67,6 +69,43 @@ class KeepHistory(tf.keras.callbacks.Callback):
             return []
         with tf.io.gfile.GFile(self.path) as file:
             return list(csv.DictReader(file))
+
+
+class KeepState(tf.keras.callbacks.Callback):
+    """Keeps the model, its optimizer and how many epochs are done, after each epoch, for a training that goes on.
+
+    In place of Keras's BackupAndRestore, which restores when the input pipeline is made already: only who knows the
+    position before can make it go on from there.
+
+    model: compiled.
+    directory: to be the same for every attempt, and for every worker, of which only the chief writes there.
+    """
+
+    def __init__(self, model: tf.keras.Model, directory: str):
+        super().__init__()
+        self.directory = directory
+        self._epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._checkpoint = tf.train.Checkpoint(model=model, epochs=self._epochs)
+        # Each worker must save, for values that are spread over all of them.
+        self._own = directory if is_chief() else tempfile.mkdtemp()
+        self._manager = tf.train.CheckpointManager(self._checkpoint, self._own, max_to_keep=1)
+
+    def restore(self) -> int:
+        """Returns how many epochs are done, after taking over the state; 0 where there is none yet."""
+        kept = tf.train.latest_checkpoint(self.directory)
+        if kept:
+            self._checkpoint.restore(kept)
+        return int(self._epochs.numpy())
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Keeps the state in place of the last one, which stays until the new one is whole."""
+        self._epochs.assign(epoch + 1)
+        self._manager.save()
+
+    def on_train_end(self, logs=None):
+        """Removes what a worker that is not the chief wrote for nobody."""
+        if self._own != self.directory:
+            tf.io.gfile.rmtree(self._own)
 
 
 class ReportProgress(tf.keras.callbacks.Callback):

@@ -116,6 +116,7 @@ class TrainConfig:
     steps_per_epoch: int = 0  # 0: the whole training split
     steps_per_execution: int = 1  # updates between two looks of Python at training; more spares an accelerator waits
     seed: int = 0
+    deterministic: bool = False  # the same weights bit for bit every time, killed in between or not; costs some speed
 
     def __post_init__(self):
         require(self.epochs > 0, "train.epochs must be positive")

@@ -8,8 +8,8 @@ from shiftvit import features
 from shiftvit.augment import augment
 from shiftvit.config import DataConfig
 
-SHUFFLE_BUFFER = 50_000  # examples; more than the whole training split
 PARSED_AT_ONCE = 1024  # examples
+_CIPHER_ROUNDS = 16  # with TensorFlow's own 4, the order of an epoch half tells that of the next
 _ALL = tf.distribute.InputContext()  # the share of a single worker with a single device
 
 
@@ -29,35 +29,57 @@ def training_batches(
     seed: int,
     augmented: bool = True,
     share: tf.distribute.InputContext = _ALL,
+    start: int = 0,
 ) -> tf.data.Dataset:
-    """Returns endless shuffled batches of `batch_size` examples; the same ones for the same seed.
+    """Returns endless shuffled batches of `batch_size` examples: each a function of the seed and of its number alone.
 
     However many workers share them, they make the same global batches together, but for the draws of augmentation.
     That is why each reads all and keeps its part: under AutoShardPolicy.DATA a worker would get whole batches in turn.
 
     Args:
-        patterns: of TFRecord files. They are read and parsed once; the examples, 3 kB each, then stay in memory.
+        patterns: of TFRecord files. They are read at once, and the examples, 3 kB each, stay in memory.
         batch_size: examples in a batch, which the devices share out evenly; none is smaller.
         config: how the images are augmented.
         seed: of the order and of the augmentation.
         augmented: whether to augment here, or leave images and labels as they are stored, for the training step to do.
         share: what of them is for this worker; each of its devices takes a batch in turn.
+        start: number of the first global batch, for a training that goes on.
 
     Returns:
         Images, uint8 (examples of one device, 32, 32, 3), and their targets, as `augment` gives them.
     """
-    # One tensor for each example, which the cache and the shuffle buffer share; nothing is copied before the batch.
-    parsed = _records(patterns).batch(PARSED_AT_ONCE).map(features.parse, num_parallel_calls=tf.data.AUTOTUNE)
-    examples = _part(parsed.unbatch().cache().shuffle(SHUFFLE_BUFFER, seed=seed).repeat(), share)
-    batches = examples.batch(share.get_per_replica_batch_size(batch_size), drop_remainder=True)
+    images, labels = _load(patterns)
+    workers, worker = share.num_input_pipelines, share.input_pipeline_id
+    size = share.get_per_replica_batch_size(batch_size)
 
-    def augment_batch(index, batch):
-        drawn = index * share.num_input_pipelines + share.input_pipeline_id  # of no other batch of any worker
+    def draw(number):
+        ranks = (number * size + tf.range(size, dtype=tf.int64)) * workers + worker
+        chosen = _shuffle(ranks, len(labels), seed)
+        batch = tf.gather(images, chosen), tf.gather(labels, chosen)
+        if not augmented:
+            return batch
+        drawn = number * workers + worker  # of no other batch of any worker
         return augment(*batch, tf.stack([tf.cast(seed, tf.int64), drawn]), config)
 
-    if augmented:
-        batches = batches.enumerate().map(augment_batch, num_parallel_calls=tf.data.AUTOTUNE)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    devices = share.num_replicas_in_sync // workers
+    numbers = tf.data.Dataset.counter(start * devices)  # of the batches of this worker's devices
+    return numbers.map(draw, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _load(patterns: Sequence[str]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns all images, uint8 (N, 32, 32, 3), and labels, int64 (N,), in the order of the files."""
+    blocks = _records(patterns).batch(PARSED_AT_ONCE).map(features.parse, num_parallel_calls=tf.data.AUTOTUNE)
+    images, labels = zip(*blocks, strict=True)
+    return tf.concat(images, axis=0), tf.concat(labels, axis=0)
+
+
+def _shuffle(ranks, count: int, seed: int):
+    """Returns which of `count` examples stand at `ranks`, int64 (N,), of the endless series of shuffled epochs."""
+    epochs, places = ranks // count, ranks % count
+    seeds = tf.stack([tf.fill(tf.shape(ranks), tf.cast(seed, tf.int64)), epochs, tf.zeros_like(epochs)], axis=1)
+    last = tf.constant(count - 1, tf.int64)
+    # tf.random.experimental.index_shuffle, which makes this op, takes no more than one seed at a time.
+    return tf.raw_ops.RandomIndexShuffle(index=places, seed=seeds, max_index=last, rounds=_CIPHER_ROUNDS)
 
 
 def evaluation_batches(

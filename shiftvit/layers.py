@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from shiftvit import draws
 from shiftvit.fused import NORM_EPSILON, bias_activation, fused_bias_activation, fused_group_norm, group_norm
 
 # Where groups 0-3 read from (rows, columns): they move left, right, up, down.
@@ -107,7 +108,7 @@ class DropPath(tf.keras.layers.Layer):
         """x: (N, H, W, C); returns the same shape, with the kept images scaled by 1 / (1 - rate)."""
         if not training or not self.rate:
             return x
-        draw = tf.random.uniform((tf.shape(x)[0], 1, 1, 1))
+        draw = draws.uniform((tf.shape(x)[0], 1, 1, 1))
         return x * tf.cast(tf.floor(1 - self.rate + draw) / (1 - self.rate), x.dtype)
 
     def get_config(self):
@@ -122,7 +123,6 @@ class MLP(tf.keras.layers.Layer):
     def __init__(self, hidden: int, activation: str = "gelu", dropout: float = 0.0, fused: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.hidden, self.activation, self.rate, self.fused = hidden, activation, dropout, fused
-        self.dropout = tf.keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         """Makes the kernels and biases for the channels of (N, H, W, C)."""
@@ -139,9 +139,11 @@ class MLP(tf.keras.layers.Layer):
         rows = tf.reshape(x, (-1, x.shape[-1]))
         expanded = tf.matmul(rows, tf.convert_to_tensor(self.expand_kernel))
         hidden = activate(expanded, tf.convert_to_tensor(self.expand_bias), self.activation)
-        hidden = self.dropout(hidden, training=training)
-        projected = tf.nn.bias_add(tf.matmul(hidden, self.project_kernel), self.project_bias)
-        return tf.reshape(self.dropout(projected, training=training), tf.shape(x))
+        projected = tf.nn.bias_add(tf.matmul(self._drop(hidden, training), self.project_kernel), self.project_bias)
+        return tf.reshape(self._drop(projected, training), tf.shape(x))
+
+    def _drop(self, x, training):
+        return draws.dropout(x, self.rate) if training and self.rate else x
 
     def get_config(self):
         """Returns what makes the same layer again."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from shiftvit import draws
 from shiftvit.augment import augment
-from shiftvit.callbacks import KeepHistory, StopOnDivergence
+from shiftvit.callbacks import KeepHistory, KeepState, StopOnDivergence
 from shiftvit.cluster import is_chief
 from shiftvit.config import DataConfig, ExperimentConfig, TrainConfig
 from shiftvit.convert import load_official, read_official
@@ -62,12 +63,15 @@ def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
     strategy = make_strategy(config.train.replicas)
     _check_devices(config.train, strategy.num_replicas_in_sync)
     tf.keras.utils.set_random_seed(config.train.seed)
+    if config.train.deterministic:
+        tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model = build_model(config.model, resolve_precision(config.train.precision), fused=True)
         if config.train.initial_weights:
             load_official(model.get_layer(NETWORK), read_official(config.train.initial_weights))
-        if _has_gpu():
-            model = AugmentingModel(model.input, model.output).augmenting(config.data, config.train.seed)
+        model = TrainingModel(model.input, model.output).drawing_from(
+            config.train.seed, config.data if _has_gpu() else None
+        )
         model.compile(
             make_optimizer(config.train, total_steps),
             SmoothedCrossEntropy(config.train.label_smoothing),
@@ -111,21 +115,28 @@ def try_initial_weights(config: ExperimentConfig) -> list[str]:
 _compiled_augment = tf.function(augment, jit_compile=True)
 
 
-class AugmentingModel(tf.keras.Model):
-    """A model whose train step takes raw images, and augments them where it runs: on the accelerator."""
+class TrainingModel(tf.keras.Model):
+    """A model whose train step draws its random numbers from the seed, its number and the replica alone.
 
-    def augmenting(self, config: DataConfig, seed: int) -> "AugmentingModel":
-        """Returns the model itself, set to augment as `config` says."""
-        self._data, self._seed = config, seed
+    So nothing of them is to be kept for a training that goes on. On an accelerator the step also augments, since it
+    can do that faster than the host.
+    """
+
+    def drawing_from(self, seed: int, augmentation: DataConfig | None) -> "TrainingModel":
+        """Returns the model itself, set to draw from `seed` and to augment so; None: images come augmented."""
+        self.augmentation, self._seed = augmentation, seed
         return self
 
     def train_step(self, data):
-        """data: images uint8 (N, 32, 32, 3) and class ids (N,) of one replica."""
+        """data: of one replica, images uint8 (N, 32, 32, 3) and what `augment` takes or gives as their targets."""
         context = tf.distribute.get_replica_context()
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
         part = self.optimizer.iterations * context.num_replicas_in_sync + replica
-        seed = tf.stack([tf.constant(self._seed, tf.int64), part])
-        return super().train_step(_compiled_augment(*data, seed, self._data))
+        augmenting, dropping = draws.split(tf.stack([tf.constant(self._seed, tf.int64), part]), 2)
+        if self.augmentation:
+            data = _compiled_augment(*data, augmenting, self.augmentation)
+        with draws.drawing_from(dropping):
+            return super().train_step(data)
 
 
 def _xla_pays(strategy: tf.distribute.Strategy) -> bool:
@@ -145,16 +156,19 @@ def fit(
     steps: int,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
     until: int | None = None,
+    done: int = 0,
 ) -> tf.keras.callbacks.History:
-    """Trains `until` so many epochs of `steps` updates are done (all of them by default), and evaluates after each."""
-    batch = config.train.batch_size
-    augmented = not isinstance(model, AugmentingModel)
+    """Goes on after `done` epochs of `steps` updates `until` so many are (by default all), and evaluates after each."""
+    batch, augmented = config.train.batch_size, not model.augmentation
     distribute = model.distribute_strategy.distribute_datasets_from_function
     return model.fit(
         distribute(
-            lambda share: training_batches(train_files, batch, config.data, config.train.seed, augmented, share)
+            lambda share: training_batches(
+                train_files, batch, config.data, config.train.seed, augmented, share, start=done * steps
+            )
         ),
         epochs=until or config.train.epochs,
+        initial_epoch=done,
         steps_per_epoch=steps,
         validation_data=distribute(lambda share: evaluation_batches(eval_files, batch, share)),
         validation_steps=math.ceil(count_records(eval_files) / batch),
@@ -174,6 +188,9 @@ def train(
 ) -> tf.keras.Model:
     """Trains from the start, or from the last epoch that a killed attempt finished.
 
+    What comes then is what would have come without the kill: the data, their augmentation and all else that is drawn
+    are functions of `train.seed` and of the number of the step. With `train.deterministic`, so are the sums.
+
     Args:
         config: what to train.
         train_files: patterns of TFRecord files of the training split.
@@ -186,10 +203,11 @@ def train(
     Raises:
         UserError: when the loss ceases to be finite; the state after the last good epoch is kept.
     """
+    make_strategy(config.train.replicas)  # before TensorFlow starts, which it does to count the records
     steps = steps_per_epoch(config.train, train_files)
     model = compile_model(config, steps * config.train.epochs)
     tf.io.gfile.makedirs(resume_dir)
-    state_dir = os.path.join(resume_dir, "state")
+    state = KeepState(model, os.path.join(resume_dir, "state"))
     fit(
         model,
         config,
@@ -197,11 +215,12 @@ def train(
         eval_files,
         steps,
         [
-            StopOnDivergence(state_dir),
+            StopOnDivergence(state.directory),
             *([KeepHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []),
-            tf.keras.callbacks.BackupAndRestore(state_dir, delete_checkpoint=False),
+            state,
             *callbacks,
         ],
         until,
+        done=state.restore(),
     )
     return model

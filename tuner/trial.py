@@ -17,7 +17,6 @@ from shiftvit import progress
 from shiftvit.callbacks import ReportProgress
 from shiftvit.errors import UserError
 from shiftvit.metrics import OBJECTIVES
-from shiftvit.strategy import make_strategy
 from shiftvit.train import HISTORY_FILE, train
 from tuner.folder import SearchFolder, Task, TrialFolder, read_if_there, write_whole
 from tuner.results import COMPLETED, FAILED, STOPPED
@@ -43,7 +42,6 @@ def run(path: Path, trial_id: str, values: Mapping[str, Any], worker: str, resul
 
 def _train(folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worker: str, result: Connection) -> None:
     task, own = folder.load_task(), folder.trial(trial_id)
-    make_strategy(task.experiment.train.replicas)  # before TensorFlow starts, to count the records say
     progress.LOGGER.addHandler(KeepProgress(own, worker))
     if "tuner/trial_id" in values and not own.state.exists():
         _go_on_from(folder.trial(values["tuner/trial_id"]), own)

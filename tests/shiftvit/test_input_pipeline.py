@@ -60,6 +60,17 @@ def test_training_data_is_decided_by_the_seed(train_files, augmented):
         assert (ours != others).any()
 
 
+@pytest.mark.parametrize("share", [tf.distribute.InputContext(), tf.distribute.InputContext(2, 1, 4)])
+def test_training_that_goes_on_gets_the_batches_that_were_to_come(train_files, share):
+    """Also within an epoch, which has three batches and a half; a worker of two devices takes two batches a step."""
+    config, devices = DataConfig(randaugment_ops=1, mixup=0.5, erasing=0.5), share.num_replicas_in_sync
+    whole, rest = (training_batches(train_files, 72, config, 0, share=share, start=start) for start in (0, 5))
+    skipped = 5 * devices // share.num_input_pipelines
+
+    for expected, ours in zip(take(whole.skip(skipped), 4), take(rest, 4), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
 def test_every_place_of_an_epoch_may_be_taken_by_every_record(train_files):
     places = {drawn: [] for drawn in keys(*drawn(256, "train"))}
     for batch in training_batches(train_files, 256, AS_STORED, seed=0).take(12).as_numpy_iterator():

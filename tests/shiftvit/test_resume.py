@@ -7,7 +7,8 @@ import pytest
 import trainings
 
 pytestmark = pytest.mark.slow
-CONFIG = trainings.experiment(epochs=3, ema_decay=0.9)  # of 8 updates each
+# Of 8 updates an epoch, each with random numbers of all kinds, and the average of the weights beside them.
+CONFIG = trainings.random_experiment(epochs=3, ema_decay=0.9, deterministic=True, replicas=2)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,17 @@ def test_the_next_attempt_goes_on_after_the_last_finished_epoch(resumed):
     assert (result_of(ended)["epochs"], result_of(ended)["updates"]) == ([1, 2], 24)
     history = trainings.read_history(folder / "resume" / "history.csv")
     assert [row["epoch"] for row in history] == [0, 1, 2]
-    assert history[2]["loss"] < history[0]["loss"]
+
+
+def test_it_ends_with_the_very_weights_and_history_of_one_that_was_not_killed(resumed, drawn_examples, tmp_path):
+    folder, ended = resumed
+
+    whole = trainings.attempt(CONFIG, drawn_examples, tmp_path)
+
+    assert result_of(whole)["epochs"] == [0, 1, 2], whole.stderr
+    assert result_of(whole)["weights"] == result_of(ended)["weights"]
+    histories = [(place / "resume" / "history.csv").read_text() for place in (folder, tmp_path)]
+    assert histories[0] == histories[1]
 
 
 def test_a_training_that_is_done_but_not_yet_exported_is_not_done_again(resumed, drawn_examples):

@@ -1,6 +1,7 @@
 """Trainings small enough for a test, in processes of their own."""
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -19,6 +20,16 @@ def experiment(**train) -> ExperimentConfig:
         ModelConfig(patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4, drop_path=0.0),
         DataConfig(crop_padding=0, flip=False),
         TrainConfig(**{"batch_size": 32, "learning_rate": 3e-3, "precision": "float32"} | train),
+    )
+
+
+def random_experiment(**train) -> ExperimentConfig:
+    """Returns the same experiment with everything that draws random numbers."""
+    plain = experiment(**train)
+    return dataclasses.replace(
+        plain,
+        model=dataclasses.replace(plain.model, drop_path=0.2, dropout=0.1),
+        data=DataConfig(randaugment_ops=1, mixup=0.3, cutmix=0.3, erasing=0.3),
     )
 
 
