@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.beam import BeamConfig
 from pipeline.kubeflow.config import KubeflowConfig
+from shiftvit import whole
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, nearest, require, to_dict
 from shiftvit.errors import ConfigError
 from shiftvit.features import NUM_CLASSES
@@ -184,8 +185,8 @@ def _absolute(path: str) -> Path:
 
 
 def save(config: PipelineConfig, path: Path) -> None:
-    """Writes the resolved configuration as JSON."""
-    path.write_text(json.dumps(to_dict(config), indent=2) + "\n")
+    """Writes the resolved configuration as JSON, whole or not at all."""
+    whole.write_file(path, json.dumps(to_dict(config), indent=2) + "\n")
 
 
 def load(path: Path) -> PipelineConfig:

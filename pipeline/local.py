@@ -28,6 +28,7 @@ from pipeline.presets import quickstart
 from pipeline.search_results import read_search
 from pipeline.sources import Source, prepare
 from pipeline.workspace import RunFolder, Workspace
+from shiftvit import whole
 from shiftvit.errors import NotBlessedError, UserError
 
 
@@ -108,7 +109,7 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     executions = {execution.node: execution for execution in lineage.executions(folder.id)}
     _check_finished(executions)
     result = conclude_search(executions) if search_only else conclude(executions, source)
-    _write(folder.result, result)
+    whole.write_file(folder.result, json.dumps(result, indent=2) + "\n")
     events.send(result)
     return NotBlessedError.exit_code if result["reasons"] else 0
 
@@ -167,12 +168,6 @@ def _reasons(executions: dict[str, Execution], evaluation: str, source: Source) 
 
 def _output(execution: Execution, key: str) -> Artifact:
     return execution.outputs[key][0]
-
-
-def _write(path: Path, result: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(result, indent=2) + "\n")
-    temporary.rename(path)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pipeline import config as configuration
 from pipeline.config import PipelineConfig
 from pipeline.events import Event
 from pipeline.workspace import RunFolder, Workspace
+from shiftvit import whole
 from shiftvit.errors import ConfigError, NotBlessedError
 
 DONE, FAILED = 0, 1
@@ -204,6 +205,4 @@ def _stop(child: subprocess.Popen) -> None:
 
 def _record(folder: RunFolder, outcome: Outcome) -> None:
     record = {"exit_code": outcome.exit_code, "message": outcome.message, "seconds": outcome.seconds}
-    temporary = folder.outcome.with_suffix(".partial")
-    temporary.write_text(json.dumps(record, indent=2) + "\n")
-    temporary.rename(folder.outcome)
+    whole.write_file(folder.outcome, json.dumps(record, indent=2) + "\n")

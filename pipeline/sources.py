@@ -6,8 +6,6 @@ That form is a folder `<workspace>/sources/<kind>-<checksum>` with one file of b
 
 import functools
 import json
-import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 from components.example_gen import records
 from pipeline import official, shapes, tfds_source
 from pipeline.config import SHAPES, TFDS, PipelineConfig, parse_source
-from shiftvit import progress
+from shiftvit import progress, whole
 from shiftvit.errors import DataError
 from shiftvit.features import EVAL, SPLITS, TEST, TRAIN
 
@@ -130,30 +128,25 @@ def _draw(counts: dict[str, int], seed: int, write: _Write) -> tuple[str, ...]:
 
 
 def _write(folder: Path, origin: _Origin) -> None:
-    """Makes the folder of a source under another name, and renames it when it is complete."""
-    unfinished = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
-    unfinished.mkdir(parents=True)
+    """Makes the folder of a source, whole or not at all."""
     try:
-        class_names = origin.read(_Writer(unfinished, origin))
-        identity = {
-            "kind": origin.kind,
-            "sha256": origin.sha256,
-            "published": origin.published,
-            "counts": origin.counts,
-            "class_names": class_names,
-        }
-        (unfinished / IDENTITY_FILE).write_text(json.dumps(identity, indent=2) + "\n")
-        _publish(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _publish(unfinished: Path, folder: Path) -> None:
-    try:
-        unfinished.rename(folder)
+        with whole.folder(folder) as unfinished:
+            _fill(unfinished, origin)
     except OSError:
         if not folder.is_dir():  # else another run has made the same just now
             raise
+
+
+def _fill(unfinished: Path, origin: _Origin) -> None:
+    class_names = origin.read(_Writer(unfinished, origin))
+    identity = {
+        "kind": origin.kind,
+        "sha256": origin.sha256,
+        "published": origin.published,
+        "counts": origin.counts,
+        "class_names": class_names,
+    }
+    (unfinished / IDENTITY_FILE).write_text(json.dumps(identity, indent=2) + "\n")
 
 
 class _Writer:

@@ -16,7 +16,7 @@ from pipeline.config import PipelineConfig
 from pipeline.events import COMPLETE, Events
 from pipeline.options import add_settings, resolve
 from pipeline.quiet import hush_libraries, hush_xla
-from shiftvit import features
+from shiftvit import features, whole
 from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
 from shiftvit.config import ExperimentConfig, require, to_dict
 from shiftvit.errors import ConfigError, DataError, UserError
@@ -82,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     if _is_trained(config.experiment, places.model):
         print(f"Nothing to train: {places.model} is the model of this training.")
         return 0
-    _make_folder(places.state, f"--state {places.state}")
+    with _told_of(f"--state {places.state}"):
+        places.state.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # by default, the first process of a container ignores it
     with _display() as events:
         if cluster:
@@ -188,7 +189,6 @@ def _train(config: PipelineConfig, places: Places, class_names: list[str], event
         )
         if is_chief():
             training.keep_records(config.experiment, resume_dir, str(folder / _RECORDS_FOLDER))
-            folder.rename(places.model)
     wait_for_all(strategy)  # no worker is done, and none removes anything, before the model is there
     if is_chief():
         shutil.rmtree(resume_dir)
@@ -201,17 +201,15 @@ def _unfinished(model: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
         return
-    folder = model.with_name(f".{model.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed attempt left
-    _make_folder(folder, f"--model {model}")
-    try:
+    with contextlib.ExitStack() as stack:
+        with _told_of(f"--model {model}"):
+            folder = stack.enter_context(whole.folder(model))
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_folder(folder: Path, option: str) -> None:
+@contextlib.contextmanager
+def _told_of(option: str) -> Iterator[None]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise ConfigError(f"{option}: cannot write there ({error.strerror})") from error

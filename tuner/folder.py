@@ -3,12 +3,12 @@
 import csv
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shiftvit import whole
 from shiftvit.config import ExperimentConfig, from_dict, to_dict
 from shiftvit.errors import ConfigError
 from shiftvit.train import HISTORY_FILE
@@ -112,9 +112,7 @@ class SearchFolder:
 
 def write_whole(path: Path, value: Any) -> None:
     """Writes JSON so that a reader finds the old file or the new one, whenever the writer is killed."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value))
-    partial.replace(path)
+    whole.write_file(path, json.dumps(dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value))
 
 
 def read_if_there(path: Path) -> Mapping[str, Any]:

@@ -13,11 +13,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from shiftvit import progress
+from shiftvit import progress, whole
 from shiftvit.callbacks import ReportProgress
 from shiftvit.errors import UserError
 from shiftvit.metrics import OBJECTIVES
-from shiftvit.train import HISTORY_FILE, train
+from shiftvit.train import train
 from tuner.folder import SearchFolder, Task, TrialFolder, read_if_there, write_whole
 from tuner.results import COMPLETED, FAILED, STOPPED
 from tuner.space import apply
@@ -66,11 +66,9 @@ def _stopping_rule(task: Task, folder: SearchFolder, trial_id: str) -> list[Stop
 def _go_on_from(earlier: TrialFolder, own: TrialFolder) -> None:
     """Takes over what Hyperband wants to train further; where that is gone, training starts anew."""
     if earlier.state.exists():
-        shutil.copyfile(earlier.history, own.path / HISTORY_FILE)
-        partial = own.path / "state.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(earlier.state, partial)
-        partial.rename(own.state)
+        whole.write_file(own.history, earlier.history.read_bytes())
+        with whole.folder(own.state) as state:
+            shutil.copytree(earlier.state, state, dirs_exist_ok=True)
 
 
 class EndProcess(tf.keras.callbacks.Callback):

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from shiftvit import whole
 from shiftvit.errors import ConfigError
 
 
@@ -22,10 +23,7 @@ def write(documents: Sequence[dict[str, Any]], file: Path) -> None:
     Raises:
         ConfigError: when the file cannot be written.
     """
-    partial = file.with_name(f".{file.name}.partial")
     try:
-        partial.write_text(yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=10_000))
-        partial.rename(file)
+        whole.write_file(file, yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=10_000))
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise ConfigError(f"{file}: cannot be written ({error.strerror})") from error

@@ -22,6 +22,7 @@ from components.schema import SCHEMA_FILE
 from pipeline.code import graph_fingerprint
 from pipeline.config import PipelineConfig, ShapesConfig
 from pipeline.sources import prepare
+from shiftvit import whole
 from shiftvit.config import from_dict, require
 from shiftvit.errors import UserError
 from shiftvit.features import TEST
@@ -218,9 +219,7 @@ def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> Non
 
 def _rewrite(file: Path, root: str) -> None:
     repaired = repair_output(json.loads(file.read_text()), root)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(repaired))
-    partial.rename(file)
+    whole.write_file(file, json.dumps(repaired))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
