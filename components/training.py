@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from shiftvit import disk
 from shiftvit.config import ExperimentConfig, to_dict
 from shiftvit.export import export
 from shiftvit.train import HISTORY_FILE, train
 
+_GRAPH_BYTES = 2_000_000  # of a model of many blocks, beside its weights
 EXPERIMENT_FILE = "experiment.json"  # beside the history: what was trained, hyperparameters of the search included
 
 
@@ -34,9 +36,11 @@ def train_and_export(
 
     Raises:
         UserError: when training diverges.
+        DiskFullError: when there is no room for its state or for the model.
     """
     model = train(experiment, train_files, eval_files, resume_dir=resume_dir, callbacks=callbacks)
-    export(model, experiment.model, class_names, model_dir)
+    with disk.room(model_dir, 4 * model.count_params() + _GRAPH_BYTES, "the exported model"):
+        export(model, experiment.model, class_names, model_dir)
 
 
 def keep_records(experiment: ExperimentConfig, resume_dir: str, folder: str) -> None:

@@ -16,7 +16,7 @@ from pipeline.events import COMPLETE, FAILED, SOURCE, Events
 from pipeline.sources import prepare
 from pipeline.terminal import ProgressHandler
 from pipeline.workspace import RunFolder
-from shiftvit import progress
+from shiftvit import disk, progress
 from shiftvit.errors import UserError
 from shiftvit.strategy import make_strategy
 from shiftvit.train import try_initial_weights
@@ -49,6 +49,23 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
     return local.run(config, source, folder, events, search_only)
 
 
+def explain(error: Exception, workspace: str, node: str | None) -> UserError | None:
+    """Returns the sentence behind the error, if there is one; None where its traceback is what tells most.
+
+    Args:
+        error: what ended the run. TFX may have failed to note in ML Metadata why a component failed, on a full disk for
+            one, and then it is only the context of that.
+        workspace: of the run.
+        node: what ran, if anything.
+    """
+    for cause in disk.causes(error):
+        if isinstance(cause, UserError):
+            return cause
+    if disk.ran_out(error) or any("disk is full" in str(cause) for cause in disk.causes(error)):  # as SQLite says it
+        return disk.stopped(workspace, node or "the run")
+    return None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one run; what fails is told as an event, with its traceback in the log."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -63,10 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         progress.LOGGER.addHandler(ProgressHandler(events.send))
         try:
             return run(RunFolder(options.run_dir), events, options.search_only)
-        except UserError as error:
+        except Exception as error:
             logging.exception("the run failed")
-            events.fail(str(error), error.exit_code)
-            return error.exit_code
+            told = explain(error, configuration.load(RunFolder(options.run_dir).config).workspace, events.running)
+            if told is None:
+                raise
+            events.fail(str(told), told.exit_code)
+            return told.exit_code
         finally:
             if events.running:
                 events.end(FAILED)

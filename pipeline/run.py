@@ -23,7 +23,7 @@ from pipeline import config as configuration
 from pipeline.config import PipelineConfig
 from pipeline.events import Event
 from pipeline.workspace import RunFolder, Workspace
-from shiftvit import whole
+from shiftvit import disk, whole
 from shiftvit.errors import ConfigError, NotBlessedError
 
 DONE, FAILED = 0, 1
@@ -32,6 +32,7 @@ CHILD = (sys.executable, "-m", "pipeline.process")
 _GRACE = 10.0  # seconds that an interrupted child gets to end by itself
 _EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$", re.MULTILINE)
 _PR_SET_PDEATHSIG = 1
+_BEGINNING = 1_000_000  # bytes, for the run's folder and ML Metadata
 
 
 @dataclass
@@ -49,8 +50,14 @@ def create(config: PipelineConfig) -> RunFolder:
 
     Raises:
         ConfigError: when the workspace cannot be written.
+        DiskFullError: when it has no room.
     """
     config = configuration.locate(config)
+    with disk.room(config.workspace, _BEGINNING, "to begin a run"):
+        return _create(config)
+
+
+def _create(config: PipelineConfig) -> RunFolder:
     runs = Workspace(Path(config.workspace)).runs
     stamp = time.strftime("%Y%m%d-%H%M%S")
     try:
@@ -205,4 +212,7 @@ def _stop(child: subprocess.Popen) -> None:
 
 def _record(folder: RunFolder, outcome: Outcome) -> None:
     record = {"exit_code": outcome.exit_code, "message": outcome.message, "seconds": outcome.seconds}
-    whole.write_file(folder.outcome, json.dumps(record, indent=2) + "\n")
+    try:
+        whole.write_file(folder.outcome, json.dumps(record, indent=2) + "\n")
+    except OSError as error:  # as on a full disk, which is then what the message is about
+        outcome.message = f"{outcome.message or 'the run ended'} ({folder.outcome} was not written: {error.strerror})"

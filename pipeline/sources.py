@@ -14,7 +14,7 @@ from typing import Any
 from components.example_gen import records
 from pipeline import official, shapes, tfds_source
 from pipeline.config import SHAPES, TFDS, PipelineConfig, parse_source
-from shiftvit import progress, whole
+from shiftvit import disk, progress, whole
 from shiftvit.errors import DataError
 from shiftvit.features import EVAL, SPLITS, TEST, TRAIN
 
@@ -55,6 +55,7 @@ class _Origin:
     published: bool
     counts: dict[str, int]
     read: Callable[[_Write], tuple[str, ...]]  # writes every record, in any order; returns the class names
+    scratch_bytes: int = 0  # that reading takes on the disk meanwhile, for each image
 
 
 def prepare(config: PipelineConfig, batch_records: int = official.BATCH_RECORDS) -> Source:
@@ -66,6 +67,7 @@ def prepare(config: PipelineConfig, batch_records: int = official.BATCH_RECORDS)
 
     Raises:
         DataError: when the source does not exist, cannot be had, or is not what it should be. Nothing is left then.
+        DiskFullError: when the workspace has no room for it; likewise.
     """
     try:
         origin = _identify(config, batch_records)
@@ -99,7 +101,7 @@ def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
     if kind == TFDS:
         checksum = tfds_source.checksum(path, batch_records)
         read = functools.partial(tfds_source.read, path, batch_records, Path(config.workspace))
-        return _Origin(TFDS, checksum, True, counts, _in_batches(read, batch_records))
+        return _Origin(TFDS, checksum, True, counts, _in_batches(read, batch_records), tfds_source.SCRATCH_BYTES)
     if path.is_dir():
         folder, form = official.find_folder(path)
         read = functools.partial(official.read_folder, folder, form, batch_records)
@@ -129,8 +131,9 @@ def _draw(counts: dict[str, int], seed: int, write: _Write) -> tuple[str, ...]:
 
 def _write(folder: Path, origin: _Origin) -> None:
     """Makes the folder of a source, whole or not at all."""
+    needed = sum(origin.counts.values()) * (records.RECORD_BYTES + origin.scratch_bytes)
     try:
-        with whole.folder(folder) as unfinished:
+        with disk.room(folder.parent, needed, "reading the source"), whole.folder(folder) as unfinished:
             _fill(unfinished, origin)
     except OSError:
         if not folder.is_dir():  # else another run has made the same just now

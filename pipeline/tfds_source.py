@@ -1,7 +1,6 @@
 """CIFAR-10 through tensorflow-datasets: downloaded by it, or from a local copy of what it would download."""
 
 import http.client
-import tempfile
 import threading
 import urllib.request
 from pathlib import Path
@@ -11,13 +10,14 @@ import numpy as np
 
 from components.example_gen import records
 from pipeline import official
-from shiftvit import progress
+from shiftvit import progress, whole
 from shiftvit.errors import DataError
 from shiftvit.features import IMAGE_SHAPE
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 ARCHIVE = "cifar-10-binary.tar.gz"  # the name under which tensorflow-datasets looks for a local copy
 SHA256 = official.PUBLISHED[0]  # the only checksum that tensorflow-datasets accepts
+SCRATCH_BYTES = 8_300  # that an image takes in the archive, unpacked and as tensorflow-datasets keeps it
 
 _PROBE_SECONDS = 15  # in all; a name server that does not answer is not under urlopen's timeout
 _TRAINING_BATCHES = len(official.BATCHES) - 1
@@ -51,8 +51,8 @@ def read(archive: Path | None, batch_records: int, workspace: Path, sink: offici
     """
     if archive is None:
         _require_network()
-    with tempfile.TemporaryDirectory(prefix=".tfds-", dir=workspace / "sources") as scratch:
-        builder = _prepare(archive, Path(scratch))
+    with whole.scratch(workspace / "sources" / "tfds") as scratch:
+        builder = _prepare(archive, scratch)
         for split, prefix, first, batches in (
             ("train", "train_", 0, _TRAINING_BATCHES),
             ("test", "test_", _TRAINING_BATCHES, 1),

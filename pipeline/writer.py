@@ -26,11 +26,12 @@ class Hold:
     descriptor: int  # child processes that inherit it hold the workspace as long as they live
 
     def sign(self, who: str) -> None:
-        """Tells others who it is."""
+        """Tells others who it is; on a full disk, nobody."""
         started = time.strftime("%Y-%m-%d %H:%M:%S")
-        os.ftruncate(self.descriptor, 0)
         text = f"{who} (process {os.getpid()} on {socket.gethostname()}, since {started})"
-        os.pwrite(self.descriptor, text.encode(), 0)
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.descriptor, 0)
+            os.pwrite(self.descriptor, text.encode(), 0)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import tempfile
 
 import tensorflow as tf
@@ -94,13 +95,31 @@ class KeepState(tf.keras.callbacks.Callback):
         """Returns how many epochs are done, after taking over the state; 0 where there is none yet."""
         kept = tf.train.latest_checkpoint(self.directory)
         if kept:
-            self._checkpoint.restore(kept)
+            self._checkpoint.restore(kept).expect_partial()  # the optimizer's rest is made at its first step
+        self._remove_unfinished()
         return int(self._epochs.numpy())
 
     def on_epoch_end(self, epoch, logs=None):
         """Keeps the state in place of the last one, which stays until the new one is whole."""
         self._epochs.assign(epoch + 1)
-        self._manager.save()
+        try:
+            self._manager.save()
+        except tf.errors.OpError:
+            self._remove_unfinished()
+            raise
+
+    def _remove_unfinished(self) -> None:
+        """Removes what a save that failed, or was killed, left beside the last state."""
+        kept = tf.train.latest_checkpoint(self._own)
+        whole = ("checkpoint", *([f"{os.path.basename(kept)}."] if kept else []))
+        for name in tf.io.gfile.listdir(self._own) if tf.io.gfile.exists(self._own) else ():
+            path = os.path.join(self._own, name)
+            if name.startswith(whole):
+                continue
+            if tf.io.gfile.isdir(path):
+                tf.io.gfile.rmtree(path)
+            else:
+                tf.io.gfile.remove(path)
 
     def on_train_end(self, logs=None):
         """Removes what a worker that is not the chief wrote for nobody."""

@@ -7,6 +7,10 @@ class UserError(Exception):
     exit_code = 1
 
 
+class DiskFullError(UserError):
+    """There is no room to write; the sentence names the folder, what is written there and how much that takes."""
+
+
 class ConfigError(UserError):
     """Wrong usage or configuration; the sentence names the key or option and what it accepts."""
 

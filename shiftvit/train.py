@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from shiftvit import draws
+from shiftvit import disk, draws
 from shiftvit.augment import augment
 from shiftvit.callbacks import KeepHistory, KeepState, StopOnDivergence
 from shiftvit.cluster import is_chief
@@ -21,6 +21,7 @@ from shiftvit.optimizer import UseAverage, make_optimizer
 from shiftvit.strategy import make_strategy
 
 HISTORY_FILE = "history.csv"
+_HISTORY_BYTES = 1_000_000  # enough for it, and for what TensorBoard is told
 
 
 def resolve_precision(precision: str) -> str:
@@ -202,25 +203,21 @@ def train(
 
     Raises:
         UserError: when the loss ceases to be finite; the state after the last good epoch is kept.
+        DiskFullError: when there is no room for the state; that after the last epoch is kept.
     """
     make_strategy(config.train.replicas)  # before TensorFlow starts, which it does to count the records
     steps = steps_per_epoch(config.train, train_files)
     model = compile_model(config, steps * config.train.epochs)
     tf.io.gfile.makedirs(resume_dir)
     state = KeepState(model, os.path.join(resume_dir, "state"))
-    fit(
-        model,
-        config,
-        train_files,
-        eval_files,
-        steps,
-        [
-            StopOnDivergence(state.directory),
-            *([KeepHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []),
-            state,
-            *callbacks,
-        ],
-        until,
-        done=state.restore(),
-    )
+    keeping = [KeepHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []
+    done, callbacks = state.restore(), [StopOnDivergence(state.directory), *keeping, state, *callbacks]
+    with disk.room(resume_dir, _state_bytes(model, config.train), "the state of the training"):
+        fit(model, config, train_files, eval_files, steps, callbacks, until, done)
     return model
+
+
+def _state_bytes(model: tf.keras.Model, config: TrainConfig) -> int:
+    """Returns what resuming takes on the disk: the last state stays until the next one is whole."""
+    copies = 3 + bool(config.ema_decay)  # the weights, the two moments of Adam, and the average
+    return 2 * copies * 4 * model.count_params() + _HISTORY_BYTES

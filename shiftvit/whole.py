@@ -47,6 +47,14 @@ def folder(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def scratch(place: Path) -> Iterator[Path]:
+    """Gives a folder beside `place` that is removed in the end: by the next one of that name, if this one is killed."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _unfinished(place, _open_new_folder) as (unfinished, _):
+        yield unfinished
+
+
+@contextlib.contextmanager
 def hold(path: Path) -> Iterator[None]:
     """Keeps `remove` from removing the folder, for as long as the block or its process lives; many may hold it at once.
 

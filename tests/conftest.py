@@ -1,5 +1,10 @@
+import contextlib
 import json
 import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +31,39 @@ def drawn_examples(tmp_path_factory):
                     writer.write(record)
     (folder / features.CLASS_NAMES_FILE).write_text(json.dumps(shapes.CLASS_NAMES))
     return folder
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """A file system of 8 MB."""
+
+    folder: Path
+
+    @contextlib.contextmanager
+    def filled(self, left: int):
+        """Leaves so many bytes of it free, for a while."""
+        filler = self.folder / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(self.folder).free - left))
+        yield
+        filler.unlink()
+
+    def files(self, below: str = "") -> list[str]:
+        """Returns the files below a folder of it, relative to that."""
+        folder = self.folder / below
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+    def refusal(self, what: str) -> str:
+        """Returns what DiskFullError says, as a pattern."""
+        return rf"{self.folder}\S*: the disk is full: {what} takes [\d.]+ MB there, and [\d.]+ MB are free; make room"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk that is soon full, in memory."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root may mount a file system")
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -12,10 +12,11 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
+from shiftvit import disk
 from shiftvit.errors import ConfigError, UserError
 from tuner.devices import Share
 from tuner.oracles import Recoverable
-from tuner.worker import CHIEF_VARIABLES, ID_VARIABLE
+from tuner.worker import CHIEF_VARIABLES, ID_VARIABLE, NO_ROOM
 
 _ATTEMPTS = 3  # of a worker that dies again and again, without a trial that ends between
 _GRACE = 10.0  # seconds
@@ -82,10 +83,13 @@ class Workers:
 
         Raises:
             UserError: when one died several times while no trial ended.
+            DiskFullError: when one had no room to write.
         """
         if ended_trials > self.ended_trials:
             self.ended_trials, self.deaths = ended_trials, [0] * len(self.shares)
         for index, process in enumerate(self.processes):
+            if process.poll() == NO_ROOM:
+                raise disk.stopped(self.folder, "a trial of the search")
             if process.poll():
                 self.deaths[index] += 1
                 if self.deaths[index] == _ATTEMPTS:

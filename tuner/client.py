@@ -44,10 +44,13 @@ class Worker(BaseTuner):
 
         Raises:
             keras_tuner.errors.FailedTrialError: with the cause, when it failed.
+            keras_tuner.errors.FatalError: when the disk is full: the trial has not ended, and goes on some other time.
         """
         own = self.folder.trial(trial.trial_id)
         own.path.mkdir(exist_ok=True)
         state, cause = self._run(trial, own)
+        if state == trial_process.NO_ROOM:
+            raise keras_tuner.errors.FatalError(cause)
         write_whole(own.end, {"state": state, "cause": cause})
         if self.task.tune.algorithm != "hyperband":  # which may go on from it
             shutil.rmtree(own.state, ignore_errors=True)

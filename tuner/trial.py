@@ -15,13 +15,15 @@ import tensorflow as tf
 
 from shiftvit import progress, whole
 from shiftvit.callbacks import ReportProgress
-from shiftvit.errors import UserError
+from shiftvit.errors import DiskFullError, UserError
 from shiftvit.metrics import OBJECTIVES
 from shiftvit.train import train
 from tuner.folder import SearchFolder, Task, TrialFolder, read_if_there, write_whole
 from tuner.results import COMPLETED, FAILED, STOPPED
 from tuner.space import apply
 from tuner.stopping import StopHopeless
+
+NO_ROOM = "no room"  # the state of a trial that is no more at fault for a full disk than the others
 
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 
@@ -33,6 +35,8 @@ def run(path: Path, trial_id: str, values: Mapping[str, Any], worker: str, resul
     folder = SearchFolder(path)
     try:
         _train(folder, trial_id, values, worker, result)
+    except DiskFullError as error:
+        result.send((NO_ROOM, str(error)))
     except UserError as error:
         result.send((FAILED, str(error)))
     except Exception as error:

@@ -8,6 +8,7 @@ KERASTUNER_ORACLE_PORT (of the chief, which is started with KERASTUNER_TUNER_ID=
 """
 
 import argparse
+import errno
 import logging
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ from shiftvit.errors import UserError
 
 CHIEF_VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 ID_VARIABLE = "KERASTUNER_TUNER_ID"
+NO_ROOM = errno.ENOSPC  # the exit status where the disk is full
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,10 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     logging.basicConfig(level=logging.INFO)
     start_trials = _preload()
-    from tuner.client import Worker  # KerasTuner imports TensorFlow; meanwhile, so does the server of the trials
+    # These import TensorFlow; meanwhile, so does the server of the trials.
+    from keras_tuner.errors import FatalError
+
+    from tuner.client import Worker
 
     try:
         Worker(options.folder, start_trials).search()
+    except FatalError as error:
+        print(f"tuner.worker: {error}", file=sys.stderr)
+        return NO_ROOM
     except UserError as error:
         print(f"tuner.worker: {error}", file=sys.stderr)
         return error.exit_code

@@ -7,7 +7,7 @@ runner, and a shard that Beam tries again ends in the same file.
 import json
 import math
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components.example_gen import records
-from shiftvit import features, progress
+from shiftvit import disk, features, progress
 from shiftvit.errors import DataError
 from shiftvit.input_pipeline import count_records
 
@@ -116,28 +116,38 @@ class Executor(BaseBeamExecutor):
 
         Raises:
             DataError: when a split on disk has not as many records as the source; the splits are removed then.
+            DiskFullError: when there is no room for the records; likewise.
         """
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES])
         identity = json.loads(exec_properties[IDENTITY])
         counts = identity["counts"]
         shards = plan(counts, exec_properties[INPUT_BASE], examples.uri, int(exec_properties[IMAGES_PER_SHARD]))
-        folders = [split_folder(examples.uri, split) for split in counts]
-        unfinished = f"{examples.uri}/unfinished"
-        for folder in (*folders, unfinished):
-            tf.io.gfile.makedirs(folder)
-        try:
-            with self._make_beam_pipeline() as pipeline:
-                _ = pipeline | "Shards" >> beam.Create(shards, reshuffle=False) | "WriteShards" >> WriteShards()
-            verify(counts, examples.uri)
-        except BaseException:
-            for folder in folders:
-                tf.io.gfile.rmtree(folder)
-            raise
-        finally:
-            tf.io.gfile.rmtree(unfinished)
+        needed = sum(counts.values()) * records.stored_bytes()
+        with disk.room(examples.uri, needed, "the ingested records"):
+            self._write(shards, counts, examples.uri)
         _describe(examples, identity)
         with tf.io.gfile.GFile(f"{examples.uri}/{features.CLASS_NAMES_FILE}", "w") as file:
             json.dump(identity["class_names"], file)
+
+    def _write(self, shards: list[Shard], counts: Mapping[str, int], output: str) -> None:
+        folders = [split_folder(output, split) for split in counts]
+        unfinished = f"{output}/unfinished"
+        try:
+            for folder in (*folders, unfinished):
+                tf.io.gfile.makedirs(folder)
+            with self._make_beam_pipeline() as pipeline:
+                _ = pipeline | "Shards" >> beam.Create(shards, reshuffle=False) | "WriteShards" >> WriteShards()
+            verify(counts, output)
+        except BaseException:
+            _remove(folders)
+            raise
+        finally:
+            _remove([unfinished])
+
+
+def _remove(folders: Iterable[str]) -> None:
+    for folder in filter(tf.io.gfile.exists, folders):
+        tf.io.gfile.rmtree(folder)
 
 
 def verify(counts: Mapping[str, int], output: str) -> None:

@@ -12,6 +12,7 @@ from shiftvit.errors import DataError
 from shiftvit.features import IMAGE_BYTES, IMAGE_SHAPE, NUM_CLASSES, encode
 
 RECORD_BYTES = 1 + IMAGE_BYTES
+_TFRECORD_FRAME = 16  # bytes: the length of a record, and the checksums of both
 
 _HEIGHT, _WIDTH, _CHANNELS = IMAGE_SHAPE
 
@@ -72,6 +73,12 @@ def serialize(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
         before, after = _frame(label)
         serialized.append(b"".join((before, pixels[index * IMAGE_BYTES : (index + 1) * IMAGE_BYTES], after)))
     return serialized
+
+
+def stored_bytes() -> int:
+    """Returns how many bytes an image takes in a TFRecord file."""
+    before, after = _frame(0)
+    return len(before) + IMAGE_BYTES + len(after) + _TFRECORD_FRAME
 
 
 @functools.cache
