@@ -1,7 +1,7 @@
 # Every target but image first makes .venv, if it is not there or not what the lock says. With GPU=1, CUDA is part of
 # it, or of the image.
 
-.PHONY: .venv .tools/kfp run test bench lint format image lock upgrade
+.PHONY: .venv .tools/kfp run test soak bench lint format image lock upgrade
 .DEFAULT_GOAL := run
 
 .venv:
@@ -15,6 +15,14 @@ run: .venv
 
 test: .venv .tools/kfp
 	.venv/bin/pytest
+
+# All that can go wrong, at length: half an hour. Prints the table of the README; what of it is quick is in `test` too.
+soak: .venv
+	.venv/bin/pytest -rP tests/soak/soak_*.py $(addprefix tests/,$(FAULTS))
+
+FAULTS = shiftvit/test_resume.py shiftvit/test_whole.py shiftvit/test_disk.py tuner/test_search_disk.py \
+	components/test_component_disk.py components/test_serving.py components/test_gate.py components/test_model_gates.py \
+	pipeline/test_run_disk.py pipeline/test_writer.py pipeline/test_hostile_archives.py pipeline/test_hostile_images.py
 
 bench: .venv
 	.venv/bin/shiftvit bench

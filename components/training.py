@@ -12,7 +12,7 @@ from shiftvit.config import ExperimentConfig, to_dict
 from shiftvit.export import export
 from shiftvit.train import HISTORY_FILE, train
 
-_GRAPH_BYTES = 2_000_000  # of a model of many blocks, beside its weights
+_GRAPH_BYTES = 4_000_000  # of a model of many blocks, beside its weights
 EXPERIMENT_FILE = "experiment.json"  # beside the history: what was trained, hyperparameters of the search included
 
 

@@ -53,7 +53,7 @@ def create(config: PipelineConfig) -> RunFolder:
         DiskFullError: when it has no room.
     """
     config = configuration.locate(config)
-    with disk.room(config.workspace, _BEGINNING, "to begin a run"):
+    with disk.room(config.workspace, _BEGINNING, "the run's folder"):
         return _create(config)
 
 

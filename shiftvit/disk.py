@@ -63,7 +63,7 @@ def stopped(folder: str | os.PathLike, what: str) -> DiskFullError:
 
 
 def _explain(folder: str | os.PathLike, needed: int, what: str) -> DiskFullError:
-    return _full(folder, f"{what} takes {_megabytes(needed)} there")
+    return _full(folder, f"{_megabytes(needed)} are needed for {what}")
 
 
 def _full(folder: str | os.PathLike, what: str) -> DiskFullError:

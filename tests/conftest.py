@@ -54,7 +54,9 @@ class SmallDisk:
 
     def refusal(self, what: str) -> str:
         """Returns what DiskFullError says, as a pattern."""
-        return rf"{self.folder}\S*: the disk is full: {what} takes [\d.]+ MB there, and [\d.]+ MB are free; make room"
+        return (
+            rf"{self.folder}\S*: the disk is full: [\d.]+ MB are needed for {what}, and [\d.]+ MB are free"
+        )
 
 
 @pytest.fixture

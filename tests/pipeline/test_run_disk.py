@@ -23,7 +23,7 @@ def test_a_source_is_whole_or_not_there(small_disk, seen, monkeypatch):
 
     if not seen:
         monkeypatch.setattr(disk, "_free", lambda folder: 2**40)
-    with small_disk.filled(left=1_000_000), pytest.raises(DiskFullError, match=r"reading the source takes 3\.1 MB"):
+    with small_disk.filled(left=1_000_000), pytest.raises(DiskFullError, match=r"3\.1 MB are needed for the source"):
         prepare()
 
     assert small_disk.files() == []
@@ -31,7 +31,10 @@ def test_a_source_is_whole_or_not_there(small_disk, seen, monkeypatch):
 
 
 def test_a_run_does_not_begin_without_room_for_its_folder(small_disk):
-    with small_disk.filled(left=0), pytest.raises(DiskFullError, match=small_disk.refusal("to begin a run")) as caught:
+    with (
+        small_disk.filled(left=0),
+        pytest.raises(DiskFullError, match=small_disk.refusal("the run's folder")) as caught,
+    ):
         run.create(PipelineConfig(workspace=str(small_disk.folder)))
 
     assert caught.value.exit_code == 1

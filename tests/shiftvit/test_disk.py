@@ -52,7 +52,7 @@ def test_a_file_keeps_its_content_where_the_new_one_has_no_room(small_disk):
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), RuntimeError(f"a; {os.strerror(errno.ENOSPC)} [b]")])
 def test_a_disk_that_fills_meanwhile_is_told_whoever_met_it(error, tmp_path):
-    told = r"the disk is full: a file takes 0\.0 MB there"
+    told = r"the disk is full: 0\.0 MB are needed for a file"
     with pytest.raises(DiskFullError, match=told), disk.room(tmp_path, 1, "a file"):
         raise ValueError("something went wrong") from error
 

@@ -1,0 +1,76 @@
+"""Small runs of the whole pipeline, as a user starts them, and what they leave."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+
+from pipeline.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+_SETTINGS = {
+    "shapes.train": 512,
+    "shapes.eval": 128,
+    "shapes.test": 128,
+    "tune.trials": 2,
+    "tune.epochs": 1,
+    "train.epochs": 4,
+    "train.deterministic": "true",
+    "evaluate.min_top1": 0.01,
+    "evaluate.min_top5": 0.1,
+}
+
+
+def start(workspace: Path, **options) -> subprocess.Popen:
+    """Starts a run there; the same every time."""
+    settings = (f"--set={key}={value}" for key, value in _SETTINGS.items())
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "run", "--workspace", str(workspace), *settings],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,
+    )
+
+
+def finish(workspace: Path) -> str:
+    """Runs to the end, which must be a good one, and returns what is pushed, as `weights` does."""
+    process = start(workspace)
+    told, complaints = process.communicate()
+    assert process.returncode == 0, complaints[-2000:]
+    assert told.startswith(("Pushed version ", "Nothing new to push: version ")), told
+    return weights(workspace)
+
+
+def weights(workspace: Path) -> str:
+    """Returns what changes with any bit of any weight of the one pushed model; it must be the only one."""
+    [version] = versions(workspace)
+    reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
+    names = sorted(name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE"))
+    assert len(names) > 20
+    return hashlib.sha256(b"".join(reader.get_tensor(name).tobytes() for name in names)).hexdigest()
+
+
+def versions(workspace: Path) -> list[Path]:
+    """Returns the folders that TensorFlow Serving would take for versions."""
+    serving = Workspace(workspace).serving
+    return [path for path in serving.iterdir() if path.name.isdecimal()] if serving.exists() else []
+
+
+def tree(pid: int) -> list[int]:
+    """Returns the process and all that it started, directly or not."""
+    children = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended just now
+            continue
+        children.setdefault(parent, []).append(int(stat.parent.name))
+    found = [pid]
+    for known in found:
+        found += children.get(known, [])
+    return found

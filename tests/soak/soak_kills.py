@@ -1,0 +1,89 @@
+"""A run that is killed at any moment loses nothing, and shows no server half a model."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import runs
+
+KILLS = 20
+
+# Loads every version that appears below a folder as soon as its name is there, and says how that went.
+SERVER = """
+import sys, time
+from pathlib import Path
+import numpy as np
+import tensorflow as tf
+image, seen = tf.io.encode_png(np.zeros((32, 32, 3), np.uint8)), set()
+print("serves", flush=True)
+while True:
+    for version in Path(sys.argv[1]).glob("*/serving/shiftvit/[0-9]*"):
+        if version not in seen:
+            seen.add(version)
+            try:
+                tf.saved_model.load(str(version)).signatures["serving_default"](image_bytes=tf.stack([image]))
+                print("loaded", version, flush=True)
+            except Exception as error:
+                print("FAILED", version, error, flush=True)
+    time.sleep(0.005)
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """The folder of all workspaces."""
+    return tmp_path_factory.mktemp("kills")
+
+
+@pytest.fixture(scope="module")
+def server(place):
+    """What a server that watches all workspaces says, line by line, in a file."""
+    with (place / "served").open("w") as said:
+        process = subprocess.Popen([sys.executable, "-c", SERVER, str(place)], stdout=said, stderr=subprocess.DEVNULL)
+    while not (place / "served").read_text():
+        time.sleep(0.1)
+    yield place / "served"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(place):
+    """How long a run takes when nothing happens to it, and the weights it ends with."""
+    started = time.monotonic()
+    digest = runs.finish(place / "undisturbed")
+    return time.monotonic() - started, digest
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_the_same_command_ends_with_the_same_weights(number, place, server, undisturbed):
+    """Killed are, in turn: all processes at once, as with the machine; the one that was started; any one of them."""
+    seconds, expected = undisturbed
+    chance = random.Random(number)
+    moment, workspace = chance.uniform(0, seconds), place / str(number)
+    process = runs.start(workspace)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(moment)
+    alive = runs.tree(process.pid)
+    for victim in (alive, [process.pid], [chance.choice(alive)])[number % 3]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+    process.communicate()
+    print(f"killed {('all', 'the first', 'any')[number % 3]} of {len(alive)} after {moment:.1f} of {seconds:.1f} s")
+
+    assert runs.finish(workspace) == expected
+    loaded_in_time(server, runs.versions(workspace)[0])
+    assert "FAILED" not in server.read_text()
+
+
+def loaded_in_time(server, version):
+    """Waits until the server has loaded the version."""
+    deadline = time.monotonic() + 60
+    while str(version) not in server.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
