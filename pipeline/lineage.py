@@ -86,13 +86,17 @@ class Lineage:
         return [self._execution(execution) for execution in sorted(found, key=lambda e: e.id)]
 
     def pushed(self) -> dict[str, tuple[Artifact, Execution]]:
-        """Returns the pushed versions, each with its PushedModel and the execution that pushed it."""
-        versions = {}
-        for artifact in self.store.get_artifacts_by_type(PUSHED_MODEL) if self.store else ():
+        """Returns the pushed versions, each with its PushedModel and the execution that pushed it.
+
+        A run that finds its model pushed already has a PushedModel of that version too: the first is what counts.
+        """
+        versions: dict[str, tuple[Artifact, Execution]] = {}
+        found = self.store.get_artifacts_by_type(PUSHED_MODEL) if self.store else ()
+        for artifact in sorted(found, key=lambda artifact: artifact.id):
             plain = _artifact(artifact)
             maker = self._maker(artifact.id)
             if maker is not None and PUSHED_VERSION in plain.properties:
-                versions[plain.properties[PUSHED_VERSION]] = (plain, maker)
+                versions.setdefault(plain.properties[PUSHED_VERSION], (plain, maker))
         return versions
 
     def walk(self, artifact: Artifact) -> Iterator[Step]:
