@@ -116,9 +116,12 @@ class Lineage:
             seen.update(source.id for source in sources)
 
     def pipeline_contexts(self) -> list[mlmd.Context]:
-        """Returns the context of all runs of the pipeline, for an execution to join."""
+        """Returns the context of all runs of the pipeline, for an execution to join; a new one where none has run."""
         context = self.store.get_context_by_type_and_name(_PIPELINE, PIPELINE_NAME)
-        return [context] if context else []
+        if context is None:
+            kind = mlmd.ContextType(name=_PIPELINE)
+            context = mlmd.Context(type_id=self.store.put_context_type(kind, can_omit_fields=True), name=PIPELINE_NAME)
+        return [context]
 
     def _maker(self, artifact_id: int) -> Execution | None:
         """The first execution that put it out: later ones only reused it, from the cache or through a resolver."""

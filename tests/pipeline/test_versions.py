@@ -198,6 +198,14 @@ def test_where_no_push_said_how_many_to_keep_a_rollback_keeps_five(workspace):
     assert serving.numbers(workspace.serving) == [204, 203, 202, 201, 200]
 
 
+def test_a_rollback_is_recorded_also_where_ml_metadata_was_begun_anew(workspace):
+    workspace.metadata.unlink()
+
+    assert [rollback(workspace, number) for number in (100, 200)] == [201, 202]
+    assert [(v.number, v.rollback_of) for v in list_versions(workspace)][:2] == [(202, 200), (201, 100)]
+    assert set(Lineage(workspace.metadata).pushed()) == {"201", "202"}
+
+
 def test_a_rollback_killed_before_it_was_recorded_is_known_and_recorded_by_the_next(workspace):
     killed = Process(target=die_before_the_record, args=(workspace,))
     killed.start()
