@@ -8,6 +8,8 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.utils import path_utils
 
+from components import serving
+
 Model = tfx.types.standard_artifacts.Model
 
 
@@ -48,9 +50,7 @@ def PushedBaseline(
     The candidate is an input for the sake of the cache: the same candidate is compared with the same baseline again,
     not with itself once it is pushed, and so is not pushed twice.
     """
-    # The Pusher copies that file last: a folder without it is half a version.
-    found = [file.parent for file in Path(push_destination).glob("*/saved_model.pb") if file.parent.name.isdecimal()]
-    if found:
-        newest = max(found, key=lambda folder: int(folder.name))
-        shutil.copytree(newest, path_utils.serving_model_dir(model.uri))
-        model.set_string_custom_property("pushed_version", newest.name)
+    with serving.hold_newest(Path(push_destination)) as newest:
+        if newest is not None:
+            shutil.copytree(newest, path_utils.serving_model_dir(model.uri))
+            model.set_string_custom_property("pushed_version", newest.name)

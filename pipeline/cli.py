@@ -45,6 +45,11 @@ examples:
 """
 
 
+_ROLLBACK_EPILOG = """The version is copied under the next number, also one that has gone from the serving folder since
+it was pushed. As many versions are kept there as the last push kept (push.keep of its run).
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     arguments = make_parser().parse_args(argv)
@@ -95,7 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
     predict = add_command(commands, "predict", _predict, "ask a pushed model what images show")
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG or JPEG file of any size")
     predict.add_argument("--version", type=int, metavar="N", help="the pushed version to ask (default: the newest)")
-    rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again")
+    rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again", epilog=_ROLLBACK_EPILOG)
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
     measure = add_command(commands, "bench", bench.run, "measure speed, each figure beside its limit")
     bench.add_options(measure)
@@ -164,10 +169,11 @@ def _execute(config: PipelineConfig, wait: bool, *options: str) -> tuple[int, di
 
 def _warn_if_another_is_served(workspace: Workspace, result: dict[str, Any]) -> None:
     """A run that finds its model pushed before does not undo a rollback."""
+    from components import serving
     from pipeline import versions
 
     version = int(result["pushed_version"])
-    numbers = versions.pushed_numbers(workspace)
+    numbers = serving.numbers(workspace.serving)
     if version in numbers and versions.served_as(workspace, version) is None:
         print(f"Version {numbers[0]} is served instead of it; `shiftvit rollback {version}` changes that.")
 
@@ -240,7 +246,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
     from pipeline.writer import writing
 
     workspace = _workspace(arguments)
-    versions.find(workspace, arguments.version)  # before anything is made where there is nothing
+    versions.find_model(workspace, arguments.version)  # before anything is made where there is nothing
     with writing(workspace, arguments.wait) as hold:
         hold.sign("a rollback")
         made = versions.rollback(workspace, arguments.version)

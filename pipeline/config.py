@@ -46,6 +46,16 @@ class CanaryConfig:
 
 
 @dataclass(frozen=True)
+class PushConfig:
+    """The pushed versions."""
+
+    keep: int = 5  # the newest; older ones go from the serving folder, and can be brought back from the archive
+
+    def __post_init__(self):
+        require(self.keep >= 2, f"push.keep={self.keep} must be at least 2: the served version and one to go back to")
+
+
+@dataclass(frozen=True)
 class ShapesConfig:
     """The embedded set: images of each split, drawn from a seed."""
 
@@ -97,6 +107,7 @@ class PipelineConfig:
     tune: TuneConfig = field(default_factory=TuneConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     canary: CanaryConfig = field(default_factory=CanaryConfig)
+    push: PushConfig = field(default_factory=PushConfig)
     shapes: ShapesConfig = field(default_factory=ShapesConfig)
     ingest: IngestConfig = field(default_factory=IngestConfig)
     gate: GateConfig = field(default_factory=GateConfig)

@@ -15,6 +15,7 @@ from components.evaluator import SPLITS as EVALUATED_SPLITS
 from components.evaluator import make_eval_config
 from components.example_gen.component import Cifar10ExampleGen
 from components.gate import DataGate
+from components.pusher import Pusher
 from components.schema import SCHEMA_FILE
 from components.tuning import Tuner
 from pipeline import beam
@@ -72,15 +73,16 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         eval_config=make_eval_config(source.counts[TEST], **asdict(config.evaluate)),
     )
     canary = Canary(model, examples, config.canary.images, config.canary.timeout)
-    pusher = tfx.components.Pusher(
+    pusher = Pusher(
         model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=canary.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=site.push_destination)
         ),
+        custom_config={"keep": config.push.keep},
     )
-    _show_code_to_cache([example_gen, *validation, *training, canary], code)
+    _show_code_to_cache([example_gen, *validation, *training, canary, pusher], code)
     return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, pusher]
 
 

@@ -86,13 +86,17 @@ class Lineage:
         return [self._execution(execution) for execution in sorted(found, key=lambda e: e.id)]
 
     def pushed(self) -> dict[str, tuple[Artifact, Execution]]:
-        """Returns the pushed versions, each with its PushedModel and the execution that pushed it."""
-        versions = {}
-        for artifact in self.store.get_artifacts_by_type(PUSHED_MODEL) if self.store else ():
+        """Returns the pushed versions, each with its PushedModel and the execution that pushed it.
+
+        A run that finds its model pushed already has a PushedModel of that version too: the first is what counts.
+        """
+        versions: dict[str, tuple[Artifact, Execution]] = {}
+        found = self.store.get_artifacts_by_type(PUSHED_MODEL) if self.store else ()
+        for artifact in sorted(found, key=lambda artifact: artifact.id):
             plain = _artifact(artifact)
             maker = self._maker(artifact.id)
             if maker is not None and PUSHED_VERSION in plain.properties:
-                versions[plain.properties[PUSHED_VERSION]] = (plain, maker)
+                versions.setdefault(plain.properties[PUSHED_VERSION], (plain, maker))
         return versions
 
     def walk(self, artifact: Artifact) -> Iterator[Step]:
@@ -112,9 +116,12 @@ class Lineage:
             seen.update(source.id for source in sources)
 
     def pipeline_contexts(self) -> list[mlmd.Context]:
-        """Returns the context of all runs of the pipeline, for an execution to join."""
+        """Returns the context of all runs of the pipeline, for an execution to join; a new one where none has run."""
         context = self.store.get_context_by_type_and_name(_PIPELINE, PIPELINE_NAME)
-        return [context] if context else []
+        if context is None:
+            kind = mlmd.ContextType(name=_PIPELINE)
+            context = mlmd.Context(type_id=self.store.put_context_type(kind, can_omit_fields=True), name=PIPELINE_NAME)
+        return [context]
 
     def _maker(self, artifact_id: int) -> Execution | None:
         """The first execution that put it out: later ones only reused it, from the cache or through a resolver."""

@@ -17,9 +17,10 @@ from tfx.dsl.compiler import constants
 from tfx.orchestration.pipeline import RunOptions
 from tfx.orchestration.portable import runtime_parameter_utils
 
-from components import evaluator
+from components import evaluator, serving
 from components.baseline import BlessedBeforeStrategy
 from components.canary import executor as canary
+from components.pusher import ALREADY_PUSHED
 from pipeline.config import PipelineConfig
 from pipeline.dag import BASELINE, SEARCH, Site, create_pipeline
 from pipeline.events import CACHED, COMPLETE, FAILED, Events
@@ -149,15 +150,19 @@ def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]
         return result | {"reasons": _reasons(executions, evaluation, source)}
     destination = Path(pushed.properties[PUSHED_DESTINATION])
     if not destination.exists():
-        raise UserError(
-            f"{destination}: an earlier run pushed this model there, and it is gone; "
-            f"{pushed.uri} holds it, to be copied back"
-        )
+        raise UserError(f"{destination}: an earlier run pushed this model there, {_way_back(pushed)}")
     return result | {
         "pushed_version": pushed.properties[PUSHED_VERSION],
         "destination": str(destination),
-        "new": executions["Pusher"].state == COMPLETE,
+        "new": executions["Pusher"].state == COMPLETE and not pushed.properties.get(ALREADY_PUSHED),
     }
+
+
+def _way_back(pushed: Artifact) -> str:
+    version = pushed.properties[PUSHED_VERSION]
+    if serving.is_model(Path(pushed.uri)):
+        return f"and newer ones have taken its place since; `shiftvit rollback {version}` brings it back"
+    return f"and it is gone, as is its copy in {pushed.uri}; another --workspace, or another train.seed, trains anew"
 
 
 def _reasons(executions: dict[str, Execution], evaluation: str, source: Source) -> list[str]:

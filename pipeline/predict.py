@@ -1,5 +1,6 @@
 """Asks a pushed model what images show. TensorFlow is imported only when there is something to ask."""
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from shiftvit import whole
 from shiftvit.errors import DataError, UserError
 from shiftvit.features import JPEG_SCAN, MAX_FILE_PIXELS, MAX_FILE_SCANS
 
@@ -36,10 +38,18 @@ def predict(model: Path, images: Sequence[Path]) -> list[Prediction]:
 
     Raises:
         DataError: for the first file that is missing, is no such image, is damaged or too large; before any is asked.
+        UserError: when there is no model that loads.
     """
     for path in images:
         check_image(path)
-    return list(_ask(_load(model), images))
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(whole.hold(model))  # while it is asked, it stays, though newer ones take its place
+        except OSError as error:
+            raise UserError(
+                f"{model}: cannot be read ({error.strerror}); `shiftvit versions` lists those there are"
+            ) from error
+        return list(_ask(_load(model), images))
 
 
 def check_image(path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.serving import EXTRA_FOLDER
 from pipeline import config as configuration
 from pipeline.config import PipelineConfig
 from pipeline.events import COMPLETE, Events
@@ -29,7 +30,6 @@ examples:
   TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}' \\
       shiftvit train --preset cifar10 --records /data/examples --model /data/model --state /data/state
 """
-_RECORDS_FOLDER = "assets.extra"  # of a SavedModel: what others add to it
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:
 
     if not model.exists():
         return False
-    record = model / _RECORDS_FOLDER / EXPERIMENT_FILE
+    record = model / EXTRA_FOLDER / EXPERIMENT_FILE
     require(
         record.is_file() and json.loads(record.read_text()) == to_dict(experiment),
         f"--model {model}: is there already, and not of this training; give another folder, or remove it",
@@ -188,7 +188,7 @@ def _train(config: PipelineConfig, places: Places, class_names: list[str], event
             callbacks=[ReportProgress("train")],
         )
         if is_chief():
-            training.keep_records(config.experiment, resume_dir, str(folder / _RECORDS_FOLDER))
+            training.keep_records(config.experiment, resume_dir, str(folder / EXTRA_FOLDER))
     wait_for_all(strategy)  # no worker is done, and none removes anything, before the model is there
     if is_chief():
         shutil.rmtree(resume_dir)

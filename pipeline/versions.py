@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components import serving
+from pipeline.config import PushConfig
 from pipeline.lineage import (
     PUSHED_DESTINATION,
     PUSHED_MODEL,
@@ -20,8 +22,6 @@ from pipeline.workspace import RunFolder, Workspace
 from shiftvit.errors import ConfigError, UserError
 
 Pushed = dict[str, tuple[Artifact, Execution]]  # by version, as Lineage.pushed gives it
-
-_MODEL_FILE = "saved_model.pb"  # the Pusher copies it last: a folder without it is half a version
 
 
 @dataclass(frozen=True)
@@ -38,50 +38,70 @@ class Version:
 
 def list_versions(workspace: Workspace) -> list[Version]:
     """Returns the pushed versions, newest first; TensorFlow Serving serves the first of them."""
-    numbers = pushed_numbers(workspace)
+    numbers = serving.numbers(workspace.serving)
     pushed = Lineage(workspace.metadata).pushed() if numbers else {}
     return [_describe(workspace, number, number == numbers[0], pushed) for number in numbers]
-
-
-def pushed_numbers(workspace: Workspace) -> list[int]:
-    """Returns the numbers of the whole versions in the serving folder, newest first."""
-    if not workspace.serving.is_dir():
-        return []
-    return sorted(
-        (
-            int(path.name)
-            for path in workspace.serving.iterdir()
-            if path.name.isdecimal() and (path / _MODEL_FILE).is_file()
-        ),
-        reverse=True,
-    )
 
 
 def find(workspace: Workspace, number: int | None) -> Path:
     """Returns the folder of that version, or of the newest.
 
     Raises:
-        ConfigError: when nothing was pushed, or not that version.
+        ConfigError: when nothing was pushed, or not that version, or it was removed since.
     """
-    numbers = pushed_numbers(workspace)
-    if not numbers:
-        raise ConfigError(f"{workspace.serving}: no version was pushed there yet; `shiftvit run` makes the first")
-    if number is not None and number not in numbers:
+    numbers = serving.numbers(workspace.serving)
+    if number is None and numbers:
+        return workspace.serving / str(numbers[0])
+    if number is not None and number not in numbers and number in _archived(workspace):
         raise ConfigError(
-            f"version {number} was never pushed to {workspace.serving}; it has {', '.join(map(str, numbers))}"
+            f"version {number} is not in {workspace.serving} any more, newer ones have taken its place; "
+            f"`shiftvit rollback {number}` brings it back"
         )
-    return workspace.serving / str(numbers[0] if number is None else number)
+    return find_model(workspace, number)
+
+
+def find_model(workspace: Workspace, number: int | None) -> Path:
+    """Returns the folder that holds the model of that version: its own, or that of the archive once it was removed.
+
+    Raises:
+        ConfigError: when nothing was pushed, or not that version, or nothing is left of it.
+    """
+    numbers, archived = serving.numbers(workspace.serving), _archived(workspace)
+    if number in numbers:
+        return workspace.serving / str(number)
+    if number in archived:
+        return archived[number]
+    if number is None or not (numbers or archived):
+        raise ConfigError(f"{workspace.serving}: no version was pushed there yet; `shiftvit run` makes the first")
+    there = ", ".join(map(str, numbers)) or "none"
+    older = ", ".join(str(number) for number in sorted(archived, reverse=True) if number not in numbers)
+    raise ConfigError(
+        f"version {number} was never pushed to {workspace.serving}; it has {there}"
+        + (f", and `shiftvit rollback` can bring back {older}" if older else "")
+    )
+
+
+def _archived(workspace: Workspace) -> dict[int, Path]:
+    """Returns the folders in which the Pusher keeps its models, by version, for as long as they are there."""
+    pushed = Lineage(workspace.metadata).pushed()
+    roots = {int(name): pushed.get(str(_origins(workspace, int(name), pushed)[-1])) for name in pushed}
+    folders = {number: Path(root[0].uri) for number, root in roots.items() if root is not None}
+    return {number: folder for number, folder in folders.items() if serving.is_model(folder)}
 
 
 def served_as(workspace: Workspace, number: int) -> int | None:
     """Returns the served version if its model is that of version `number`: itself, or brought back by a rollback."""
-    newest = pushed_numbers(workspace)[0]
     pushed = Lineage(workspace.metadata).pushed()
-    return newest if _origins(newest, pushed)[-1] == _origins(number, pushed)[-1] else None
+    for newest in serving.numbers(workspace.serving)[:1]:
+        if _origins(workspace, newest, pushed)[-1] == _origins(workspace, number, pushed)[-1]:
+            return newest
+    return None
 
 
 def rollback(workspace: Workspace, number: int) -> int | None:
     """Makes the model of version `number` the served one, by a copy under the next number.
+
+    No more versions are kept than the last push kept; where that is not known, as many as are by default.
 
     Returns the new version; None, and nothing is copied, when that model is served already.
 
@@ -89,25 +109,33 @@ def rollback(workspace: Workspace, number: int) -> int | None:
         ConfigError: when there is no such version.
         UserError: when the copy cannot be written.
     """
-    folder = find(workspace, number)
+    folder = find_model(workspace, number)
+    _record_unrecorded(workspace)
     if served_as(workspace, number) is not None:
         return None
-    target = workspace.serving / str(pushed_numbers(workspace)[0] + 1)
-    _copy_whole(folder, target)
-    _record(workspace, number, target)
-    return int(target.name)
-
-
-def _copy_whole(folder: Path, target: Path) -> None:
-    """The copy appears at once: TensorFlow Serving, which looks at numbers only, never sees half of it."""
-    partial = target.with_name(f"rollback-to-{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of an attempt that was killed
+    origin = serving.Origin(rollback_of=number, keep=_last_keep(workspace))
+    following = 1 + max(map(int, Lineage(workspace.metadata).pushed()), default=0)
     try:
-        shutil.copytree(folder, partial)
-        partial.rename(target)
+        made, _ = serving.publish(folder, workspace.serving, origin, at_least=following)
     except (OSError, shutil.Error) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise UserError(f"{target}: cannot copy version {folder.name} there ({error})") from error
+        raise UserError(f"{workspace.serving}: cannot copy version {number} there ({error})") from error
+    _record(workspace, number, workspace.serving / str(made))
+    return made
+
+
+def _last_keep(workspace: Workspace) -> int:
+    origins = [serving.read_origin(workspace.serving / str(n)) for n in serving.numbers(workspace.serving)]
+    return next((origin.keep for origin in origins if origin.keep), PushConfig().keep)
+
+
+def _record_unrecorded(workspace: Workspace) -> None:
+    """Records the rollbacks that were killed after their version was there, and before ML Metadata knew of it."""
+    pushed = Lineage(workspace.metadata).pushed()
+    for number in serving.numbers(workspace.serving):
+        version = workspace.serving / str(number)
+        rollback_of = serving.read_origin(version).rollback_of
+        if rollback_of is not None and str(number) not in pushed:
+            _record(workspace, rollback_of, version)
 
 
 def _record(workspace: Workspace, number: int, target: Path) -> None:
@@ -139,7 +167,7 @@ def _event(kind: int, key: str) -> mlmd.Event:
 
 
 def _describe(workspace: Workspace, number: int, served: bool, pushed: Pushed) -> Version:
-    _, *origins = _origins(number, pushed)
+    _, *origins = _origins(workspace, number, pushed)
     original = str(origins[-1] if origins else number)
     run = pushed[original][1].run if original in pushed else None
     return Version(
@@ -147,12 +175,20 @@ def _describe(workspace: Workspace, number: int, served: bool, pushed: Pushed) -
     )
 
 
-def _origins(number: int, pushed: Pushed) -> list[int]:
+def _origins(workspace: Workspace, number: int, pushed: Pushed) -> list[int]:
     """The version itself, that which it brought back, and so on to the one that a run pushed."""
     origins = [number]
-    while (name := str(origins[-1])) in pushed and ROLLBACK_OF in pushed[name][0].properties:
-        origins.append(int(pushed[name][0].properties[ROLLBACK_OF]))
+    while (earlier := _brought_back(workspace, origins[-1], pushed)) is not None:
+        origins.append(earlier)
     return origins
+
+
+def _brought_back(workspace: Workspace, number: int, pushed: Pushed) -> int | None:
+    """Returns the version that this one brought back, also where ML Metadata does not know, or the folder is gone."""
+    noted = serving.read_origin(workspace.serving / str(number)).rollback_of
+    if noted is None and str(number) in pushed and ROLLBACK_OF in pushed[str(number)][0].properties:
+        return int(pushed[str(number)][0].properties[ROLLBACK_OF])
+    return noted
 
 
 def _top1(workspace: Workspace, run: str | None) -> float | None:

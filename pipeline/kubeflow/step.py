@@ -186,7 +186,7 @@ PREPARATIONS: dict[str, Callable[[Json, Path], None]] = {
     "tfx.components.trainer.executor.GenericExecutor": _train,
     "components.baseline.PushedBaseline_Executor": _find_baseline,
     "tfx.components.evaluator.executor.Executor": _evaluate,
-    "tfx.components.pusher.executor.Executor": _push,
+    "components.pusher.Executor": _push,
 }
 
 

@@ -142,8 +142,8 @@ def test_what_runs_our_code_runs_again_when_a_file_changes(file, tmp_path, monke
     after = executors(compile_whole(tmp_path))
 
     changed = {name for name in NODES if after.get(name) != before.get(name)}
-    assert {"Cifar10ExampleGen", "ImportSchemaGen", "DataGate", "Tuner", "Trainer", "Canary"} <= changed
-    assert not changed & {"Evaluator", "Pusher"}
+    assert {"Cifar10ExampleGen", "ImportSchemaGen", "DataGate", "Tuner", "Trainer", "Canary", "Pusher"} <= changed
+    assert "Evaluator" not in changed
 
 
 def custom_config(nodes, name):
@@ -172,8 +172,17 @@ def test_another_space_of_the_same_name_is_another_search(tmp_path, monkeypatch)
     assert told() != before
 
 
-def test_the_search_is_run_by_our_executor(tmp_path):
-    assert b"components.tuning.Executor" in executors(compile_whole(tmp_path))["Tuner"].value
+@pytest.mark.parametrize("name, executor", [("Tuner", "components.tuning"), ("Pusher", "components.pusher")])
+def test_what_we_add_to_tfx_own_component_is_run_by_our_executor(name, executor, tmp_path):
+    assert f"{executor}.Executor".encode() in executors(compile_whole(tmp_path))[name].value
+
+
+def test_the_pusher_is_told_where_to_and_how_many_to_keep(tmp_path):
+    pusher = compile_graph(tmp_path, override(preset("quickstart"), ["push.keep=7"]))["Pusher"]
+
+    assert json.loads(parameter(pusher, "custom_config")) == {"keep": 7}
+    destination = json.loads(parameter(pusher, "push_destination"))
+    assert destination["filesystem"]["base_directory"] == str(tmp_path / "serving" / "shiftvit")
 
 
 @pytest.mark.parametrize("name, folder", [("Tuner", "tuning"), ("Trainer", "training")])

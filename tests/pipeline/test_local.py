@@ -1,7 +1,11 @@
+import shutil
+from dataclasses import replace
+
 import pytest
 
+from pipeline import local
 from pipeline.lineage import Artifact, Execution
-from pipeline.local import conclude_search
+from pipeline.local import conclude, conclude_search
 from shiftvit.errors import UserError
 
 
@@ -11,3 +15,40 @@ def test_a_search_from_the_cache_whose_results_are_gone_is_told_with_a_way_out(t
 
     with pytest.raises(UserError, match=r"gone: an earlier run left .* another train\.seed"):
         conclude_search({"Tuner": search})
+
+
+@pytest.fixture
+def executions(tmp_path, monkeypatch):
+    """Of a run whose Pusher is from the cache: it pushed version 7, of which the archive has a copy."""
+    monkeypatch.setattr(local.evaluator, "read_metrics", lambda uri: {"top1": 0.9})
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "saved_model.pb").touch()
+    (tmp_path / "serving" / "7").mkdir(parents=True)
+    pushed = {"pushed": 1, "pushed_version": "7", "pushed_destination": str(tmp_path / "serving" / "7")}
+    outputs = {
+        "Evaluator": {"evaluation": (Artifact(1, "ModelEvaluation", "", {}),)},
+        "Pusher": {"pushed_model": (Artifact(2, "PushedModel", str(tmp_path / "archive"), pushed),)},
+    }
+    return {node: Execution(3, node, "run", "cached", 0.0, 1.0, {}, left) for node, left in outputs.items()}
+
+
+def test_a_version_is_new_where_the_pusher_ran_and_copied(executions):
+    def is_new(state, **properties):
+        pushed = executions["Pusher"].outputs["pushed_model"][0]
+        artifact = replace(pushed, properties=pushed.properties | properties)
+        pusher = replace(executions["Pusher"], state=state, outputs={"pushed_model": (artifact,)})
+        return conclude(executions | {"Pusher": pusher}, None)["new"]
+
+    assert is_new("complete") and is_new("complete", already_pushed=0)
+    assert not is_new("cached") and not is_new("complete", already_pushed=1)
+
+
+def test_a_cached_push_whose_version_was_removed_since_is_told_with_a_way_out(executions, tmp_path):
+    (tmp_path / "serving" / "7").rmdir()
+    with pytest.raises(
+        UserError, match=r"serving/7: .* newer ones have taken its place .* `shiftvit rollback 7` brings"
+    ):
+        conclude(executions, None)
+    shutil.rmtree(tmp_path / "archive")
+    with pytest.raises(UserError, match=r"and it is gone, as is its copy in .*archive; another --workspace"):
+        conclude(executions, None)

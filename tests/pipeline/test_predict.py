@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from pipeline import predict as asking
 from pipeline.predict import check_image, predict
-from shiftvit import export
+from shiftvit import export, whole
 from shiftvit.errors import DataError, UserError
 
 COLOURS = ("red", "green", "blue", "dark")
@@ -97,3 +98,13 @@ def test_image_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
 def test_folder_that_holds_no_model_is_told(tmp_path, picture):
     with pytest.raises(UserError, match="not a SavedModel"):
         predict(tmp_path, [picture("a.png", (0, 0, 0))])
+
+
+def test_the_version_stays_while_it_is_asked_though_newer_ones_take_its_place(model, picture, monkeypatch):
+    monkeypatch.setattr(asking, "_ask", lambda loaded, images: [whole.remove(model)])
+    assert predict(model, [picture("a.png", (0, 0, 0))]) == [False]
+
+
+def test_version_that_went_before_it_was_asked_is_told(tmp_path, picture):
+    with pytest.raises(UserError, match=r"7: cannot be read \(No such file or directory\); `shiftvit versions` lists"):
+        predict(tmp_path / "7", [picture("a.png", (0, 0, 0))])

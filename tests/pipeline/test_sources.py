@@ -64,6 +64,30 @@ def test_a_source_is_made_once_and_anew_when_its_content_changes(tmp_path):
     assert second.sha256 != first.sha256 and splits(second)["test"] == BLOCKS[0] and splits(first) == SPLITS
 
 
+def test_two_who_make_the_same_source_at_once_both_have_it(tmp_path, monkeypatch):
+    folder, read, made = make_binary(tmp_path), official.read_folder, []
+
+    def read_when_another_has_made_it(*arguments):
+        monkeypatch.setattr(official, "read_folder", read)
+        made.append(prepare(folder, tmp_path))
+        return read(*arguments)
+
+    monkeypatch.setattr(official, "read_folder", read_when_another_has_made_it)
+    source = prepare(folder, tmp_path)
+
+    assert made == [source] and splits(source) == SPLITS
+    assert list(source.folder.parent.iterdir()) == [source.folder]
+
+
+def test_what_a_killed_preparation_left_goes_with_the_next(tmp_path):
+    folder = make_binary(tmp_path)
+    source = prepare(folder, tmp_path)
+    source.folder.rename(source.folder.with_name(f".{source.folder.name}.01234567.partial"))
+
+    assert prepare(folder, tmp_path) == source
+    assert list(source.folder.parent.iterdir()) == [source.folder]
+
+
 def test_an_archive_with_the_published_checksum_says_so(tmp_path, monkeypatch):
     archive = make_archive(make_binary(tmp_path))
     monkeypatch.setattr(official, "PUBLISHED", (official.file_checksum(archive),))

@@ -1,12 +1,18 @@
 import json
+import os
+import shutil
+import signal
+from multiprocessing import Process
 from pathlib import Path
 
 import ml_metadata
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components import serving
+from pipeline import versions
 from pipeline.lineage import Lineage
-from pipeline.versions import find, list_versions, pushed_numbers, rollback, served_as
+from pipeline.versions import find, find_model, list_versions, rollback, served_as
 from pipeline.workspace import PIPELINE_NAME, RunFolder, Workspace
 from shiftvit.errors import ConfigError, UserError
 
@@ -58,7 +64,7 @@ def test_half_versions_and_other_names_do_not_count(workspace):
     (workspace.serving / "300").mkdir()
     (workspace.serving / "latest").mkdir()
     (workspace.serving / "latest" / "saved_model.pb").write_text("")
-    assert pushed_numbers(workspace) == [200, 100]
+    assert serving.numbers(workspace.serving) == [200, 100]
 
 
 def test_find_gives_the_newest_or_the_one_asked_for(workspace, tmp_path):
@@ -71,7 +77,9 @@ def test_find_gives_the_newest_or_the_one_asked_for(workspace, tmp_path):
 
 def test_rollback_serves_a_whole_copy_under_the_next_number(workspace):
     assert rollback(workspace, 100) == 201
-    assert contents(workspace.serving / "201") == contents(workspace.serving / "100")
+    origin = str(Path("assets.extra", "origin.json"))
+    copied = contents(workspace.serving / "201")
+    assert copied.pop(origin) and copied == contents(workspace.serving / "100")
     assert sorted(path.name for path in workspace.serving.iterdir()) == ["100", "200", "201"]
     assert [(v.number, v.served, v.run, v.top1, v.rollback_of) for v in list_versions(workspace)] == [
         (201, True, "old", 0.75, 100),
@@ -103,27 +111,119 @@ def test_rollback_of_a_rollback_remembers_the_run(workspace):
 def test_rollback_to_the_served_version_changes_nothing(workspace):
     before = workspace.metadata.read_bytes()
     assert rollback(workspace, 200) is None and served_as(workspace, 200) == 200
-    assert pushed_numbers(workspace) == [200, 100] and workspace.metadata.read_bytes() == before
+    assert serving.numbers(workspace.serving) == [200, 100] and workspace.metadata.read_bytes() == before
 
 
 def test_rollback_to_the_model_that_a_rollback_serves_changes_nothing(workspace):
     rollback(workspace, 100)
     assert rollback(workspace, 100) is None and served_as(workspace, 100) == 201
-    assert served_as(workspace, 200) is None and pushed_numbers(workspace) == [201, 200, 100]
+    assert served_as(workspace, 200) is None and serving.numbers(workspace.serving) == [201, 200, 100]
 
 
 def test_rollback_to_an_unknown_version_is_refused(workspace):
     with pytest.raises(ConfigError, match="it has 200, 100"):
         rollback(workspace, 7)
-    assert pushed_numbers(workspace) == [200, 100]
+    assert serving.numbers(workspace.serving) == [200, 100]
 
 
 def test_rollback_that_cannot_be_written_leaves_nothing(workspace):
-    (workspace.serving / "201").write_text("in the way")
-    with pytest.raises(UserError, match="201: cannot copy version 100 there"):
+    (workspace.serving / "100" / "assets").symlink_to("nowhere")
+    with pytest.raises(UserError, match="serving/shiftvit: cannot copy version 100 there"):
         rollback(workspace, 100)
-    assert sorted(path.name for path in workspace.serving.iterdir()) == ["100", "200", "201"]
+    assert sorted(path.name for path in workspace.serving.iterdir()) == ["100", "200"]
     assert set(Lineage(workspace.metadata).pushed()) == {"100", "200"}
+
+
+def archive(workspace, number):
+    """Moves a version to where the Pusher keeps its copy, as if newer ones had taken its place."""
+    (workspace.root / "artifacts").mkdir(exist_ok=True)
+    (workspace.serving / str(number)).rename(workspace.root / "artifacts" / str(number))
+
+
+def test_a_version_that_was_removed_is_brought_back_from_the_archive(workspace):
+    whole = contents(workspace.serving / "100")
+    archive(workspace, 100)
+
+    assert [v.number for v in list_versions(workspace)] == [200]
+    with pytest.raises(ConfigError, match=r"version 100 is not in .* any more, .* `shiftvit rollback 100` brings it"):
+        find(workspace, 100)
+    with pytest.raises(
+        ConfigError, match=r"7 was never pushed .* it has 200, and `shiftvit rollback` can bring back 100"
+    ):
+        rollback(workspace, 7)
+    assert rollback(workspace, 100) == 201
+
+    assert whole.items() <= contents(workspace.serving / "201").items()
+    assert [(v.number, v.run, v.rollback_of) for v in list_versions(workspace)] == [
+        (201, "old", 100),
+        (200, "new", None),
+    ]
+    assert rollback(workspace, 100) is None and served_as(workspace, 100) == 201
+
+
+def test_what_a_rollback_made_is_brought_back_too_once_it_was_removed(workspace):
+    rollback(workspace, 100)
+    rollback(workspace, 200)
+    archive(workspace, 100)
+    shutil.rmtree(workspace.serving / "201")
+
+    assert find_model(workspace, 201) == workspace.root / "artifacts" / "100"
+    assert rollback(workspace, 201) == 203
+    assert next((v.number, v.run, v.rollback_of) for v in list_versions(workspace)) == (203, "old", 201)
+
+
+def test_with_nothing_left_to_serve_the_archive_is_gone_back_to(workspace):
+    archive(workspace, 100)
+    shutil.rmtree(workspace.serving)
+
+    with pytest.raises(ConfigError, match="no version was pushed there yet"):
+        find(workspace, None)
+    assert rollback(workspace, 100) == 201, "200 was another one, whatever became of it"
+    assert find(workspace, None).name == "201"
+
+
+def test_a_rollback_keeps_as_many_versions_as_the_last_push_did(workspace, tmp_path):
+    shutil.copytree(workspace.serving / "200", tmp_path / "model")
+    serving.publish(tmp_path / "model", workspace.serving, serving.Origin(model="a", keep=3), at_least=300)
+
+    made = [rollback(workspace, number) for number in (100, 200)]
+
+    assert made == [301, 302] and serving.numbers(workspace.serving) == [302, 301, 300]
+
+
+def test_where_no_push_said_how_many_to_keep_a_rollback_keeps_five(workspace):
+    for number in (100, 200, 100, 200):
+        rollback(workspace, number)
+
+    assert serving.numbers(workspace.serving) == [204, 203, 202, 201, 200]
+
+
+def test_a_rollback_is_recorded_also_where_ml_metadata_was_begun_anew(workspace):
+    workspace.metadata.unlink()
+
+    assert [rollback(workspace, number) for number in (100, 200)] == [201, 202]
+    assert [(v.number, v.rollback_of) for v in list_versions(workspace)][:2] == [(202, 200), (201, 100)]
+    assert set(Lineage(workspace.metadata).pushed()) == {"201", "202"}
+
+
+def test_a_rollback_killed_before_it_was_recorded_is_known_and_recorded_by_the_next(workspace):
+    killed = Process(target=die_before_the_record, args=(workspace,))
+    killed.start()
+    killed.join()
+
+    assert killed.exitcode == -signal.SIGKILL and "201" not in Lineage(workspace.metadata).pushed()
+    assert next((v.number, v.run, v.rollback_of) for v in list_versions(workspace)) == (201, "old", 100)
+    assert served_as(workspace, 100) == 201
+    assert rollback(workspace, 100) is None
+    lineage = Lineage(workspace.metadata)
+    assert lineage.pushed()["201"][0].properties["rollback_of"] == "100"
+    assert len(list(lineage.walk(lineage.pushed()["201"][0]))) == 2
+    assert rollback(workspace, 200) == 202
+
+
+def die_before_the_record(workspace):
+    versions._record = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    versions.rollback(workspace, 100)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

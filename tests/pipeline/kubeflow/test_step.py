@@ -18,7 +18,7 @@ TUNE = "components.tuning.Executor"
 TRAIN = "tfx.components.trainer.executor.GenericExecutor"
 EVALUATE = "tfx.components.evaluator.executor.Executor"
 BASELINE = "components.baseline.PushedBaseline_Executor"
-PUSH = "tfx.components.pusher.executor.Executor"
+PUSH = "components.pusher.Executor"
 MODEL = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
 CONFIG = PipelineConfig(shapes=ShapesConfig(train=20, eval=10, test=10))
 

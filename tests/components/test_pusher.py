@@ -1,0 +1,119 @@
+import json
+import os
+import signal
+from multiprocessing import get_context
+
+import pytest
+from executions import artifact, context
+from tfx import v1 as tfx
+from tfx.types import standard_artifacts
+
+from components import pusher, serving
+from components.pusher import ALREADY_PUSHED, Executor, Pusher
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A Model artifact."""
+    folder = tmp_path / "model"
+    (folder / "Format-Serving").mkdir(parents=True)
+    (folder / "Format-Serving" / "saved_model.pb").write_text("the model")
+    return artifact(standard_artifacts.Model, folder)
+
+
+def push(folder, model, blessed=True, base=None, keep=2):
+    """Runs the executor; returns its PushedModel."""
+    blessing = artifact(standard_artifacts.ModelBlessing, folder / "blessing")
+    blessing.set_int_custom_property("blessed", int(blessed))
+    pushed = artifact(standard_artifacts.PushedModel, folder / "pushed")
+    destination = {"filesystem": {"base_directory": base or str(folder / "serving")}}
+    Executor(context(folder)).Do(
+        {"model": [model], "model_blessing": [blessing]},
+        {"pushed_model": [pushed]},
+        {"push_destination": json.dumps(destination), "custom_config": json.dumps({"keep": keep})},
+    )
+    return pushed
+
+
+def test_a_blessed_model_is_archived_and_served(tmp_path, model):
+    pushed = push(tmp_path, model)
+
+    [number] = serving.numbers(tmp_path / "serving")
+    version = tmp_path / "serving" / str(number)
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_string_custom_property("pushed_version") == str(number)
+    assert pushed.get_string_custom_property("pushed_destination") == str(version)
+    assert (tmp_path / "pushed" / "saved_model.pb").read_text() == "the model"
+    assert (version / "saved_model.pb").read_text() == "the model"
+    assert serving.read_origin(version) == serving.Origin(model=model.uri, keep=2)
+
+
+def test_a_model_that_is_not_blessed_is_neither(tmp_path, model):
+    pushed = push(tmp_path, model, blessed=False)
+
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert not (tmp_path / "serving").exists() and not (tmp_path / "pushed").exists()
+
+
+def test_a_second_push_in_the_same_second_is_another_version_and_only_the_newest_are_kept(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(pusher.time, "time", lambda: 1000.9)
+    for content in "abc":
+        (tmp_path / "model" / "Format-Serving" / "saved_model.pb").write_text(content)
+        push(tmp_path, model)
+
+    assert serving.numbers(tmp_path / "serving") == [1002, 1001]
+    assert (tmp_path / "serving" / "1002" / "saved_model.pb").read_text() == "c"
+
+
+def test_what_was_pushed_already_is_told_by_its_version(tmp_path, model):
+    first, second = push(tmp_path, model), push(tmp_path, model)
+
+    assert [pushed.get_int_custom_property(ALREADY_PUSHED) for pushed in (first, second)] == [0, 1]
+    assert first.get_string_custom_property("pushed_version") == second.get_string_custom_property("pushed_version")
+
+
+def test_where_nothing_is_renamed_at_once_it_is_pushed_as_tfx_does(tmp_path, model):
+    """TensorFlow's file system in memory stands for a remote one."""
+    pushed = push(tmp_path, model, base="ram://serving")
+
+    destination = pushed.get_string_custom_property("pushed_destination")
+    assert destination.startswith("ram://serving/")
+    with tfx.dsl.io.fileio.open(os.path.join(destination, "saved_model.pb")) as file:
+        assert file.read() == "the model"
+    assert not list(tmp_path.glob("*ram*"))
+
+
+def run_pipeline(workspace, killed):
+    """Pushes the Model in the workspace by a graph of its own; `killed`: right after the version is there."""
+    importer = tfx.dsl.Importer(str(workspace / "model"), standard_artifacts.Model).with_id("model")
+    pushing = Pusher(
+        importer.outputs["result"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(workspace / "serving"))
+        ),
+        custom_config={"keep": 2},
+    )
+    metadata = tfx.orchestration.metadata.sqlite_metadata_connection_config(str(workspace / "metadata.sqlite"))
+    if killed:
+        publish = serving.publish
+        serving.publish = lambda *args, **more: (publish(*args, **more), os.kill(os.getpid(), signal.SIGKILL))
+    tfx.orchestration.LocalDagRunner().run(
+        tfx.dsl.Pipeline(
+            "pushing",
+            str(workspace / "artifacts"),
+            components=[importer, pushing],
+            metadata_connection_config=metadata,
+        )
+    )
+
+
+def test_a_push_that_was_killed_before_ml_metadata_knew_is_not_done_twice(tmp_path, model):
+    process = get_context("fork").Process(target=run_pipeline, args=(tmp_path, True))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    [number] = serving.numbers(tmp_path / "serving")
+
+    run_pipeline(tmp_path, killed=False)
+
+    assert serving.numbers(tmp_path / "serving") == [number]
