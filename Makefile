@@ -21,8 +21,8 @@ soak: .venv
 	.venv/bin/pytest -rP tests/soak/soak_*.py $(addprefix tests/,$(FAULTS))
 
 FAULTS = shiftvit/test_resume.py shiftvit/test_whole.py shiftvit/test_disk.py tuner/test_search_disk.py \
-	components/test_component_disk.py components/test_serving.py components/test_gate.py components/test_model_gates.py \
-	pipeline/test_run_disk.py pipeline/test_writer.py pipeline/test_hostile_archives.py pipeline/test_hostile_images.py
+	$(addprefix components/,test_component_disk.py test_serving.py test_pusher.py test_gate.py test_model_gates.py) \
+	pipeline/test_readers.py pipeline/test_versions.py pipeline/test_run_disk.py pipeline/test_writer.py pipeline/test_hostile_archives.py pipeline/test_hostile_images.py
 
 bench: .venv
 	.venv/bin/shiftvit bench

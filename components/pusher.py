@@ -12,6 +12,7 @@ from tfx.types import Artifact, artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, proto_utils
 
 from components import serving
+from shiftvit import disk
 
 ALREADY_PUSHED = "already_pushed"  # property of a PushedModel: its version was there, and nothing was copied
 
@@ -20,7 +21,11 @@ class Executor(standard.Executor):
     """Pushes as TFX's executor does where the destination or the model is remote: no rename is atomic there."""
 
     def Do(self, input_dict, output_dict, exec_properties):
-        """Pushes the model if it is blessed; the arguments are TFX's, with `keep` in `custom_config`."""
+        """Pushes the model if it is blessed; the arguments are TFX's, with `keep` in `custom_config`.
+
+        Raises:
+            DiskFullError: when there is no room for it; no version is there then.
+        """
         base, source = _filesystem_destination(exec_properties), self.GetModelPath(input_dict)
         if not (_is_local(base) and _is_local(source)):
             super().Do(input_dict, output_dict, exec_properties)
@@ -29,9 +34,10 @@ class Executor(standard.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
-        io_utils.copy_dir(source, pushed.uri)  # first the archive: every version that is served can be brought back
         origin = serving.Origin(model=_model_uri(input_dict), keep=_keep(exec_properties))
-        number, new = serving.publish(Path(source), Path(base), origin, at_least=int(time.time()))
+        with disk.room(base, 2 * disk.size_of(Path(source)), "the pushed model and its archived copy"):
+            io_utils.copy_dir(source, pushed.uri)  # first the archive: every version that is served can be brought back
+            number, new = serving.publish(Path(source), Path(base), origin, at_least=int(time.time()))
         self._MarkPushed(pushed, pushed_destination=os.path.join(base, str(number)), pushed_version=str(number))
         pushed.set_int_custom_property(ALREADY_PUSHED, int(not new))
 

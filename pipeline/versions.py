@@ -19,6 +19,7 @@ from pipeline.lineage import (
     Lineage,
 )
 from pipeline.workspace import RunFolder, Workspace
+from shiftvit import disk
 from shiftvit.errors import ConfigError, UserError
 
 Pushed = dict[str, tuple[Artifact, Execution]]  # by version, as Lineage.pushed gives it
@@ -108,6 +109,7 @@ def rollback(workspace: Workspace, number: int) -> int | None:
     Raises:
         ConfigError: when there is no such version.
         UserError: when the copy cannot be written.
+        DiskFullError: when there is no room for it.
     """
     folder = find_model(workspace, number)
     _record_unrecorded(workspace)
@@ -116,7 +118,8 @@ def rollback(workspace: Workspace, number: int) -> int | None:
     origin = serving.Origin(rollback_of=number, keep=_last_keep(workspace))
     following = 1 + max(map(int, Lineage(workspace.metadata).pushed()), default=0)
     try:
-        made, _ = serving.publish(folder, workspace.serving, origin, at_least=following)
+        with disk.room(workspace.serving, disk.size_of(folder), "the copy of the version"):
+            made, _ = serving.publish(folder, workspace.serving, origin, at_least=following)
     except (OSError, shutil.Error) as error:
         raise UserError(f"{workspace.serving}: cannot copy version {number} there ({error})") from error
     _record(workspace, number, workspace.serving / str(made))

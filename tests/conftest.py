@@ -54,9 +54,7 @@ class SmallDisk:
 
     def refusal(self, what: str) -> str:
         """Returns what DiskFullError says, as a pattern."""
-        return (
-            rf"{self.folder}\S*: the disk is full: [\d.]+ MB are needed for {what}, and [\d.]+ MB are free"
-        )
+        return rf"{self.folder}\S*: the disk is full: [\d.]+ MB are needed for {what}, and [\d.]+ MB are free"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import json
 import os
 import signal
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 from executions import artifact, context
@@ -10,6 +11,7 @@ from tfx.types import standard_artifacts
 
 from components import pusher, serving
 from components.pusher import ALREADY_PUSHED, Executor, Pusher
+from shiftvit.errors import DiskFullError
 
 
 @pytest.fixture
@@ -63,6 +65,17 @@ def test_a_second_push_in_the_same_second_is_another_version_and_only_the_newest
 
     assert serving.numbers(tmp_path / "serving") == [1002, 1001]
     assert (tmp_path / "serving" / "1002" / "saved_model.pb").read_text() == "c"
+
+
+def test_a_push_without_room_leaves_no_version_and_is_done_when_there_is_room(small_disk, model):
+    (Path(model.uri) / "Format-Serving" / "weights").write_bytes(bytes(2_000_000))
+    told = small_disk.refusal("the pushed model and its archived copy")
+    with small_disk.filled(left=3_000_000), pytest.raises(DiskFullError, match=told):
+        push(small_disk.folder, model)
+
+    assert small_disk.files() == []
+    push(small_disk.folder, model)
+    assert len(serving.numbers(small_disk.folder / "serving")) == 1
 
 
 def test_what_was_pushed_already_is_told_by_its_version(tmp_path, model):
