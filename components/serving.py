@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import filecmp
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from shiftvit import whole
 MODEL_FILE = "saved_model.pb"
 EXTRA_FOLDER = "assets.extra"  # of a SavedModel: what others add to it
 
+_LOGGER = logging.getLogger(__name__)
 _ORIGIN_FILE = f"{EXTRA_FOLDER}/origin.json"
 
 
@@ -147,4 +149,7 @@ def _files(folder: Path) -> set[str]:
 
 def _prune(base: Path, keep: int | None) -> None:
     for number in numbers(base)[keep:] if keep else ():
-        whole.remove(base / str(number))  # one that is held is left for the next time
+        try:
+            whole.remove(base / str(number))  # one that is held is left for the next time
+        except OSError as error:
+            _LOGGER.warning("%s cannot be removed, though newer versions took its place: %s", base / str(number), error)

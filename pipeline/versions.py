@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,12 +75,15 @@ def find_model(workspace: Workspace, number: int | None) -> Path:
         return archived[number]
     if number is None or not (numbers or archived):
         raise ConfigError(f"{workspace.serving}: no version was pushed there yet; `shiftvit run` makes the first")
-    there = ", ".join(map(str, numbers)) or "none"
-    older = ", ".join(str(number) for number in sorted(archived, reverse=True) if number not in numbers)
-    raise ConfigError(
-        f"version {number} was never pushed to {workspace.serving}; it has {there}"
-        + (f", and `shiftvit rollback` can bring back {older}" if older else "")
-    )
+    was_pushed = str(number) in Lineage(workspace.metadata).pushed()
+    trouble = "is gone, with its copy in the archive, from" if was_pushed else "was never pushed to"
+    older = _listed(archived.keys() - numbers)
+    way_back = f", and `shiftvit rollback` can bring back {older}" if older else ""
+    raise ConfigError(f"version {number} {trouble} {workspace.serving}; it has {_listed(numbers) or 'none'}{way_back}")
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers, reverse=True)))
 
 
 def _archived(workspace: Workspace) -> dict[int, Path]:

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import os
 import subprocess
 import sys
 
@@ -124,6 +125,27 @@ def test_a_version_that_is_held_goes_once_it_is_not(model, base):
 
     push(model, base, "5", keep=2)
     assert numbers(base) == [5, 4]
+
+
+def test_a_version_that_cannot_be_removed_does_not_fail_the_push(model, base, monkeypatch, caplog):
+    for number in (1, 2):
+        push(model, base, str(number), keep=2, at_least=number)
+    monkeypatch.setattr(whole.os, "open", refuse(base / "1"))
+
+    assert push(model, base, "3", keep=2) == (3, True)
+    assert f"{base}/1 cannot be removed" in caplog.text
+
+
+def refuse(refused):
+    """Returns what opens all but that path."""
+    usual = os.open
+
+    def open_another(path, *arguments):
+        if path == refused:
+            raise PermissionError(13, "Permission denied", str(path))
+        return usual(path, *arguments)
+
+    return open_another
 
 
 def test_the_served_version_is_held_for_a_reader_even_when_it_goes_just_then(model, base, monkeypatch):

@@ -5,7 +5,6 @@ import signal
 from multiprocessing import Process
 from pathlib import Path
 
-import ml_metadata
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
@@ -13,7 +12,7 @@ from components import serving
 from pipeline import versions
 from pipeline.lineage import Lineage
 from pipeline.versions import find, find_model, list_versions, rollback, served_as
-from pipeline.workspace import PIPELINE_NAME, RunFolder, Workspace
+from pipeline.workspace import RunFolder, Workspace
 from shiftvit.errors import ConfigError, UserError
 
 
@@ -21,36 +20,40 @@ from shiftvit.errors import ConfigError, UserError
 def workspace(tmp_path):
     """Two versions, 100 and 200, pushed by the runs `old` and `new`."""
     place = Workspace(tmp_path)
-    store = ml_metadata.MetadataStore(
-        mlmd.ConnectionConfig(
-            sqlite=mlmd.SqliteMetadataSourceConfig(
-                filename_uri=str(place.metadata), connection_mode=mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-            )
-        )
-    )
-    pipeline = mlmd.Context(type_id=store.put_context_type(mlmd.ContextType(name="pipeline")), name=PIPELINE_NAME)
-    run_type = store.put_context_type(mlmd.ContextType(name="pipeline_run"))
-    pushed_type = store.put_artifact_type(mlmd.ArtifactType(name="PushedModel", base_type=mlmd.ArtifactType.MODEL))
-    pusher_type = store.put_execution_type(mlmd.ExecutionType(name="tfx.components.pusher.component.Pusher"))
-    (pipeline.id,) = store.put_contexts([pipeline])
     for run_id, version, top1 in (("old", "100", 0.75), ("new", "200", 0.5)):
         folder = place.serving / version
         (folder / "variables").mkdir(parents=True)
         (folder / "saved_model.pb").write_text(run_id)
         (folder / "variables" / "variables.index").write_text(version)
-        artifact = mlmd.Artifact(type_id=pushed_type, uri=str(tmp_path / "artifacts" / version))
-        artifact.custom_properties["pushed_version"].string_value = version
-        artifact.custom_properties["pushed_destination"].string_value = str(folder)
-        execution = mlmd.Execution(type_id=pusher_type, last_known_state=mlmd.Execution.COMPLETE)
-        store.put_execution(
-            execution,
-            [(artifact, mlmd.Event(type=mlmd.Event.OUTPUT))],
-            [pipeline, mlmd.Context(type_id=run_type, name=run_id)],
-        )
+        record_push(place, version, run_id)
         run_folder = RunFolder(place.runs / run_id)
         run_folder.path.mkdir(parents=True)
         run_folder.result.write_text(json.dumps({"metrics": {"top1": top1}}))
     return place
+
+
+def record_push(workspace, version, run_id):
+    """Records in ML Metadata that the run's Pusher pushed that version."""
+    lineage = Lineage(workspace.metadata, writable=True)
+    store = lineage.store
+    pushed_type = store.put_artifact_type(mlmd.ArtifactType(name="PushedModel", base_type=mlmd.ArtifactType.MODEL))
+    pusher_type = store.put_execution_type(mlmd.ExecutionType(name="components.pusher.Pusher"))
+    run_type = store.put_context_type(mlmd.ContextType(name="pipeline_run"))
+    artifact = mlmd.Artifact(type_id=pushed_type, uri=str(workspace.root / "artifacts" / version))
+    artifact.custom_properties["pushed_version"].string_value = version
+    artifact.custom_properties["pushed_destination"].string_value = str(workspace.serving / version)
+    store.put_execution(
+        mlmd.Execution(type_id=pusher_type, last_known_state=mlmd.Execution.COMPLETE),
+        [(artifact, mlmd.Event(type=mlmd.Event.OUTPUT))],
+        [*lineage.pipeline_contexts(), mlmd.Context(type_id=run_type, name=run_id)],
+        reuse_context_if_already_exist=True,
+    )
+
+
+def test_a_run_that_found_its_model_pushed_already_is_not_taken_for_the_one_that_pushed_it(workspace):
+    record_push(workspace, "100", "again")
+
+    assert [(v.number, v.run) for v in list_versions(workspace)] == [(200, "new"), (100, "old")]
 
 
 def test_versions_newest_first_with_run_and_quality(workspace):
@@ -159,6 +162,13 @@ def test_a_version_that_was_removed_is_brought_back_from_the_archive(workspace):
         (200, "new", None),
     ]
     assert rollback(workspace, 100) is None and served_as(workspace, 100) == 201
+
+
+def test_a_version_of_which_nothing_is_left_is_told(workspace):
+    shutil.rmtree(workspace.serving / "100")
+
+    with pytest.raises(ConfigError, match=r"version 100 is gone, with its copy in the archive, from .*; it has 200$"):
+        rollback(workspace, 100)
 
 
 def test_what_a_rollback_made_is_brought_back_too_once_it_was_removed(workspace):
