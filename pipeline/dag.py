@@ -11,8 +11,8 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
 from components.canary.component import Canary
-from components.evaluator import SPLITS as EVALUATED_SPLITS
-from components.evaluator import make_eval_config
+from components.evaluator.eval_config import EXTRACTION, make_eval_config
+from components.evaluator.eval_config import SPLITS as EVALUATED_SPLITS
 from components.example_gen.component import Cifar10ExampleGen
 from components.gate import DataGate
 from components.schema import SCHEMA_FILE
@@ -70,8 +70,9 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         baseline_model=baseline.outputs["model"],
         example_splits=list(EVALUATED_SPLITS),
         eval_config=make_eval_config(source.counts[TEST], **asdict(config.evaluate)),
+        module_path=EXTRACTION,
     )
-    canary = Canary(model, examples, config.canary.images, config.canary.timeout)
+    canary = Canary(model, examples, **asdict(config.canary))
     pusher = tfx.components.Pusher(
         model,
         model_blessing=evaluator.outputs["blessing"],
@@ -80,7 +81,7 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=site.push_destination)
         ),
     )
-    _show_code_to_cache([example_gen, *validation, *training, canary], code)
+    _show_code_to_cache([example_gen, *validation, *training, evaluator, canary], code)
     return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, pusher]
 
 

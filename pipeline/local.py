@@ -17,9 +17,10 @@ from tfx.dsl.compiler import constants
 from tfx.orchestration.pipeline import RunOptions
 from tfx.orchestration.portable import runtime_parameter_utils
 
-from components import evaluator
 from components.baseline import BlessedBeforeStrategy
 from components.canary import executor as canary
+from components.evaluator.explain import explain
+from components.evaluator.results import read_metrics
 from pipeline.config import PipelineConfig
 from pipeline.dag import BASELINE, SEARCH, Site, create_pipeline
 from pipeline.events import CACHED, COMPLETE, FAILED, Events
@@ -143,7 +144,8 @@ def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]
     """
     evaluation = _output(executions["Evaluator"], "evaluation").uri
     pushed = _output(executions["Pusher"], "pushed_model")
-    result = {"event": "result", "metrics": evaluator.read_metrics(evaluation), "reasons": [], "pushed_version": None}
+    result = {"event": "result", "metrics": read_metrics(evaluation), "reasons": [], "pushed_version": None}
+    result["latency_ms"] = canary.read_latency(_output(executions["Canary"], "blessing").uri)
     if not pushed.properties["pushed"]:
         return result | {"reasons": _reasons(executions, evaluation, source)}
     destination = Path(pushed.properties[PUSHED_DESTINATION])
@@ -162,7 +164,7 @@ def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]
 def _reasons(executions: dict[str, Execution], evaluation: str, source: Source) -> list[str]:
     blessing = _output(executions["Canary"], "blessing")
     refused = [] if blessing.properties["blessed"] else [canary.explain(blessing.uri)]
-    return evaluator.explain(evaluation, source.class_names) + refused
+    return explain(evaluation, source.class_names) + refused
 
 
 def _output(execution: Execution, key: str) -> Artifact:
