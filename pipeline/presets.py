@@ -20,7 +20,7 @@ def quickstart() -> PipelineConfig:
         data=DataConfig(crop_padding=0, flip=False),  # a mirrored picture belongs to another class
         train=TrainConfig(epochs=12, batch_size=64, learning_rate=2e-3),
         tune=TuneConfig(trials=2, epochs=2),
-        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99),
+        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99, min_corrupted_top1=0.5),
     )
 
 
