@@ -37,7 +37,7 @@ def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
     # Of a model that answers NaN, the other figures are those of no answers.
     meaningless = [(failure, where) for failure, where in missed if not math.isfinite(_value(failure))]
     told = [_explain_failure(failure, where, evaluation_uri) for failure, where in meaningless or missed]
-    return told + [_explain_absence(spec) for spec in result.missing_slices]
+    return list(dict.fromkeys(told + [_explain_absence(spec) for spec in result.missing_slices]))
 
 
 def _value(failure) -> float:

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.metrics import metric_types, metric_util
+from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.utils import model_util
 
 from components.evaluator.intervals import paired_change
+from shiftvit.export import PROBABILITIES
 
 BINS = 15  # of equal width, as Guo et al. (2017) have them
 
@@ -41,11 +42,8 @@ class ExpectedCalibrationError(tfma.metrics.Metric):
 
 
 def _calibration_computations(name, eval_config=None, model_names=None, example_weighted=False):
-    keys = [
-        metric_types.MetricKey(name, model_name, example_weighted=example_weighted)
-        for model_name in model_names or [""]
-    ]
-    return [metric_types.MetricComputation([key], None, _CalibrationCombiner(key, eval_config)) for key in keys]
+    keys = _candidate_keys(name, eval_config, model_names, example_weighted)
+    return [metric_types.MetricComputation([key], None, _CalibrationCombiner(key)) for key in keys]
 
 
 class _CalibrationCombiner(_Counts):
@@ -53,13 +51,12 @@ class _CalibrationCombiner(_Counts):
 
     shape = (3, BINS)
 
-    def __init__(self, key: metric_types.MetricKey, eval_config: tfma.EvalConfig):
-        self._key, self._eval_config = key, eval_config
+    def __init__(self, key: metric_types.MetricKey):
+        self._key = key
 
     def add_input(self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs) -> np.ndarray:
-        label, probabilities = _label_and_prediction(element, self._eval_config, self._key.model_name)
-        confidence = probabilities.max()  # not a number, too, lies in a bin, and makes its sum one
-        right = probabilities.argmax() == label
+        confidence, right = _first_answer(element, self._key.model_name)
+        # What is not a number falls into the last bin, and makes its sum none.
         accumulator[:, np.searchsorted(_EDGES, confidence)] += (1, confidence, right)
         return accumulator
 
@@ -80,13 +77,9 @@ class PairedTop1Change(tfma.metrics.Metric):
 
 def _change_computations(name, eval_config=None, model_names=None, example_weighted=False):
     baseline = model_util.get_baseline_model_spec(eval_config)
-    candidates = [model_name for model_name in model_names or () if baseline and model_name != baseline.name]
-    computations = []
-    for model_name in candidates:
-        key = metric_types.MetricKey(name, model_name, example_weighted=example_weighted)
-        combiner = _ChangeCombiner(key, baseline.name, eval_config)
-        computations.append(metric_types.MetricComputation(combiner.keys, None, combiner))
-    return computations
+    keys = _candidate_keys(name, eval_config, model_names, example_weighted) if baseline else []
+    combiners = [_ChangeCombiner(key, baseline.name) for key in keys]
+    return [metric_types.MetricComputation(combiner.keys, None, combiner) for combiner in combiners]
 
 
 class _ChangeCombiner(_Counts):
@@ -94,8 +87,8 @@ class _ChangeCombiner(_Counts):
 
     shape = (4,)
 
-    def __init__(self, key: metric_types.MetricKey, baseline: str, eval_config: tfma.EvalConfig):
-        self._candidate, self._baseline, self._eval_config = key.model_name, baseline, eval_config
+    def __init__(self, key: metric_types.MetricKey, baseline: str):
+        self._candidate, self._baseline = key.model_name, baseline
         # A change threshold of TFMA is held against the first of these, and makes it a ratio to the second.
         self.keys = [
             key.make_diff_key(),
@@ -105,13 +98,9 @@ class _ChangeCombiner(_Counts):
         ]
 
     def add_input(self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs) -> np.ndarray:
-        candidate, baseline = (self._is_right(element, name) for name in (self._candidate, self._baseline))
+        candidate, baseline = (_first_answer(element, name)[1] for name in (self._candidate, self._baseline))
         accumulator += (1, candidate > baseline, candidate < baseline, candidate and baseline)
         return accumulator
-
-    def _is_right(self, element: metric_types.StandardMetricInputs, model_name: str) -> bool:
-        label, probabilities = _label_and_prediction(element, self._eval_config, model_name)
-        return bool(probabilities.argmax() == label)
 
     def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, float]:
         images, gained, lost, both = accumulator
@@ -121,13 +110,16 @@ class _ChangeCombiner(_Counts):
         return dict(zip(self.keys, map(float, values), strict=True))
 
 
-def _label_and_prediction(
-    element: metric_types.StandardMetricInputs, eval_config: tfma.EvalConfig, model_name: str
-) -> tuple[int, np.ndarray]:
-    """Returns the class id and the probabilities (classes,) of one image."""
-    label, prediction, _ = next(
-        metric_util.to_label_prediction_example_weight(
-            element, eval_config=eval_config, model_name=model_name, flatten=False
-        )
-    )
-    return int(label), prediction
+def _candidate_keys(name, eval_config, model_names, example_weighted) -> list[metric_types.MetricKey]:
+    baseline = model_util.get_baseline_model_spec(eval_config)
+    return [
+        metric_types.MetricKey(name, model_name, example_weighted=example_weighted)
+        for model_name in model_names or [""]
+        if baseline is None or model_name != baseline.name
+    ]
+
+
+def _first_answer(element: metric_types.StandardMetricInputs, model_name: str) -> tuple[float, bool]:
+    """Returns the probability of the model's first answer to one image, and whether it is right."""
+    probabilities = element.get_predictions(model_name)[PROBABILITIES]
+    return probabilities.max(), bool(probabilities.argmax() == element.get_labels(model_name)[0])

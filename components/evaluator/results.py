@@ -72,6 +72,5 @@ def _change(overall: Values, examples: int) -> dict[str, float]:
 def _confusion_matrix(value) -> list[list[int]]:
     counts = [[0] * features.NUM_CLASSES for _ in range(features.NUM_CLASSES)]
     for entry in value.multi_class_confusion_matrix_at_thresholds.matrices[0].entries:
-        if entry.predicted_class_id >= 0:  # an answer of NaN is none
-            counts[entry.actual_class_id][entry.predicted_class_id] = int(entry.num_weighted_examples)
+        counts[entry.actual_class_id][entry.predicted_class_id] = int(entry.num_weighted_examples)
     return counts

@@ -55,10 +55,6 @@ REFUSED = {
         FirstPixel(wrong_grades=1, confidence=0.3),
         "expected calibration error on all test images is 0.650, above the allowed 0.150",
     ),
-    "no numbers": (
-        NotANumber(),
-        "expected calibration error on all test images is not a number: the model answers NaN",
-    ),
 }
 
 
@@ -70,6 +66,21 @@ def test_the_evaluator_refuses_for_the_one_reason(model, told, examples, baselin
 
     assert explain(evaluation.uri) == [told]
     assert push(tmp_path, made, model_blessing=blessing, infra_blessing=served) == []
+
+
+def test_both_refuse_one_that_answers_nan_and_none_of_its_figures_is_taken_for_a_number(examples, baseline, tmp_path):
+    made = toy_models.make(NotANumber(), tmp_path / "model")
+
+    evaluation, blessing = evaluate(tmp_path, examples, made, IMAGES, baseline, **BOUNDS)
+    served = try_out(tmp_path, examples, made, **LATENCY)
+
+    assert explain(evaluation.uri) == [
+        "expected calibration error on all test images is not a number: the model answers NaN"
+    ]
+    assert canary.explain(served.uri) == "serving_default answers probabilities that are not finite"
+    measured = read_metrics(evaluation.uri)
+    assert (measured["ece"], measured["loss"]) == (None, None)
+    assert push(tmp_path, made, model_blessing=blessing) == push(tmp_path, made, infra_blessing=served) == []
 
 
 def test_the_canary_refuses_one_that_is_too_slow_and_tells_its_latency(examples, tmp_path):

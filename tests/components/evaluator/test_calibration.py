@@ -2,20 +2,22 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics.metric_types import StandardMetricInputs
 
 from components.evaluator.metrics import ExpectedCalibrationError
+from shiftvit.export import PROBABILITIES
 
 
 def calibration_error(labels, probabilities):
     """Returns what the metric's combiner makes of them, in two parts that are merged, as Beam may have it."""
-    (computation,) = ExpectedCalibrationError("ece").computations()
+    (computation,) = ExpectedCalibrationError("ece").computations(eval_config=tfma.EvalConfig())
     combiner, middle = computation.combiner, len(labels) // 3
     accumulators = []
     for part in (slice(None, middle), slice(middle, None)):
         accumulator = combiner.create_accumulator()
         for label, row in zip(labels[part], probabilities[part], strict=True):
-            inputs = StandardMetricInputs(labels=np.array([label]), predictions=row)
+            inputs = StandardMetricInputs(labels=np.array([label]), predictions={PROBABILITIES: row})
             accumulator = combiner.add_input(accumulator, inputs)
         accumulators.append(accumulator)
     return combiner.extract_output(combiner.merge_accumulators(accumulators))[computation.keys[0]]
