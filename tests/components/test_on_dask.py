@@ -114,9 +114,10 @@ def test_a_cluster_of_two_workers_gives_what_the_local_runner_gives(flags, sourc
         assert dask["statistics"][split] == pytest.approx(local["statistics"][split], abs=1e-6)
         assert dask["statistics"][split][0] == count
     assert (dask["metrics"]["examples"], dask["metrics"]["top1"]) == (COUNTS["test"], pytest.approx(0.8, abs=1e-6))
-    for name in ("confusion", "corrupted_top1", "top1_interval"):
+    for name in ("confusion", "corrupted_top1"):  # the copies are the same, whichever worker made them
+        assert dask["metrics"].pop(name) == local["metrics"].pop(name)
+    for name in ("class_top1", "top1_interval"):
         assert dask["metrics"].pop(name) == pytest.approx(local["metrics"].pop(name), abs=1e-6)
-    assert dask["metrics"].pop("class_top1") == pytest.approx(local["metrics"].pop("class_top1"), abs=1e-6)
     assert dask["metrics"] == pytest.approx(local["metrics"], abs=1e-6)
 
 
