@@ -26,7 +26,9 @@ class EvaluateConfig:
     min_top1: float = 0.5
     min_top5: float = 0.0
     min_class_top1: float = 0.0  # of every single class
-    max_top1_drop: float = 0.01  # below the baseline's top-1
+    max_top1_drop: float = 0.02  # below the baseline's top-1; the 95% interval of the change must keep to it
+    max_ece: float = 0.2  # expected calibration error: how far confidence is from how often it is right
+    min_corrupted_top1: float = 0.0  # on the images of every single corruption; 0 asks for none
 
     def __post_init__(self):
         for f in dataclasses.fields(self):
@@ -39,10 +41,12 @@ class CanaryConfig:
 
     images: int = 32  # of the test split, sent through every signature
     timeout: int = 300  # seconds, start of the process included
+    max_latency_ms: float = 1000.0  # of a request with one image, the median, on the CPU
 
     def __post_init__(self):
         require(self.images > 0, "canary.images must be positive")
         require(self.timeout > 0, "canary.timeout must be positive")
+        require(self.max_latency_ms > 0, "canary.max_latency_ms must be positive")
 
 
 @dataclass(frozen=True)

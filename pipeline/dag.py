@@ -11,8 +11,8 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
 from components.canary.component import Canary
-from components.evaluator import SPLITS as EVALUATED_SPLITS
-from components.evaluator import make_eval_config
+from components.evaluator.eval_config import EXTRACTION, make_eval_config
+from components.evaluator.eval_config import SPLITS as EVALUATED_SPLITS
 from components.example_gen.component import Cifar10ExampleGen
 from components.gate import DataGate
 from components.pusher import Pusher
@@ -71,8 +71,9 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         baseline_model=baseline.outputs["model"],
         example_splits=list(EVALUATED_SPLITS),
         eval_config=make_eval_config(source.counts[TEST], **asdict(config.evaluate)),
+        module_path=EXTRACTION,
     )
-    canary = Canary(model, examples, config.canary.images, config.canary.timeout)
+    canary = Canary(model, examples, **asdict(config.canary))
     pusher = Pusher(
         model,
         model_blessing=evaluator.outputs["blessing"],
@@ -82,7 +83,7 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         ),
         custom_config={"keep": config.push.keep},
     )
-    _show_code_to_cache([example_gen, *validation, *training, canary, pusher], code)
+    _show_code_to_cache([example_gen, *validation, *training, evaluator, canary, pusher], code)
     return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, pusher]
 
 

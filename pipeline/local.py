@@ -17,9 +17,11 @@ from tfx.dsl.compiler import constants
 from tfx.orchestration.pipeline import RunOptions
 from tfx.orchestration.portable import runtime_parameter_utils
 
-from components import evaluator, serving
+from components import serving
 from components.baseline import BlessedBeforeStrategy
 from components.canary import executor as canary
+from components.evaluator.explain import explain
+from components.evaluator.results import read_metrics
 from components.pusher import ALREADY_PUSHED
 from pipeline.config import PipelineConfig
 from pipeline.dag import BASELINE, SEARCH, Site, create_pipeline
@@ -145,7 +147,8 @@ def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]
     """
     evaluation = _output(executions["Evaluator"], "evaluation").uri
     pushed = _output(executions["Pusher"], "pushed_model")
-    result = {"event": "result", "metrics": evaluator.read_metrics(evaluation), "reasons": [], "pushed_version": None}
+    result = {"event": "result", "metrics": read_metrics(evaluation), "reasons": [], "pushed_version": None}
+    result["latency_ms"] = canary.read_latency(_output(executions["Canary"], "blessing").uri)
     if not pushed.properties["pushed"]:
         return result | {"reasons": _reasons(executions, evaluation, source)}
     destination = Path(pushed.properties[PUSHED_DESTINATION])
@@ -168,7 +171,7 @@ def _way_back(pushed: Artifact) -> str:
 def _reasons(executions: dict[str, Execution], evaluation: str, source: Source) -> list[str]:
     blessing = _output(executions["Canary"], "blessing")
     refused = [] if blessing.properties["blessed"] else [canary.explain(blessing.uri)]
-    return evaluator.explain(evaluation, source.class_names) + refused
+    return explain(evaluation, source.class_names) + refused
 
 
 def _output(execution: Execution, key: str) -> Artifact:

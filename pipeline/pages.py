@@ -64,16 +64,44 @@ def print_run(details: Mapping[str, Any]) -> None:
     _print_section("Lineage", (line for step in details["lineage"] for line in _lineage_lines(step)))
     if details["data"]:
         _print_section("Measured of the data", _columns({name: _figure(v) for name, v in details["data"].items()}))
-    figures = {name: _figure(value) for name, value in details["metrics"].items() if isinstance(value, (int, float))}
-    if figures:
-        _print_section("Metrics on the test split", _columns(figures))
-    if details["class_top1"]:
-        _print_section(
-            "Top-1 of each class",
-            _columns({name: percent(value) or "no images" for name, value in details["class_top1"].items()}),
-        )
+    _print_measured(details)
     _print_section("Anomalies of the data", details["anomalies"] or ["none found"])
     print(f"\nLog: {details['log']}")
+
+
+def _print_measured(details: Mapping[str, Any]) -> None:
+    """Prints what was measured of the model, as far as the run came."""
+    metrics = details["metrics"]
+    corrupted = metrics.get("corrupted_top1", {})
+    sections = {
+        "Metrics on the test split": _metric_figures(metrics),
+        "Top-1 of each class": {name: percent(v) or "no images" for name, v in details["class_top1"].items()},
+        "Top-1 under corruption": {
+            name: f"{percent(found['top1'])} of {found['examples']:,} images" for name, found in corrupted.items()
+        },
+        "Latency on the CPU, median": {
+            f"request with {count} image{'s' * (count != '1')}": f"{milliseconds:g} ms"
+            for count, milliseconds in details["latency_ms"].items()
+        },
+    }
+    for title, facts in sections.items():
+        if facts:
+            _print_section(title, _columns(facts))
+
+
+def _metric_figures(metrics: Mapping[str, Any]) -> dict[str, str]:
+    figures = {name: _figure(v) for name, v in metrics.items() if isinstance(v, (int, float))}
+    figures |= {name: "not a number" for name, value in metrics.items() if value is None}
+    if "top1_interval" in metrics:
+        low, high = metrics["top1_interval"]
+        figures["top1"] += f" (95% interval {low:.4g} to {high:.4g})"
+    if "top1_change" in metrics:
+        change = metrics["top1_change"]
+        figures["top1_change"] = (
+            f"{change['estimate']:+.4f} from the baseline (95% interval {change['low']:+.4f} to {change['high']:+.4f}; "
+            f"{change['gained']} images gained, {change['lost']} lost)"
+        )
+    return figures
 
 
 def _run_row(run: Run) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def quickstart() -> PipelineConfig:
         data=DataConfig(crop_padding=0, flip=False),  # a mirrored picture belongs to another class
         train=TrainConfig(epochs=12, batch_size=64, learning_rate=2e-3),
         tune=TuneConfig(trials=2, epochs=2),
-        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99),
+        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99, min_corrupted_top1=0.5),
     )
 
 
@@ -36,7 +36,7 @@ def cifar10_cpu() -> PipelineConfig:
         model=ModelConfig(patch_size=2, dims=(64, 128, 256), depths=(2, 4, 2), n_div=8, drop_path=0.05, flip_test=True),
         train=TrainConfig(epochs=50, batch_size=128, learning_rate=2e-3),
         tune=TuneConfig(trials=0, epochs=5),
-        evaluate=EvaluateConfig(min_top1=0.8, min_top5=0.97, min_class_top1=0.5),
+        evaluate=EvaluateConfig(min_top1=0.8, min_top5=0.97, min_class_top1=0.5, max_ece=0.15, min_corrupted_top1=0.3),
     )
 
 
@@ -52,7 +52,9 @@ def cifar10() -> PipelineConfig:
         data=DataConfig(randaugment_ops=2, mixup=0.25, cutmix=0.25, erasing=0.25),
         train=TrainConfig(epochs=100, batch_size=256, ema_decay=0.999),
         tune=TuneConfig(trials=12, epochs=10),
-        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99, min_class_top1=0.75),
+        evaluate=EvaluateConfig(
+            min_top1=0.9, min_top5=0.99, min_class_top1=0.75, max_top1_drop=0.01, min_corrupted_top1=0.3
+        ),
     )
 
 

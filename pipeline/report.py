@@ -142,6 +142,7 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
         "lineage": [_describe(step) for step in steps],
         "search": read_search(run.executions),
         "class_top1": _by_class(run.result.get("metrics", {}).get("class_top1", []), steps),
+        "latency_ms": run.result.get("latency_ms", {}),
         "data": _measured_of_data(run),
         "anomalies": _find_anomalies(run),
     }

@@ -11,7 +11,11 @@ from components.canary import executor
 class CanarySpec(ComponentSpec):
     """What the Canary takes and gives."""
 
-    PARAMETERS = {"images": ExecutionParameter(type=int), "timeout": ExecutionParameter(type=int)}
+    PARAMETERS = {
+        "images": ExecutionParameter(type=int),
+        "timeout": ExecutionParameter(type=int),
+        "max_latency_ms": ExecutionParameter(type=float),
+    }
     INPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -29,7 +33,9 @@ class Canary(base_component.BaseComponent):
     SPEC_CLASS = CanarySpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, model: types.BaseChannel, examples: types.BaseChannel, images: int, timeout: int):
+    def __init__(
+        self, model: types.BaseChannel, examples: types.BaseChannel, images: int, timeout: int, max_latency_ms: float
+    ):
         """Declares the node.
 
         Args:
@@ -37,6 +43,8 @@ class Canary(base_component.BaseComponent):
             examples: Examples, of which the first `images` of split test are sent.
             images: how many.
             timeout: seconds that the process may take, its start included.
+            max_latency_ms: milliseconds that a request with one image may take, as the median of several.
         """
         blessing = types.Channel(type=standard_artifacts.InfraBlessing)
-        super().__init__(CanarySpec(model=model, examples=examples, images=images, timeout=timeout, blessing=blessing))
+        settings = {"images": images, "timeout": timeout, "max_latency_ms": max_latency_ms}
+        super().__init__(CanarySpec(model=model, examples=examples, blessing=blessing, **settings))

@@ -2,14 +2,15 @@
 
 Reads the task, JSON, from standard input:
 
-    model         folder of the SavedModel
-    signatures    {"images": ..., "examples": ...}: a name and its input each, [name, input]
-    outputs       {"class_name": ..., "class_id": ..., "probabilities": ...}
-    images        PNG files, base64
-    examples      the serialized records of the same images, base64
+    model           folder of the SavedModel
+    signatures      {"images": ..., "examples": ...}: a name and its input each, [name, input]
+    outputs         {"class_name": ..., "class_id": ..., "probabilities": ...}
+    images          PNG files, base64
+    examples        the serialized records of the same images, base64
+    max_latency_ms  milliseconds that a request with one image may take
 
-and writes the verdict, JSON, to the file that its one argument names: `passed`, `reason` and, where it passed,
-`latency_ms`, the median time of a request by its number of images.
+and writes the verdict, JSON, to the file that its one argument names: `passed`, `reason` and, unless it was refused for
+an answer, `latency_ms`, the median time of a request by its number of images.
 """
 
 import base64
@@ -135,6 +136,18 @@ def measure(client, images):
     }
 
 
+def judge_latency(latency_ms, images, most):
+    """Returns the verdict on a model whose answers are right."""
+    passed = latency_ms[1] <= most
+    reason = (
+        f"answered {images} images alike through every signature"
+        if passed
+        else f"a request with one image takes {latency_ms[1]:,g} ms (median of {REPETITIONS}), "
+        f"above the {most:,g} ms that canary.max_latency_ms allows"
+    )
+    return {"passed": passed, "reason": reason, "latency_ms": latency_ms}
+
+
 def judge(task):
     """Returns the verdict on the model of `task`."""
     images, examples = ([base64.b64decode(item) for item in task[key]] for key in ("images", "examples"))
@@ -143,11 +156,7 @@ def judge(task):
         check_agreement(client, images, examples)
         check_other_images(client, images[0])
         check_bad_input(client)
-        return {
-            "passed": True,
-            "reason": f"answered {len(images)} images alike through every signature",
-            "latency_ms": measure(client, images),
-        }
+        return judge_latency(measure(client, images), len(images), task["max_latency_ms"])
     except Refusal as refusal:
         return {"passed": False, "reason": str(refusal)}
     except (OSError, tf.errors.OpError) as error:

@@ -96,11 +96,11 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 def _refusal(rehearsed: "Rehearsed") -> str:
     """Returns why the model of a rehearsal was not blessed."""
     hush_libraries()
-    from components import evaluator
     from components.canary import executor as canary
+    from components.evaluator.explain import explain
 
     class_names = json.loads(rehearsed.metadata("Cifar10ExampleGen", "examples")["class_names"])
-    reasons = evaluator.explain(str(rehearsed.path("Evaluator", "evaluation")), class_names)
+    reasons = explain(str(rehearsed.path("Evaluator", "evaluation")), class_names)
     if not rehearsed.metadata("Canary", "blessing")["blessed"]:
         reasons.append(canary.explain(str(rehearsed.path("Canary", "blessing"))))
     return "; ".join(reasons)

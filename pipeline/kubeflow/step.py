@@ -140,7 +140,7 @@ def _train(inputs: Json, _: Path) -> None:
 
 
 def _evaluate(inputs: Json, _: Path) -> None:
-    from components.evaluator import make_eval_config
+    from components.evaluator.eval_config import make_eval_config
     from components.example_gen.executor import count_property
 
     parameters = inputs["parameterValues"]

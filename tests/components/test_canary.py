@@ -1,23 +1,18 @@
 import json
 import shutil
 
+import executions
 import numpy as np
 import pytest
 import tensorflow as tf
 import toy_models
+from judging import push, try_out
 from tfx import types
-from tfx.components.pusher.executor import Executor as PusherExecutor
-from tfx.dsl.components.base.base_executor import BaseExecutor
-from tfx.types import artifact_utils, standard_artifacts
+from tfx.types import standard_artifacts
 
 from components.canary import executor, probe
 from components.canary.component import Canary
 from shiftvit.errors import DataError
-
-
-class NotANumber(toy_models.FirstPixel):
-    def __call__(self, images, training=False):
-        return super().__call__(images) * float("nan")
 
 
 class TwoMinded(toy_models.FirstPixel):
@@ -36,65 +31,35 @@ class Endless(toy_models.FirstPixel):
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory):
-    artifact = standard_artifacts.Examples()
-    artifact.uri = toy_models.write_examples(tmp_path_factory.mktemp("examples"), 20)
-    artifact.split_names = artifact_utils.encode_split_names(["test"])
-    return artifact
-
-
-def make_model(folder, module):
-    model = standard_artifacts.Model()
-    model.uri = toy_models.save(module, folder / "model")
-    return model
-
-
-def try_out(folder, model, examples, timeout=120):
-    """Runs the Canary; returns its blessing."""
-    blessing = standard_artifacts.InfraBlessing()
-    blessing.uri = str(folder / "blessing")
-    executor.Executor(BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")).Do(
-        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, {"images": 12, "timeout": timeout}
-    )
-    return blessing
-
-
-def push(folder, model, blessing):
-    """Runs TFX's own Pusher; returns the versions it pushed."""
-    pushed = standard_artifacts.PushedModel()
-    pushed.uri = str(folder / "pushed")
-    destination = {"filesystem": {"base_directory": str(folder / "serving")}}
-    PusherExecutor(BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")).Do(
-        {"model": [model], "infra_blessing": [blessing]},
-        {"pushed_model": [pushed]},
-        {"push_destination": json.dumps(destination), "custom_config": "null"},
-    )
-    return sorted((folder / "serving").glob("*")) if (folder / "serving").exists() else []
+    return executions.examples(toy_models.write_examples(tmp_path_factory.mktemp("examples"), 20), ["test"])
 
 
 def test_a_model_that_serves_is_blessed_and_the_stock_pusher_pushes_it(tmp_path, examples):
-    model = make_model(tmp_path, toy_models.FirstPixel())
+    model = toy_models.make(toy_models.FirstPixel(), tmp_path / "model")
 
-    blessing = try_out(tmp_path, model, examples)
+    blessing = try_out(tmp_path, examples, model)
 
-    report = json.loads((tmp_path / "blessing" / executor.REPORT).read_text())
-    assert (tmp_path / "blessing" / "INFRA_BLESSED").exists(), report
+    report = json.loads((tmp_path / "infra_blessing" / executor.REPORT).read_text())
+    assert (tmp_path / "infra_blessing" / "INFRA_BLESSED").exists(), report
     assert executor.explain(blessing.uri) == "answered 12 images alike through every signature"
     assert set(report["latency_ms"]) == {"1", "12"} and min(report["latency_ms"].values()) > 0
-    assert len(push(tmp_path, model, blessing)) == 1
+    assert executor.read_latency(blessing.uri) == report["latency_ms"]
+    assert len(push(tmp_path, model, infra_blessing=blessing)) == 1
 
 
 def test_a_model_that_answers_nan_is_refused_and_the_stock_pusher_leaves_it(tmp_path, examples):
-    model = make_model(tmp_path, NotANumber())
+    model = toy_models.make(toy_models.NotANumber(), tmp_path / "model")
 
-    blessing = try_out(tmp_path, model, examples)
+    blessing = try_out(tmp_path, examples, model)
 
-    assert (tmp_path / "blessing" / "INFRA_NOT_BLESSED").exists()
+    assert (tmp_path / "infra_blessing" / "INFRA_NOT_BLESSED").exists()
     assert executor.explain(blessing.uri) == "serving_default answers probabilities that are not finite"
-    assert push(tmp_path, model, blessing) == []
+    assert executor.read_latency(blessing.uri) == {}
+    assert push(tmp_path, model, infra_blessing=blessing) == []
 
 
 def test_signatures_that_disagree_are_refused(tmp_path, examples):
-    blessing = try_out(tmp_path, make_model(tmp_path, TwoMinded()), examples)
+    blessing = try_out(tmp_path, examples, toy_models.make(TwoMinded(), tmp_path / "model"))
 
     assert executor.explain(blessing.uri).startswith("the signatures disagree on the same 1 image")
     assert blessing.get_int_custom_property("blessed") == 0
@@ -126,7 +91,7 @@ def test_a_model_that_answers_what_is_no_image_is_refused(tmp_path, examples):
         signatures={"serving_default": module.images, "serving_examples": module.examples},
     )
 
-    blessing = try_out(tmp_path, model, examples)
+    blessing = try_out(tmp_path, examples, model)
 
     assert executor.explain(blessing.uri) == "serving_default answers bytes that are no input as if they were one"
 
@@ -151,24 +116,26 @@ def test_the_node_takes_a_model_and_examples_and_gives_an_infra_blessing():
         examples=types.Channel(standard_artifacts.Examples),
         images=5,
         timeout=60,
+        max_latency_ms=20.0,
     )
 
-    assert node.id == "Canary" and node.exec_properties == {"images": 5, "timeout": 60}
+    assert node.id == "Canary"
+    assert node.exec_properties == {"images": 5, "timeout": 60, "max_latency_ms": 20.0}
     assert node.outputs["blessing"].type is standard_artifacts.InfraBlessing
 
 
 def test_a_model_that_never_answers_is_refused_in_time(tmp_path, examples):
-    blessing = try_out(tmp_path, make_model(tmp_path, Endless()), examples, timeout=8)
+    blessing = try_out(tmp_path, examples, toy_models.make(Endless(), tmp_path / "model"), timeout=8)
 
     assert executor.explain(blessing.uri) == "the process that asks the model did not end within 8 seconds"
     assert blessing.get_int_custom_property("blessed") == 0
 
 
 def test_a_model_without_its_variables_is_refused(tmp_path, examples):
-    model = make_model(tmp_path, toy_models.FirstPixel())
+    model = toy_models.make(toy_models.FirstPixel(), tmp_path / "model")
     shutil.rmtree(tmp_path / "model" / "Format-Serving" / "variables")
 
-    blessing = try_out(tmp_path, model, examples)
+    blessing = try_out(tmp_path, examples, model)
 
     assert executor.explain(blessing.uri).startswith("the model cannot be loaded or asked: ")
     assert blessing.get_int_custom_property("blessed") == 0
@@ -184,9 +151,7 @@ def test_a_probe_that_breaks_is_a_refusal_with_its_last_words():
 
 
 def test_an_empty_test_split_is_bad_data(tmp_path):
-    empty = standard_artifacts.Examples()
-    empty.uri = toy_models.write_examples(tmp_path / "examples", 0)
-    empty.split_names = artifact_utils.encode_split_names(["test"])
+    empty = executions.examples(toy_models.write_examples(tmp_path / "examples", 0), ["test"])
 
     with pytest.raises(DataError, match="Split-test: holds no records"):
-        try_out(tmp_path, make_model(tmp_path, toy_models.FirstPixel()), empty)
+        try_out(tmp_path, empty, toy_models.make(toy_models.FirstPixel(), tmp_path / "model"))

@@ -47,6 +47,10 @@ SMALL = {
     "train.replicas": 2,
     "evaluate.min_top1": 0.01,
     "evaluate.min_top5": 0.1,
+    # Of two epochs and 128 test images there is no more to ask.
+    "evaluate.max_top1_drop": 0.5,
+    "evaluate.max_ece": 1.0,
+    "evaluate.min_corrupted_top1": 0.0,
 }
 
 
@@ -119,9 +123,12 @@ def test_show_walks_from_the_pushed_version_to_the_source(workspace):
     assert details["config"]["shapes"]["train"] == SMALL["shapes.train"]
 
 
-def test_show_tells_what_the_gate_measured_of_the_data(workspace):
-    measured = shown(workspace)["data"]
+def test_show_tells_what_the_gates_measured_of_the_data_and_of_the_model(workspace):
+    details = shown(workspace)
+    measured, corrupted = details["data"], details["metrics"]["corrupted_top1"].values()
 
+    assert sum(found["examples"] for found in corrupted) == SMALL["shapes.test"]
+    assert 0 <= details["metrics"]["ece"] <= 1 and details["latency_ms"]["1"] > 0
     assert {split: measured[f"{split}_duplicates"] for split in features.SPLITS} == {"train": 0, "eval": 0, "test": 0}
     assert measured["test_label_drift"] < 0.05 and measured["train_least_class_share"] > 0.05
 

@@ -95,9 +95,12 @@ def test_an_override_that_does_not_fit_is_refused(setting, sentence):
     "kind, values, sentence",
     [
         (EvaluateConfig, {"max_top1_drop": -0.1}, "evaluate.max_top1_drop must be in"),
+        (EvaluateConfig, {"max_ece": 1.1}, "evaluate.max_ece must be in"),
+        (EvaluateConfig, {"min_corrupted_top1": -0.1}, "evaluate.min_corrupted_top1 must be in"),
         (CanaryConfig, {"images": 0}, "canary.images must be positive"),
         (CanaryConfig, {"timeout": 0}, "canary.timeout must be positive"),
         (PushConfig, {"keep": 1}, "push.keep=1 must be at least 2: the served version and one to go back to"),
+        (CanaryConfig, {"max_latency_ms": 0.0}, "canary.max_latency_ms must be positive"),
         (ShapesConfig, {"test": 9}, "must be 10 or more"),
         (GateConfig, {"max_duplicates": 1.1}, r"gate.max_duplicates must be in \[0, 1\]"),
         (IngestConfig, {"images_per_shard": 0}, "ingest.images_per_shard must be positive"),

@@ -4,10 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from google.protobuf import json_format
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.proto.orchestration import pipeline_pb2
 
 import shiftvit
+from components.evaluator import extraction
+from components.evaluator.eval_config import make_eval_config
 from pipeline import dag
 from pipeline.config import GateConfig, override
 from pipeline.local import local_site
@@ -118,6 +121,17 @@ def test_a_model_is_pushed_only_with_both_blessings(nodes):
     assert asked == {"model": ["Trainer"], "model_blessing": ["Evaluator"], "infra_blessing": ["Canary"]}
 
 
+def test_the_evaluator_corrupts_images_and_holds_the_model_to_the_bounds_of_the_configuration(tmp_path):
+    config = override(preset("quickstart"), ["evaluate.max_ece=0.125", "canary.max_latency_ms=25"])
+
+    nodes = compile_graph(tmp_path, config)
+
+    assert parameter(nodes["Evaluator"], "module_path") == extraction.__name__
+    wanted = make_eval_config(10, **asdict(config.evaluate))
+    assert json_format.Parse(parameter(nodes["Evaluator"], "eval_config"), type(wanted)()) == wanted
+    assert nodes["Canary"].parameters.parameters["max_latency_ms"].field_value.double_value == 25
+
+
 def test_only_evaluator_and_canary_are_asked_for_the_test_split(nodes):
     """Tuner and Trainer read train and eval unless told otherwise; Canary's own code reads test, DataGate all."""
     assert parameter(nodes["Evaluator"], "example_splits") == '["test"]'
@@ -142,8 +156,8 @@ def test_what_runs_our_code_runs_again_when_a_file_changes(file, tmp_path, monke
     after = executors(compile_whole(tmp_path))
 
     changed = {name for name in NODES if after.get(name) != before.get(name)}
-    assert {"Cifar10ExampleGen", "ImportSchemaGen", "DataGate", "Tuner", "Trainer", "Canary", "Pusher"} <= changed
-    assert "Evaluator" not in changed
+    ours = {"Cifar10ExampleGen", "ImportSchemaGen", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary", "Pusher"}
+    assert ours <= changed
 
 
 def custom_config(nodes, name):

@@ -125,7 +125,19 @@ def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata
     configuration.save(presets.quickstart(), folder.config)
     folder.result.write_text(
         json.dumps(
-            {"pushed_version": "12", "destination": "serving/12", "metrics": {"top1": 0.75, "class_top1": [1.0, None]}}
+            {
+                "pushed_version": "12",
+                "destination": "serving/12",
+                "metrics": {
+                    "top1": 0.75,
+                    "top1_interval": [0.71, 0.79],
+                    "ece": None,
+                    "class_top1": [1.0, None],
+                    "top1_change": {"estimate": 0.05, "low": -0.01, "high": 0.11, "gained": 9, "lost": 4},
+                    "corrupted_top1": {"blur": {"top1": 0.5, "examples": 1200}},
+                },
+                "latency_ms": {"1": 12.5, "32": 90.0},
+            }
         )
     )
     details = report.examine(workspace, folder)
@@ -139,6 +151,11 @@ def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata
         "learning_rate = 0.01",
         "train.seed=0",
         "dog  no images",
+        "0.75 (95% interval 0.71 to 0.79)",
+        "ece          not a number",
+        "+0.0500 from the baseline (95% interval -0.0100 to +0.1100; 9 images gained, 4 lost)",
+        "blur  50.0% of 1,200 images",
+        "request with 1 image    12.5 ms",
         "none found",
         "Pushed version 12 to serving: top-1 75.0%",
         str(folder.config),

@@ -21,6 +21,7 @@ SMALL = [
     "tune.trials=0",
     "evaluate.min_top1=0",
     "evaluate.max_top1_drop=1",
+    "evaluate.max_ece=1",
     "kubeflow.image=registry/shiftvit:1",
     "kubeflow.volumes=models:/serving,kept:/state",
 ]

@@ -41,6 +41,12 @@ def test_a_run_may_set_data_epochs_and_push_destination_and_has_defaults(documen
     }
 
 
+def test_the_evaluator_finds_its_extraction_in_the_image(documents):
+    parameters = documents[0]["root"]["dag"]["tasks"]["Evaluator"]["inputs"]["parameters"]
+
+    assert parameters["module_path"] == {"runtimeValue": {"constant": "components.evaluator.extraction"}}
+
+
 def test_trainer_and_tuner_alone_have_gpus_and_go_where_these_are(containers, settings):
     accelerators = {name: container["resources"].get("accelerator") for name, container in containers.items()}
 

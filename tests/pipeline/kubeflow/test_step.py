@@ -143,7 +143,7 @@ def test_training_gets_the_epochs_of_the_run_and_the_classes_of_the_data(tmp_pat
 
 
 def test_evaluation_is_held_to_the_images_of_the_data(tmp_path):
-    from components.evaluator import make_eval_config
+    from components.evaluator.eval_config import make_eval_config
 
     parameters = prepared(EVALUATE, tmp_path, {"evaluate": json.dumps(to_dict(CONFIG.evaluate))}, EXAMPLES)
 

@@ -1,0 +1,50 @@
+"""What the Evaluator reads of the test split: each image, and one corrupted copy of it.
+
+TFX's Evaluator takes `custom_extractors` from the module that it is given by this name.
+"""
+
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+
+from components.evaluator.corruptions import CORRUPTIONS, choose
+from shiftvit import features
+
+CORRUPTION = "corruption"  # the feature by which TFMA slices: the name of a corruption, or
+CLEAN = "none"
+
+Extracts = dict[str, Any]
+
+
+def custom_extractors(eval_shared_model, eval_config, tensor_adapter_config) -> list:
+    """Returns TFMA's extractors behind one that adds the corrupted copies; the arguments are TFX's."""
+    return [
+        tfma.extractors.Extractor("AddCorrupted", beam.Map(add_corrupted)),
+        *tfma.default_extractors(
+            eval_shared_model=eval_shared_model, eval_config=eval_config, tensor_adapter_config=tensor_adapter_config
+        ),
+    ]
+
+
+def add_corrupted(extracts: Extracts) -> Extracts:
+    """Returns twice the batch: its records, then a corrupted copy of each, with the features LABEL and CORRUPTION.
+
+    The pixels are in the records alone, from which the model reads them.
+    """
+    batch = extracts[tfma.ARROW_RECORD_BATCH_KEY]
+    records = np.asarray(batch.column(tfma.constants.ARROW_INPUT_COLUMN).flatten())
+    images, labels = (part.numpy() for part in features.parse(tf.constant(records)))
+    names = [choose(image) for image in images]
+    copies = [CORRUPTIONS[name](image) for name, image in zip(names, images, strict=True)]
+    encoded = [features.encode(copy, int(label)) for copy, label in zip(copies, labels, strict=True)]
+    others = {key: value for key, value in extracts.items() if key != tfma.ARROW_RECORD_BATCH_KEY}
+    return others | {
+        tfma.INPUT_KEY: np.array([*records, *encoded], dtype=object),
+        tfma.FEATURES_KEY: {
+            features.LABEL: np.tile(labels, 2)[:, None],
+            CORRUPTION: np.array([CLEAN] * len(names) + names)[:, None],
+        },
+    }

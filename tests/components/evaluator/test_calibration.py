@@ -1,0 +1,53 @@
+import math
+
+import numpy as np
+import pytest
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.metrics.metric_types import StandardMetricInputs
+
+from components.evaluator.metrics import ExpectedCalibrationError
+from shiftvit.export import PROBABILITIES
+
+
+def calibration_error(labels, probabilities):
+    """Returns what the metric's combiner makes of them, in two parts that are merged, as Beam may have it."""
+    (computation,) = ExpectedCalibrationError("ece").computations(eval_config=tfma.EvalConfig())
+    combiner, middle = computation.combiner, len(labels) // 3
+    accumulators = []
+    for part in (slice(None, middle), slice(middle, None)):
+        accumulator = combiner.create_accumulator()
+        for label, row in zip(labels[part], probabilities[part], strict=True):
+            inputs = StandardMetricInputs(labels=np.array([label]), predictions={PROBABILITIES: row})
+            accumulator = combiner.add_input(accumulator, inputs)
+        accumulators.append(accumulator)
+    return combiner.extract_output(combiner.merge_accumulators(accumulators))[computation.keys[0]]
+
+
+def draw(count):
+    """Returns class ids and probabilities of which the first is right in every second bin, so that each bin counts."""
+    probabilities = np.random.default_rng(0).dirichlet([0.3] * 10, count).astype(np.float32)
+    wrong = (15 * probabilities.max(axis=1)).astype(int) % 2
+    return (probabilities.argmax(axis=1) + wrong) % 10, probabilities
+
+
+def test_it_is_the_mean_gap_between_confidence_and_right_answers_over_15_bins():
+    labels, probabilities = draw(500)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    gaps = []
+    for low, high in zip(np.arange(15) / 15, np.arange(1, 16) / 15, strict=True):
+        inside = (confidence > low) & (confidence <= high)
+        gaps.append(abs(right[inside].mean() - confidence[inside].mean()) * inside.mean() if inside.any() else 0)
+
+    assert calibration_error(labels, probabilities) == pytest.approx(sum(gaps), abs=1e-6)
+
+
+def test_one_answer_of_nan_makes_it_not_a_number():
+    labels, probabilities = draw(50)
+    probabilities[7, 3] = np.nan
+
+    assert math.isnan(calibration_error(labels, probabilities))
+
+
+def test_sure_and_right_is_none_and_sure_and_wrong_is_all():
+    assert calibration_error([0, 1, 2], np.eye(10)[:3]) == 0
+    assert calibration_error([1, 2, 3], np.eye(10)[:3]) == 1

@@ -1,0 +1,96 @@
+import colorsys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from scipy import ndimage
+
+from components.evaluator.corruptions import CORRUPTIONS, blur, brightness, choose, noise
+from components.evaluator.extraction import CORRUPTION, add_corrupted
+from shiftvit import features
+
+
+def draw(count):
+    return np.random.default_rng(0).integers(0, 256, (count, *features.IMAGE_SHAPE), np.uint8)
+
+
+@pytest.mark.parametrize("corrupt", CORRUPTIONS.values(), ids=CORRUPTIONS)
+def test_a_copy_is_another_image_and_the_same_each_time(corrupt):
+    (image,) = draw(1)
+    before = image.copy()
+
+    copy = corrupt(image)
+
+    assert (copy.shape, copy.dtype) == (image.shape, np.uint8)
+    assert 2 < np.abs(copy.astype(int) - image).mean() < 64
+    np.testing.assert_array_equal(corrupt(image.copy()), copy)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_noise_has_the_published_strength_and_differs_from_image_to_image():
+    copies = [noise(np.full(features.IMAGE_SHAPE, grey, np.uint8)).astype(int) - grey for grey in (127, 128)]
+
+    assert [copy.std() for copy in copies] == pytest.approx([0.08 * 255] * 2, rel=0.05)
+    assert abs(np.corrcoef(copies[0].ravel(), copies[1].ravel())[0, 1]) < 0.1
+
+
+def test_blur_is_gaussian():
+    (image,) = draw(1)
+
+    expected = ndimage.gaussian_filter(image.astype(float), (0.7, 0.7, 0), mode="nearest")
+
+    np.testing.assert_allclose(blur(image), expected, atol=0.51)
+
+
+def test_brightness_raises_the_value_and_keeps_hue_and_saturation():
+    (image,) = draw(1)
+    image[0, 0] = 0
+
+    def brighter(pixel):
+        hue, saturation, value = colorsys.rgb_to_hsv(*pixel / 255)
+        return np.array(colorsys.hsv_to_rgb(hue, saturation, min(value + 0.15, 1))) * 255
+
+    expected = np.apply_along_axis(brighter, -1, image)
+    np.testing.assert_allclose(brightness(image), expected, atol=0.51)
+
+
+def test_each_corruption_gets_about_as_many_images():
+    names = [choose(image) for image in draw(1000)]
+
+    assert set(names) == set(CORRUPTIONS)
+    assert min(names.count(name) for name in CORRUPTIONS) > 200
+
+
+def extract(records):
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array([[record] for record in records], pa.large_list(pa.large_binary()))],
+        [tfma.constants.ARROW_INPUT_COLUMN],
+    )
+    return add_corrupted({tfma.ARROW_RECORD_BATCH_KEY: batch})
+
+
+def test_a_batch_has_each_record_as_it_is_and_a_corrupted_one_of_its_class():
+    images, labels = draw(8), np.arange(8)
+    records = [features.encode(image, label) for image, label in zip(images, labels, strict=True)]
+
+    extracts = extract(records)
+
+    made = list(extracts[tfma.INPUT_KEY])
+    assert made[:8] == records
+    copies, _ = features.parse(tf.constant(made[8:]))
+    names = [choose(image) for image in images]
+    for copy, name, image in zip(copies.numpy(), names, images, strict=True):
+        np.testing.assert_array_equal(copy, CORRUPTIONS[name](image))
+    assert extracts[tfma.FEATURES_KEY][features.LABEL].ravel().tolist() == [*labels, *labels]
+    assert extracts[tfma.FEATURES_KEY][CORRUPTION].ravel().tolist() == ["none"] * 8 + names
+
+
+def test_the_copies_are_the_same_however_a_runner_batches_the_records():
+    records = [features.encode(image, 0) for image in draw(6)]
+
+    together = extract(records)[tfma.INPUT_KEY][6:]
+    apart = [extract([record])[tfma.INPUT_KEY][1] for record in reversed(records)]
+
+    assert sorted(together) == sorted(apart)
