@@ -1,7 +1,10 @@
 """From a loaded SavedModel to TFLite files, and the answers of such a file. Knows no TFX."""
 
+import csv
+import io
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +13,11 @@ import tensorflow as tf
 from shiftvit import features
 from shiftvit.export import PROBABILITIES
 
-# Between the matrix products the network adds and normalises: rounded to 256 steps, that costs more answers than bytes.
-_KEPT_IN_FLOAT = ["ADD", "SUB", "MUL", "MEAN", "SQUARED_DIFFERENCE", "RSQRT", "SOFTMAX"]
+# What passes on, adds up or normalises the map that all blocks write to: to round that to 256 steps costs more answers
+# than it saves bytes.
+_MOVING = ("DEPTHWISE_CONV_2D", "RESHAPE", "TRANSPOSE")
+_ADDING = ("ADD", "SUB", "MUL", "MEAN", "SQUARED_DIFFERENCE", "RSQRT", "SOFTMAX")
+_PRODUCT = "FULLY_CONNECTED"
 
 
 def to_float(model: Any) -> bytes:
@@ -22,16 +28,39 @@ def to_float(model: Any) -> bytes:
     return _converter(model).convert()
 
 
-def to_int8(model: Any, images: np.ndarray) -> bytes:
-    """Returns the same with int8 weights and products, whose ranges are those that `images` (N, 32, 32, 3) show."""
-    converter = _converter(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in images)
-    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=_KEPT_IN_FLOAT)
-    chosen = tf.lite.experimental.QuantizationDebugger(
-        converter=converter, debug_dataset=converter.representative_dataset, debug_options=options
-    )
-    return chosen.get_nondebug_quantized_model()
+class Int8:
+    """Makes TFLite files with int8 weights and products, whose ranges are those that the calibration images show."""
+
+    def __init__(self, model: Any, images: np.ndarray):
+        """model: what tf.saved_model.load gives; images: uint8 (N, 32, 32, 3), for calibration."""
+        self._model, self._images = model, images
+        self._widest: list[str] | None = None
+
+    def convert(self, spared: int) -> bytes:
+        """Returns the file in which as many matrix products, those of the widest range, stay in float32."""
+        return self._quantizer(self._find_widest()[:spared] if spared else []).get_nondebug_quantized_model()
+
+    def _quantizer(self, spared: Sequence[str]) -> tf.lite.experimental.QuantizationDebugger:
+        converter = _converter(self._model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([image[np.newaxis]] for image in self._images)
+        options = tf.lite.experimental.QuantizationDebugOptions(
+            denylisted_ops=[*_MOVING, *_ADDING], denylisted_nodes=list(spared)
+        )
+        return tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=lambda: [[self._images[:1]]], debug_options=options
+        )
+
+    def _find_widest(self) -> list[str]:
+        """Returns the names of the products, first those whose values int8 must round most."""
+        if self._widest is None:
+            quantizer, table = self._quantizer([]), io.StringIO()
+            quantizer.run()
+            quantizer.layer_statistics_dump(table)
+            rows = csv.DictReader(io.StringIO(table.getvalue()))
+            products = [(float(row["scale"]), row["tensor_name"]) for row in rows if row["op_name"] == _PRODUCT]
+            self._widest = [name for _, name in sorted(products, reverse=True)]
+        return self._widest
 
 
 def _converter(model: Any) -> tf.lite.TFLiteConverter:

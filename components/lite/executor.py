@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ REPORT = "lite.json"  # beside the files: what was measured of each, and why one
 LABELS = "labels.txt"  # the class names, a line each by class id, as TFLite's tools read them
 FLOAT32, INT8 = "float32", "int8"
 
+_SPARED = (0, 1, 2, 4, 8)  # tried in turn, until the file agrees
 _BATCH = 250  # images that the SavedModel is asked at once
 
 
@@ -32,6 +33,7 @@ class LiteFile:
     content: bytes
     agreement: float  # share of the images that it gives the class the model gives
     latency_ms: float  # median of one image, on one core
+    spared: int = 0  # matrix products of the widest range that are kept in float32, where all others are in int8
     left_out: str | None = None  # why it is not kept
 
     def describe(self) -> dict[str, Any]:
@@ -41,6 +43,7 @@ class LiteFile:
             "bytes": len(self.content),
             "agreement": self.agreement,
             "latency_ms": round(self.latency_ms, 2),
+            "spared": self.spared,
             "left_out": self.left_out,
         }
 
@@ -63,8 +66,10 @@ class Executor(base_executor.BaseExecutor):
         model = tf.saved_model.load(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
         calibrating = _read(input_dict, features.TRAIN, int(exec_properties["calibration_images"]))
         tested = _read(input_dict, features.TEST, int(exec_properties["test_images"]))
-        files = _make(model, calibrating, tested)
-        judged = judge(files, exec_properties["min_float_agreement"], exec_properties["min_int8_agreement"])
+        min_float_agreement = float(exec_properties["min_float_agreement"])
+        min_int8_agreement = float(exec_properties["min_int8_agreement"])
+        files = _make(model, calibrating, tested, min_int8_agreement)
+        judged = judge(files, min_float_agreement, min_int8_agreement)
         _write(artifact_utils.get_single_uri(output_dict["lite_model"]), judged, len(tested), model)
 
 
@@ -77,15 +82,20 @@ def _read(input_dict: dict[str, list[Artifact]], split: str, count: int) -> np.n
     return features.parse(tf.constant(records))[0].numpy()
 
 
-def _make(model: Any, calibrating: np.ndarray, tested: np.ndarray) -> list[LiteFile]:
+def _make(model: Any, calibrating: np.ndarray, tested: np.ndarray, min_int8_agreement: float) -> list[LiteFile]:
     answers = [model.answer(tf.constant(tested[at : at + _BATCH])) for at in range(0, len(tested), _BATCH)]
     expected = np.concatenate([answer[CLASS_ID].numpy() for answer in answers])
-    files = []
-    for name in (FLOAT32, INT8):
-        progress.report("lite", len(files), 2, "file")
-        content = convert.to_float(model) if name == FLOAT32 else convert.to_int8(model, calibrating)
+
+    def try_out(name: str, content: bytes, spared: int = 0) -> LiteFile:
         answered, milliseconds = convert.LiteModel(content).classes(tested)
-        files.append(LiteFile(name, content, float((answered == expected).mean()), milliseconds))
+        return LiteFile(name, content, float((answered == expected).mean()), milliseconds, spared)
+
+    files, quantizer = [try_out(FLOAT32, convert.to_float(model))], convert.Int8(model, calibrating)
+    for tries, spared in enumerate(_SPARED):
+        progress.report("lite", 1 + tries, 1 + len(_SPARED), "file")
+        files[1:] = [try_out(INT8, quantizer.convert(spared), spared)]
+        if files[1].agreement >= min_int8_agreement:
+            break
     return files
 
 
@@ -100,7 +110,7 @@ def judge(files: list[LiteFile], min_float_agreement: float, min_int8_agreement:
     }
     if len(of_int8.content) >= len(of_float.content):
         disagrees.setdefault(INT8, f"{len(of_int8.content):,} bytes are no fewer than those of {FLOAT32}")
-    return [LiteFile(f.name, f.content, f.agreement, f.latency_ms, disagrees.get(f.name)) for f in files]
+    return [replace(file, left_out=disagrees.get(file.name)) for file in files]
 
 
 def _write(output: str, files: list[LiteFile], images: int, model: Any) -> None:

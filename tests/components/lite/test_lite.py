@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.lite import executor
-from components.lite.convert import LiteModel
+from components.lite.convert import Int8, LiteModel, to_float
 from components.lite.executor import FLOAT32, INT8, LiteFile, judge, read_report
 from pipeline import shapes
 from shiftvit import features
@@ -97,7 +97,8 @@ def test_what_was_measured_is_reported_beside_them(lite):
 
 def test_a_file_that_answers_otherwise_is_left_out_and_the_other_is_kept(model, examples, tmp_path, monkeypatch):
     """The int8 file's answers are turned round, as those of a bad calibration would be."""
-    monkeypatch.setattr(executor.convert, "to_int8", lambda model, images: executor.convert.to_float(_Wrong(model)))
+    wrong = to_float(_Wrong(tf.saved_model.load(f"{model.uri}/Format-Serving")))
+    monkeypatch.setattr(Int8, "convert", lambda self, spared: wrong)
 
     folder = run(tmp_path, model, examples)
 
