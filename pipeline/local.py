@@ -105,6 +105,8 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     lineage = Lineage(Workspace(Path(config.workspace)).metadata)
     pipeline = create_pipeline(config, source, local_site(config))
     nodes = [node.id for node in pipeline.components]
+    waits = {node.id: sorted(giver.id for giver in node.upstream_nodes) for node in pipeline.components}
+    whole.write_file(folder.graph, json.dumps(waits, indent=2) + "\n")
     events.plan(nodes[: nodes.index(SEARCH) + 1] if search_only else nodes)
     watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
     absl_logging.get_absl_logger().addHandler(watcher)

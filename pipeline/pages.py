@@ -74,7 +74,7 @@ def _print_measured(details: Mapping[str, Any]) -> None:
     metrics = details["metrics"]
     corrupted = metrics.get("corrupted_top1", {})
     sections = {
-        "Metrics on the test split": metric_figures(metrics),
+        "Metrics on the test split": _metric_figures(metrics),
         "Top-1 of each class": {name: percent(v) or "no images" for name, v in details["class_top1"].items()},
         "Top-1 under corruption": {
             name: f"{percent(found['top1'])} of {found['examples']:,} images" for name, found in corrupted.items()
@@ -89,8 +89,7 @@ def _print_measured(details: Mapping[str, Any]) -> None:
             _print_section(title, _columns(facts))
 
 
-def metric_figures(metrics: Mapping[str, Any]) -> dict[str, str]:
-    """Returns each single figure that was measured of a model in words, top-1 and its change with their intervals."""
+def _metric_figures(metrics: Mapping[str, Any]) -> dict[str, str]:
     figures = {name: _figure(v) for name, v in metrics.items() if isinstance(v, (int, float))}
     figures |= {name: "not a number" for name, value in metrics.items() if value is None}
     if "top1_interval" in metrics:

@@ -38,6 +38,11 @@ class RunFolder:
         return self.path / "outcome.json"
 
     @property
+    def graph(self) -> Path:
+        """Which component waits for which others, written before the first one runs: a list of names by name."""
+        return self.path / "graph.json"
+
+    @property
     def evidence(self) -> Path:
         """What the model answered to each test image, and pictures: see `pipeline.evidence`."""
         return self.path / "evidence.npz"

@@ -9,29 +9,27 @@ from pipeline.run_report.facts import Facts
 from tuner.report import svg
 from tuner.report.markup import element, escape, note, scrollable, section, table
 
-_WIDTH, _HEIGHT, _APART, _BETWEEN = 146.0, 46.0, 44.0, 22.0  # of a node, and between two of them
+_WIDTH, _HEIGHT, _APART, _BETWEEN = 154.0, 46.0, 26.0, 20.0  # of a node; between two, below and beside each other
 
-Edge = tuple[str, str]  # giver and taker
+Graph = Mapping[str, Sequence[str]]  # by component, those that it waits for
+Edge = tuple[str, str]  # who is waited for, and who waits
 
 
 def render(facts: Facts) -> str:
     """Returns the section."""
-    executions = facts["executions"]
-    legend = "Arrows: what one component made, another one took. Dashed: from the cache, so nothing ran."
+    executions = sorted(facts["executions"], key=lambda e: e["id"])
+    rows = [[escape(e["node"]), _state(e["state"]), _time(e), str(e["id"])] for e in executions]
     return section(
         "Components",
-        note(legend),
-        scrollable("The graph of the components", draw(executions, facts["graph"])) if executions else "",
-        table(
-            "Components in the order in which they ran",
-            ["component", "state", "time", "execution"],
-            [
-                [escape(e["node"]), _state(e["state"]), _time(e), str(e["id"])]
-                for e in sorted(executions, key=lambda e: e["id"])
-            ],
-        ),
+        _drawn(facts["graph"], executions) if facts["graph"] else "",
+        table("Components in the order in which they ran", ["component", "state", "time", "execution"], rows),
         id="components",
     )
+
+
+def _drawn(graph: Graph, executions: Sequence[Mapping[str, Any]]) -> str:
+    legend = "A component waits for those with an arrow to it. Dashed: from the cache, so nothing ran."
+    return note(legend) + scrollable("The graph of the components", draw(graph, executions))
 
 
 def _state(state: str) -> str:
@@ -42,20 +40,17 @@ def _time(execution: Mapping[str, Any]) -> str:
     return "" if execution["state"] == "cached" else duration(execution["seconds"])
 
 
-def draw(executions: Sequence[Mapping[str, Any]], edges: Sequence[Edge]) -> str:
-    """Returns the drawing of one component at least: each to the right of those that it took something from."""
-    nodes = {execution["node"]: execution for execution in executions}
-    edges = without_shortcuts(edges)
-    ranks = rank(list(nodes), edges)
-    places = _place(ranks)
-    width = max(x for x, _ in places.values()) + _WIDTH + 2
-    height = max(y for _, y in places.values()) + _HEIGHT + 2
+def draw(graph: Graph, executions: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the drawing of one component at least: each below those that it waits for."""
+    edges = without_shortcuts([(giver, taker) for taker, givers in graph.items() for giver in givers])
+    places = _place(rank(list(graph), edges))
+    ran = {execution["node"]: execution for execution in executions}
     return svg.drawing(
-        width,
-        height,
-        f"{len(nodes)} components, each right of those whose artifacts it took; the table tells the same in words",
+        max(x for x, _ in places.values()) + _WIDTH + 2,
+        max(y for _, y in places.values()) + _HEIGHT + 2,
+        f"{len(graph)} components, each below those that it waits for; the table tells their states and times in words",
         *(_draw_edge(places[giver], places[taker]) for giver, taker in edges),
-        *(_draw_node(execution, places[name]) for name, execution in nodes.items()),
+        *(_draw_node(name, ran.get(name), place) for name, place in places.items()),
     )
 
 
@@ -72,7 +67,7 @@ def without_shortcuts(edges: Sequence[Edge]) -> list[Edge]:
 
 
 def rank(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
-    """Returns the column of each node: behind all that it took from, but no further from its takers than need be.
+    """Returns the row of each node: below all that it waits for, but no further from who waits for it than need be.
 
     names: in an order in which they ran.
     """
@@ -86,20 +81,20 @@ def rank(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
 
 
 def _place(ranks: Mapping[str, int]) -> dict[str, svg.Point]:
-    columns: dict[int, list[str]] = {}
-    for name, column in ranks.items():
-        columns.setdefault(column, []).append(name)
+    rows: dict[int, list[str]] = {}
+    for name, row in ranks.items():
+        rows.setdefault(row, []).append(name)
     return {
-        name: (1 + column * (_WIDTH + _APART), 1 + row * (_HEIGHT + _BETWEEN))
-        for column, members in columns.items()
-        for row, name in enumerate(members)
+        name: (1 + column * (_WIDTH + _BETWEEN), 1 + row * (_HEIGHT + _APART))
+        for row, members in rows.items()
+        for column, name in enumerate(members)
     }
 
 
-def _draw_node(execution: Mapping[str, Any], place: svg.Point) -> str:
+def _draw_node(name: str, execution: Mapping[str, Any] | None, place: svg.Point) -> str:
     x, y = place
-    name, state = execution["node"], execution["state"]
-    told = state if state == "cached" else f"{state}, {duration(execution['seconds'])}"
+    state = execution["state"] if execution else "not run"
+    told = f"{state}, {_time(execution)}" if execution and _time(execution) else state
     letters = math.floor((_WIDTH - 12) / (svg.LETTER + 0.6))
     return element(
         "g",
@@ -112,7 +107,7 @@ def _draw_node(execution: Mapping[str, Any], place: svg.Point) -> str:
 
 
 def _draw_edge(giver: svg.Point, taker: svg.Point) -> str:
-    start, end = (giver[0] + _WIDTH, giver[1] + _HEIGHT / 2), (taker[0], taker[1] + _HEIGHT / 2)
-    middle = end[0] - _APART / 2
-    curve = f"M{start[0]:.1f} {start[1]:.1f}H{middle - 14:.1f}L{middle:.1f} {end[1]:.1f}H{end[0]:.1f}"
-    return element("path", d=f"{curve}m-6 -4l6 4l-6 4", class_="edge")
+    (x, y), (end, below) = (giver[0] + _WIDTH / 2, giver[1] + _HEIGHT), (taker[0] + _WIDTH / 2, taker[1])
+    middle = below - _APART / 2
+    path = f"M{x:.1f} {y:.1f}V{middle:.1f}H{end:.1f}V{below:.1f}"
+    return element("path", d=f"{path}m-4 -6l4 6l4 -6", class_="edge")

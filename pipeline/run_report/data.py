@@ -1,27 +1,28 @@
 """The part of the report on the data: classes, pictures, what the gates measured and found."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from pipeline.evidence import Evidence
 from pipeline.run_report.facts import Facts, name_of
 from pipeline.run_report.pictures import picture, strip
-from tuner.report.markup import definitions, element, escape, note, scrollable, section, table
+from shiftvit.features import SPLITS
+from tuner.report.markup import element, escape, note, scrollable, section, table
 from tuner.report.wording import number
 
 
 def render(facts: Facts, evidence: Evidence | None) -> str:
     """Returns the section."""
     found = [element("li", escape(sentence)) for sentence in facts["anomalies"]]
-    measured = {name: number(value) for name, value in facts["data"].items() if not name.endswith("_class_counts")}
     return section(
         "Data",
         _balance(facts["class_counts"], facts["class_names"]),
         _samples(facts["class_names"], evidence) if evidence else note("No pictures of this run were kept."),
         element("h3", "Anomalies"),
         element("ul", *found) if found else element("p", "None were found."),
-        element("h3", "Measured by the data gate") + definitions(measured) if measured else "",
+        _measured(facts["data"]) if facts["data"] else "",
         id="data",
     )
 
@@ -39,6 +40,27 @@ def _balance(counts: dict[str, list[int]], names: Sequence[str]) -> str:
     ]
     rows.append(["all classes", *(f"{total:,}" for total in totals.values())])
     return table("Images of each class in each split", ["class", *counts], rows)
+
+
+def _measured(data: dict[str, Any]) -> str:
+    """Returns what the data gate measured: a row each, a column for each split."""
+    of_split = {
+        (split, name.removeprefix(f"{split}_")): v
+        for name, v in data.items()
+        for split in SPLITS
+        if name.startswith(f"{split}_")
+    }
+    names = sorted({name for _, name in of_split if name != "class_counts"})
+    rows = [
+        [escape(name.replace("_", " ")), *(_figure(of_split.get((split, name))) for split in SPLITS)] for name in names
+    ]
+    told = table("Drift is the distance from the training split", ["measure", *SPLITS], rows)
+    repeated = note(f"The first duplicates: {data['first_duplicates']}.") if "first_duplicates" in data else ""
+    return element("h3", "Measured by the data gate") + told + repeated
+
+
+def _figure(value: Any) -> str:
+    return "" if value is None else number(value)
 
 
 def _samples(names: Sequence[str], evidence: Evidence) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from components.evaluator.calibration import BINS, EDGES, bin_of
 from components.evaluator.intervals import share_interval
 from pipeline import report
 from pipeline.evidence import Evidence
-from pipeline.lineage import Execution, Lineage
+from pipeline.lineage import Lineage
 from pipeline.report import Run
 from pipeline.workspace import RunFolder, Workspace
 from shiftvit.features import SPLITS
@@ -30,7 +30,7 @@ def collect(workspace: Workspace, folder: RunFolder, evidence: Evidence | None) 
     facts = report.examine(workspace, folder)
     return facts | {
         "started": run.executions[0].started if run.executions else None,
-        "graph": graph(run.executions),
+        "graph": _read_graph(folder),
         "class_names": report.class_names(run),
         "class_counts": _class_counts(facts["data"]),
         "history": read_history(run),
@@ -42,15 +42,8 @@ def collect(workspace: Workspace, folder: RunFolder, evidence: Evidence | None) 
     }
 
 
-def graph(executions: Iterable[Execution]) -> list[tuple[str, str]]:
-    """Returns which node took something from which other: pairs of giver and taker, each once."""
-    makers, pairs = {}, {}
-    for execution in executions:
-        taken = [artifact for group in execution.inputs.values() for artifact in group]
-        pairs |= {(makers[a.id], execution.node): None for a in taken if a.id in makers}
-        for artifact in (artifact for group in execution.outputs.values() for artifact in group):
-            makers.setdefault(artifact.id, execution.node)
-    return list(pairs)
+def _read_graph(folder: RunFolder) -> dict[str, list[str]]:
+    return json.loads(folder.graph.read_text()) if folder.graph.exists() else {}
 
 
 def _class_counts(measured: Mapping[str, Any]) -> dict[str, list[int]]:

@@ -15,22 +15,26 @@ def render(facts: Facts) -> dict[str, str]:
 
 
 def _configuration(facts: Facts) -> str:
-    trained = flat(facts["trained"])
+    settings, trained = flat(facts["config"]), flat(facts["trained"])
+    found = {name: value for name, value in trained.items() if settings.get(name, value) != value}
     rows = [
-        [breakable(name), escape(number(value)), _trained(value, trained.get(name, value))]
-        for name, value in flat(facts["config"]).items()
+        [breakable(name), escape(number(value)), element("mark", escape(number(found[name]))) if name in found else ""]
+        for name, value in settings.items()
     ]
-    again = f"shiftvit run --config {facts['config_file']}"
+    told = table("Settings by their dotted names", ["setting", "configured", "found by the search"], rows)
     return section(
         "Configuration",
-        element("p", "The same again: ", element("code", escape(again))),
-        table("Settings by their dotted names", ["setting", "value", "found by the search"], rows),
+        element("p", "The same again: ", element("code", escape(f"shiftvit run --config {facts['config_file']}"))),
+        element("p", escape(_describe_found(found))),
+        element("details", element("summary", "All settings"), told),
         id="configuration",
     )
 
 
-def _trained(configured: Any, trained: Any) -> str:
-    return "" if trained == configured else element("mark", escape(number(trained)))
+def _describe_found(found: Mapping[str, Any]) -> str:
+    if not found:
+        return "The model was trained as configured."
+    return f"The search found: {', '.join(f'{name}={number(value)}' for name, value in found.items())}."
 
 
 def _lineage(facts: Facts) -> str:

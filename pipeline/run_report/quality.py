@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from components.evaluator.intervals import share_interval
+from pipeline import intervals
 from pipeline.evidence import Evidence
-from pipeline.pages import metric_figures
 from pipeline.report import percent
 from pipeline.run_report.facts import Facts, name_of
 from pipeline.run_report.pictures import picture
@@ -23,7 +22,7 @@ def render(facts: Facts, evidence: Evidence | None) -> str:
     return section(
         "Quality",
         note("Measured on the test split, which nothing but the Evaluator and the Canary reads."),
-        definitions(metric_figures(metrics) | _latency(facts)),
+        definitions(_figures(metrics) | _latency(facts)),
         _classes(metrics, facts["class_names"]),
         *parts,
         _mistakes(facts, evidence) if evidence else "",
@@ -31,17 +30,26 @@ def render(facts: Facts, evidence: Evidence | None) -> str:
     )
 
 
+def _figures(metrics: dict[str, Any]) -> dict[str, str]:
+    losses = {"Loss": metrics.get("loss"), "Expected calibration error": metrics.get("ece")}
+    return (
+        {"Top-1, with its interval of 95%": intervals.share(metrics["top1"], metrics["examples"])}
+        | ({"Change of top-1 from the baseline": _change(metrics["top1_change"])} if "top1_change" in metrics else {})
+        | {"Top-5": percent(metrics["top5"])}
+        | {name: "not a number" if value is None else f"{value:.4g}" for name, value in losses.items()}
+        | {"Test images": f"{metrics['examples']:,}"}
+    )
+
+
+def _change(change: dict[str, Any]) -> str:
+    return f"{intervals.describe(change)}; {change['gained']:,} images gained, {change['lost']:,} lost"
+
+
 def _latency(facts: Facts) -> dict[str, str]:
     return {
-        f"latency of {count} at once": f"{value:g} ms, the median on the CPU"
+        f"Latency of {count} at once": f"{value:g} ms, the median on the CPU"
         for count, value in facts["latency_ms"].items()
     }
-
-
-def interval(share: float, count: int) -> str:
-    """Returns for example `93.1% (91.4% to 94.5%)`, with the interval of 95% of a share of `count` images."""
-    low, high = share_interval(share, count)
-    return f"{percent(share)} ({percent(low)} to {percent(high)})"
 
 
 def _gates(facts: Facts) -> str:
@@ -76,7 +84,7 @@ def _class_row(confusion: Sequence[Sequence[int]], names: Sequence[str], k: int)
     return [
         escape(name_of(names, k)),
         f"{images:,}",
-        interval(confusion[k][k] / images, images) if images else "no images",
+        intervals.share(confusion[k][k] / images, images) if images else "no images",
         f"{percent(confusion[k][k] / answered)} of {answered:,}" if answered else "never answered",
         escape(f"{name_of(names, other)} ({most})") if most else "",
     ]
@@ -108,8 +116,8 @@ def _robustness(metrics: dict[str, Any]) -> str:
     corrupted = metrics.get("corrupted_top1", {})
     if not corrupted:
         return ""
-    rows = [["none", f"{metrics['examples']:,}", interval(metrics["top1"], metrics["examples"])]] + [
-        [escape(name), f"{found['examples']:,}", interval(found["top1"], found["examples"])]
+    rows = [["none", f"{metrics['examples']:,}", intervals.share(metrics["top1"], metrics["examples"])]] + [
+        [escape(name), f"{found['examples']:,}", intervals.share(found["top1"], found["examples"])]
         for name, found in corrupted.items()
     ]
     caption = "Top-1 on corrupted copies of the test images"
@@ -131,7 +139,7 @@ def _calibration(facts: Facts) -> str:
             f"{found['low']:.2f} to {found['high']:.2f}",
             f"{found['images']:,}",
             f"{found['confidence']:.1%}",
-            interval(found["top1"], found["images"]),
+            intervals.share(found["top1"], found["images"]),
         ]
         for found in bins
     ]
