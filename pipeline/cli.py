@@ -30,6 +30,7 @@ _EXAMPLES = """examples:
   shiftvit tune --set tune.trials=12                        the search alone, for a later run to train with
   shiftvit show                                             the latest run: lineage, metrics, anomalies
   shiftvit report                                           the same and more, as a page for the browser
+  shiftvit compare 20261123-153012 20261123-160145          what differs between runs, and what that did
   shiftvit predict photo.png                                ask the pushed model
 """
 _RUN_EXAMPLES = """examples:
