@@ -60,7 +60,9 @@ class KeepHistory(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds the row of the epoch."""
-        rows = [row for row in self._read() if int(row["epoch"]) < epoch] + [{"epoch": epoch, **logs, "learning_rate": _last_rate(self.model.optimizer)}]
+        rows = [row for row in self._read() if int(row["epoch"]) < epoch] + [
+            {"epoch": epoch, **logs, "learning_rate": _last_rate(self.model.optimizer)}
+        ]
         unfinished = f"{self.path}.partial"
         with tf.io.gfile.GFile(unfinished, "w") as file:
             writer = csv.DictWriter(file, rows[-1], lineterminator="\n")
