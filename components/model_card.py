@@ -83,7 +83,7 @@ def _factors(metrics: Json) -> Iterator[str]:
 def _metrics() -> Iterator[str]:
     yield "- Top-1 and top-5: how often the true class is the first answer, or among the first five."
     yield "- Expected calibration error: the mean distance of the answers' confidence from how often they are right."
-    yield "- Intervals are of 95% (Wilson); the change from the model pushed before is paired (Agresti and Min)."
+    yield "- Intervals are of 95% (Wilson); a change from the baseline is paired (Agresti and Min)."
     yield "\nThe first answer is the class of the greatest probability; there is no threshold."
 
 
@@ -126,7 +126,7 @@ def _analyses(metrics: Json, names: Sequence[str]) -> Iterator[str]:
     if "top1_change" in metrics:
         change = metrics["top1_change"]
         yield (
-            f"\nFrom the model before, top-1 changed by {100 * change['estimate']:+.1f} points (95% interval "
+            f"\nFrom the baseline, top-1 changed by {100 * change['estimate']:+.1f} points (95% interval "
             f"{100 * change['low']:+.1f} to {100 * change['high']:+.1f}) on the same images."
         )
 
