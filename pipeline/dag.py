@@ -78,6 +78,9 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=canary.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_run=trainer.outputs["model_run"],
+        examples=examples,
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=site.push_destination)
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.comparison.facts import quality, sentences
 from pipeline.figures import duration
 from pipeline.report import Run, percent
 from pipeline.search_results import describe_best
@@ -40,6 +41,19 @@ def print_versions(versions: Sequence[Version]) -> None:
             for v in versions
         ),
     )
+
+
+def print_comparison(facts: Mapping[str, Any]) -> None:
+    """Prints what differs between runs and what that did, from `pipeline.comparison.facts.compare`."""
+    runs = [run["id"] for run in facts["runs"]]
+    if facts["settings"]:
+        rows = facts["settings"].items()
+        print_table(
+            ("setting", *runs), ((name, *("none" if v is None else _value(v) for v in vs)) for name, vs in rows)
+        )
+        print()
+    print_table(("on the test split", *runs), ((name, *values) for name, values in quality(facts).items()))
+    print("", *sentences(facts), sep="\n")
 
 
 def print_run(details: Mapping[str, Any]) -> None:
