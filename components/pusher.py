@@ -1,6 +1,6 @@
 """What the Pusher component runs: TFX's own Pusher, but a version appears whole, is pushed once, and few are kept.
 
-A version has a model card, where the component is given what that tells.
+A version has a model card and TFLite files, where the component is given what that tells, and them.
 """
 
 import json
@@ -24,6 +24,7 @@ from components.evaluator.results import read_metrics
 from components.training import EXPERIMENT_FILE
 from shiftvit import disk
 
+LITE_KEY = "lite_model"  # the input that has the TFLite files
 ALREADY_PUSHED = "already_pushed"  # property of a PushedModel: its version was there, and nothing was copied
 
 
@@ -41,28 +42,30 @@ class Executor(standard.Executor):
         if not (_is_local(base) and _is_local(source)):
             super().Do(input_dict, output_dict, exec_properties)
             if pushed.get_int_custom_property("pushed"):
-                _write_card(input_dict, pushed.get_string_custom_property("pushed_destination"))
+                _add_extras(input_dict, pushed.get_string_custom_property("pushed_destination"))
             return
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
         origin = serving.Origin(model=_model_uri(input_dict), keep=_keep(exec_properties))
-        with disk.room(base, 2 * disk.size_of(Path(source)), "the pushed model and its archived copy"):
+        size = disk.size_of(Path(source)) + sum(disk.size_of(Path(lite.uri)) for lite in input_dict.get(LITE_KEY, ()))
+        with disk.room(base, 2 * size, "the pushed model and its archived copy"):
             io_utils.copy_dir(source, pushed.uri)  # first the archive: every version that is served can be brought back
-            _write_card(input_dict, pushed.uri)
+            _add_extras(input_dict, pushed.uri)
             number, new = serving.publish(Path(pushed.uri), Path(base), origin, at_least=int(time.time()))
         self._MarkPushed(pushed, pushed_destination=os.path.join(base, str(number)), pushed_version=str(number))
         pushed.set_int_custom_property(ALREADY_PUSHED, int(not new))
 
 
 class PusherSpec(standard_component_specs.PusherSpec):
-    """What the Pusher takes and gives: TFX's, and what the model card tells."""
+    """What the Pusher takes and gives: TFX's, what the model card tells, and the TFLite files."""
 
     INPUTS: ClassVar = {
         **standard_component_specs.PusherSpec.INPUTS,
         EVALUATION_KEY: ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         MODEL_RUN_KEY: ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        LITE_KEY: ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
 
 
@@ -87,11 +90,19 @@ class Pusher(tfx.components.Pusher):
             push_destination: where to.
             custom_config: `keep`, how many versions.
             **channels: `model_blessing` and `infra_blessing` as TFX has them; `evaluation` of the Evaluator,
-                `model_run` of the Trainer and `examples`, all three or none: with them, a version has a model card.
+                `model_run` of the Trainer and `examples`, all three or none: with them, a version has a model card;
+                `lite_model` of LiteExport, for the TFLite files.
         """
         pushed = Channel(type=standard_artifacts.PushedModel)
         told = {"push_destination": push_destination, "custom_config": json_utils.dumps(custom_config)}
         BaseComponent.__init__(self, PusherSpec(model=model, pushed_model=pushed, **told, **channels))
+
+
+def _add_extras(input_dict: dict[str, list[Artifact]], folder: str) -> None:
+    _write_card(input_dict, folder)
+    if input_dict.get(LITE_KEY):
+        lite = artifact_utils.get_single_uri(input_dict[LITE_KEY])
+        io_utils.copy_dir(lite, os.path.join(folder, serving.LITE_FOLDER))
 
 
 def _write_card(input_dict: dict[str, list[Artifact]], folder: str) -> None:

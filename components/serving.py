@@ -23,8 +23,10 @@ MODEL_FILE = "saved_model.pb"
 EXTRA_FOLDER = "assets.extra"  # of a SavedModel: what others add to it
 
 CARD_FILE = f"{EXTRA_FOLDER}/model_card.md"  # for people: `components.model_card`
+LITE_FOLDER = f"{EXTRA_FOLDER}/lite"  # for devices: `components.lite`
 
 _LOGGER = logging.getLogger(__name__)
+
 _ORIGIN_FILE = f"{EXTRA_FOLDER}/origin.json"
 _TOLD = {_ORIGIN_FILE, CARD_FILE}  # of a model, and no part of it
 

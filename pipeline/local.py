@@ -23,10 +23,11 @@ from components.baseline import BlessedBeforeStrategy
 from components.canary import executor as canary
 from components.evaluator.explain import explain
 from components.evaluator.results import read_metrics
+from components.lite import executor as lite
 from components.pusher import ALREADY_PUSHED
 from pipeline import evidence, machine
 from pipeline.config import PipelineConfig
-from pipeline.dag import BASELINE, SEARCH, Site, create_pipeline
+from pipeline.dag import BASELINE, LITE, SEARCH, Site, create_pipeline
 from pipeline.events import CACHED, COMPLETE, FAILED, Events
 from pipeline.lineage import PUSHED_DESTINATION, PUSHED_VERSION, Artifact, Execution, Lineage
 from pipeline.machine import EnergyMeter
@@ -169,6 +170,8 @@ def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]
     pushed = _output(executions["Pusher"], "pushed_model")
     result = {"event": "result", "metrics": read_metrics(evaluation), "reasons": [], "pushed_version": None}
     result["latency_ms"] = canary.read_latency(_output(executions["Canary"], "blessing").uri)
+    if LITE in executions:
+        result["lite"] = lite.read_report(_output(executions[LITE], "lite_model").uri)
     if not pushed.properties["pushed"]:
         return result | {"reasons": _reasons(executions, evaluation, source)}
     destination = Path(pushed.properties[PUSHED_DESTINATION])

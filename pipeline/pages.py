@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.comparison.facts import quality, sentences
 from pipeline.figures import duration
-from pipeline.report import Run, percent
+from pipeline.report import Run, describe_lite, percent
 from pipeline.search_results import describe_best
 from pipeline.terminal import print_table
 from pipeline.versions import Version
@@ -97,6 +97,7 @@ def _print_measured(details: Mapping[str, Any]) -> None:
             f"request with {count} image{'s' * (count != '1')}": f"{milliseconds:g} ms"
             for count, milliseconds in details["latency_ms"].items()
         },
+        "TFLite files": describe_lite(details["lite"]),
     }
     for title, facts in sections.items():
         if facts:

@@ -144,6 +144,20 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return leaves
 
 
+def describe_lite(report: Mapping[str, Any]) -> dict[str, str]:
+    """Returns, by TFLite file, what was measured of it, and why it was not pushed if it was not."""
+    return {file["name"]: _describe_lite(file, report["images"]) for file in report.get("files", ())}
+
+
+def _describe_lite(file: Mapping[str, Any], images: int) -> str:
+    spared = f", {file['spared']} of its products in float32" if file["spared"] else ""
+    measured = (
+        f"{file['bytes'] / 1e6:.2f} MB{spared}, the model's class on {file['agreement']:.2%} of {images:,} images, "
+        f"{file['latency_ms']:g} ms an image on one core"
+    )
+    return measured if file["left_out"] is None else f"not pushed: it {file['left_out']} ({measured})"
+
+
 def percent(share: float | None) -> str:
     """Returns a share from 0 to 1 as a percentage; nothing for None."""
     return "" if share is None else f"{share:.1%}"
@@ -167,6 +181,7 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
         "search": read_search(run.executions),
         "class_top1": _by_class(run.result.get("metrics", {}).get("class_top1", []), class_names(run)),
         "latency_ms": run.result.get("latency_ms", {}),
+        "lite": run.result.get("lite", {}),
         "data": _measured_of_data(run),
         "anomalies": _find_anomalies(run),
     }

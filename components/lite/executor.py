@@ -109,7 +109,7 @@ def judge(files: list[LiteFile], min_float_agreement: float, min_int8_agreement:
         if file.agreement < least
     }
     if len(of_int8.content) >= len(of_float.content):
-        disagrees.setdefault(INT8, f"{len(of_int8.content):,} bytes are no fewer than those of {FLOAT32}")
+        disagrees.setdefault(INT8, f"has {len(of_int8.content):,} bytes, no fewer than {FLOAT32}")
     return [replace(file, left_out=disagrees.get(file.name)) for file in files]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline import intervals
 from pipeline.evidence import Evidence
-from pipeline.report import percent
+from pipeline.report import describe_lite, percent
 from pipeline.run_report.facts import Facts, name_of
 from pipeline.run_report.pictures import picture
 from tuner.report import lines
@@ -22,7 +22,7 @@ def render(facts: Facts, evidence: Evidence | None) -> str:
     return section(
         "Quality",
         note("Measured on the test split, which nothing but the Evaluator and the Canary reads."),
-        definitions(_figures(metrics) | _latency(facts)),
+        definitions(_figures(metrics) | _latency(facts) | _lite(facts)),
         _classes(metrics, facts["class_names"]),
         *parts,
         _mistakes(facts, evidence) if evidence else "",
@@ -50,6 +50,10 @@ def _latency(facts: Facts) -> dict[str, str]:
         f"Latency of {count} at once": f"{value:g} ms, the median on the CPU"
         for count, value in facts["latency_ms"].items()
     }
+
+
+def _lite(facts: Facts) -> dict[str, str]:
+    return {f"TFLite, {name}": told for name, told in describe_lite(facts["lite"]).items()}
 
 
 def _gates(facts: Facts) -> str:

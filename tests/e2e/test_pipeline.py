@@ -37,6 +37,7 @@ COMPONENTS = {
     "Canary",
     "Pusher",
 }
+WITH_LITE = COMPONENTS | {"LiteExport"}
 UP_TO_THE_SEARCH = COMPONENTS - {"Trainer", "Baseline", "Evaluator", "Canary", "Pusher"}
 SMALL = {
     "shapes.train": 512,
@@ -84,7 +85,7 @@ def versions(workspace) -> list[str]:
 def workspace(tmp_path_factory):
     """A workspace in which one run has ended with a pushed model."""
     folder = tmp_path_factory.mktemp("workspace")
-    done = shiftvit(*run_arguments(folder))
+    done = shiftvit(*run_arguments(folder, lite__enabled="true", lite__min_int8_agreement=0.0))
     assert done.returncode == 0, done.stderr
     [run] = Workspace(folder).run_folders()
     assert done.stdout.startswith("Pushed version ") and done.stdout.endswith(f"\nReport: {run.report}\n")
@@ -96,7 +97,7 @@ def test_every_component_has_an_execution_in_ml_metadata(workspace):
 
     executions = Lineage(Workspace(workspace).metadata).executions(run.id)
 
-    assert {execution.node: execution.state for execution in executions} == dict.fromkeys(COMPONENTS, "complete")
+    assert {execution.node: execution.state for execution in executions} == dict.fromkeys(WITH_LITE, "complete")
 
 
 def test_the_trainer_trained_with_the_hyperparameters_that_the_tuner_found(workspace):
@@ -183,6 +184,16 @@ def test_the_pushed_version_has_a_model_card_of_what_was_measured(workspace):
     assert f"| all | {SMALL['shapes.test']} | {metrics['top1']:.1%} |" in card and "drop_path=" in card
 
 
+def test_the_version_has_tflite_files_and_show_tells_how_they_compare(workspace):
+    [version] = versions(workspace)
+    report = shown(workspace)["lite"]
+
+    folder = Workspace(workspace).serving / version / "assets.extra" / "lite"
+    assert {path.name for path in folder.iterdir()} == {"float32.tflite", "int8.tflite", "labels.txt", "lite.json"}
+    assert report["images"] == SMALL["shapes.test"] and report["files"][0]["agreement"] == 1.0
+    assert "float32  " in shiftvit("show", "--workspace", workspace).stdout.partition("TFLite files")[2]
+
+
 def test_the_same_configuration_again_comes_from_the_cache_and_pushes_nothing(workspace):
     [before] = versions(workspace)
     first = Workspace(workspace).run_folders()[0]
@@ -193,7 +204,7 @@ def test_the_same_configuration_again_comes_from_the_cache_and_pushes_nothing(wo
     assert done.stdout.startswith(f"Nothing new to push: version {before}")
     assert versions(workspace) == [before]
     states = {e["node"]: e["state"] for e in shown(workspace)["executions"]}
-    assert states == dict.fromkeys(COMPONENTS, "cached") | {"Baseline": "complete"}
+    assert states == dict.fromkeys(WITH_LITE, "cached") | {"Baseline": "complete"}
 
 
 def test_a_search_alone_is_what_a_run_of_the_same_configuration_then_trains_with(tmp_path):

@@ -126,7 +126,7 @@ class _Wrong(tf.Module):
         ((1.0, 0.99), (200, 100), (None, None)),
         ((0.99, 1.0), (200, 100), ("agrees with the model on 99.00% of the images, below lite.min_float", None)),
         ((1.0, 0.9), (200, 100), (None, "agrees with the model on 90.00% of the images, below lite.min_int8")),
-        ((1.0, 1.0), (100, 100), (None, "100 bytes are no fewer than those of float32")),
+        ((1.0, 1.0), (100, 100), (None, "has 100 bytes, no fewer than float32")),
     ],
 )
 def test_agreement_and_size_decide(agreements, sizes, left_out):
