@@ -81,6 +81,8 @@ def print_run(details: Mapping[str, Any]) -> None:
     _print_measured(details)
     _print_section("Anomalies of the data", details["anomalies"] or ["none found"])
     print(f"\nLog: {details['log']}")
+    if details["report"]:
+        print(f"Report: {details['report']}")
 
 
 def _print_measured(details: Mapping[str, Any]) -> None:

@@ -173,6 +173,7 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
         "summary": conclusion(run.result) if run.result else None,
         "config_file": str(folder.config),
         "log": str(folder.log),
+        "report": str(folder.report) if folder.report.exists() else None,
         "config": run.config,
         "executions": [
             {"id": e.id, "node": e.node, "state": run.components[e.node], "seconds": e.seconds} for e in run.executions

@@ -15,16 +15,23 @@ from tuner.report.wording import number
 
 def render(facts: Facts, evidence: Evidence | None) -> str:
     """Returns the section."""
-    found = [element("li", escape(sentence)) for sentence in facts["anomalies"]]
     return section(
         "Data",
         _balance(facts["class_counts"], facts["class_names"]),
         _samples(facts["class_names"], evidence) if evidence else note("No pictures of this run were kept."),
-        element("h3", "Anomalies"),
-        element("ul", *found) if found else element("p", "None were found."),
+        element("h3", "Anomalies") + _anomalies(facts),
         _measured(facts["data"]) if facts["data"] else "",
         id="data",
     )
+
+
+def _anomalies(facts: Facts) -> str:
+    found = [element("li", escape(sentence)) for sentence in facts["anomalies"]]
+    if found:
+        return element("ul", *found)
+    if facts["data"]:
+        return element("p", "None were found.")
+    return note("The data has not passed the data gate, or the run did not come to it; the run's message says which.")
 
 
 def _balance(counts: dict[str, list[int]], names: Sequence[str]) -> str:

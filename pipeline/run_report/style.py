@@ -27,5 +27,9 @@ svg .node.running rect { stroke: var(--first); stroke-width: 2.5; }
 svg .node .name { font-weight: 700; }
 svg .edge { fill: none; stroke: var(--faint); stroke-width: 1.5; }
 @media (max-width: 40rem) { th[scope=row] { position: static; white-space: normal; min-width: 6rem; } }
-@media print { nav, .skip { display: none; } .pictures li, figure { break-inside: avoid; } }
+@media print {
+  nav, .skip { display: none; }
+  h3, p.note { break-after: avoid; }
+  .pictures li { break-inside: avoid; }
+}
 """

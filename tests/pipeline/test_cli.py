@@ -4,7 +4,6 @@ import sys
 import textwrap
 
 import pytest
-from made_runs import make_run
 
 from pipeline import cli, config, run
 from pipeline.cli import main, make_parser
@@ -12,7 +11,7 @@ from pipeline.lineage import Execution
 from pipeline.options import resolve
 from pipeline.presets import quickstart
 from pipeline.report import Run, conclusion
-from pipeline.workspace import RunFolder, Workspace
+from pipeline.workspace import RunFolder
 from shiftvit.errors import ConfigError
 
 
@@ -305,26 +304,3 @@ def test_reader_that_stops_early_is_no_error(tmp_path):
     command = f"{sys.executable} -m pipeline.cli runs --json --workspace {tmp_path} | head -1"
     ended = subprocess.run(command, shell=True, capture_output=True, check=True, cwd=cli.__file__.rsplit("/", 2)[0])
     assert (ended.stdout, ended.stderr) == (b"[\n", b"")
-
-
-@pytest.mark.parametrize(
-    ("options", "order"),
-    [
-        ([], ["a", "b", "c"]),
-        (["--reverse"], ["c", "b", "a"]),
-        (["--sort", "top-1"], ["c", "a", "b"]),
-        (["--sort", "top-1", "--reverse"], ["a", "c", "b"]),
-        (["--sort", "time"], ["b", "c", "a"]),
-        (["--sort", "version"], ["c", "a", "b"]),
-    ],
-)
-def test_runs_are_sorted_by_any_column_and_what_has_no_value_comes_last(tmp_path, capsys, options, order):
-    made = {"a": (300.0, 0.9, "1000"), "b": (5.0, None, None), "c": (100.0, 0.8, "999")}
-    for run_id, (seconds, top1, version) in made.items():
-        metrics = {} if top1 is None else {"top1": top1}
-        make_run(Workspace(tmp_path), run_id, seconds=seconds, metrics=metrics, pushed_version=version)
-
-    assert main(["runs", "--json", "--workspace", str(tmp_path), *options]) == 0
-    assert [run["id"] for run in json.loads(capsys.readouterr().out)] == order
-    assert main(["runs", "--workspace", str(tmp_path), *options]) == 0
-    assert [line[0] for line in capsys.readouterr().out.splitlines()[1:]] == order

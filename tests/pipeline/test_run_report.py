@@ -1,5 +1,4 @@
 import itertools
-import json
 import re
 from xml.etree import ElementTree
 
@@ -7,7 +6,6 @@ import pytest
 from html_page import Page
 from made_runs import NAMES, make_evidence, make_run, measure
 
-from pipeline.cli import main
 from pipeline.presets import quickstart
 from pipeline.run_report import components, facts
 from pipeline.run_report.document import attempt, render
@@ -232,21 +230,3 @@ def test_a_report_that_cannot_be_made_is_a_line(tmp_path, monkeypatch):
 
     assert told.startswith("No report was made: ") and told.endswith("`shiftvit report a` tries again.")
     assert not folder.report.exists()
-
-
-def test_report_without_anything_to_show_is_told(tmp_path, capsys):
-    make_run(Workspace(tmp_path), "a")
-
-    assert main(["report", "--workspace", str(tmp_path)]) == 1
-    assert "run a has nothing to report, no component has run; its log is" in capsys.readouterr().err
-
-
-def test_report_tells_the_page_that_is_there_and_all_facts_as_json(tmp_path, capsys):
-    folder = make_run(Workspace(tmp_path), "a", EVIDENCE)
-    folder.report.write_text("there")
-
-    assert main(["report", "a", "--workspace", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"{folder.report}\n" and folder.report.read_text() == "there"
-    assert main(["report", "--json", "--workspace", str(tmp_path)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["metrics"]["top1"] == 0.9 and len(told["mistakes"]) == 10 and len(told["calibration"]) == 3
