@@ -35,9 +35,14 @@ class Split:
     looks: np.ndarray  # (N, len(LOOKS))
 
     @property
+    def class_counts(self) -> np.ndarray:
+        """How many images each class has, by class id."""
+        return np.bincount(self.labels, minlength=features.NUM_CLASSES)
+
+    @property
     def least_class_share(self) -> tuple[float, int]:
         """The share of the rarest class, and its id."""
-        counts = np.bincount(self.labels, minlength=features.NUM_CLASSES)
+        counts = self.class_counts
         return counts.min() / len(self.labels), int(counts.argmin())
 
 

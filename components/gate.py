@@ -3,6 +3,7 @@
 ExampleValidator finds what does not fit the schema; the rest is measured here, record by record.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -158,6 +159,7 @@ def _describe(
 ) -> None:
     """Says in ML Metadata what was measured."""
     for split in splits:
+        drift.set_string_custom_property(f"{split.name}_class_counts", json.dumps(split.class_counts.tolist()))
         drift.set_float_custom_property(f"{split.name}_least_class_share", split.least_class_share[0])
         drift.set_int_custom_property(f"{split.name}_duplicates", sum(d.split == split.name for d in duplicates))
     if duplicates:

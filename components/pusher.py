@@ -1,19 +1,30 @@
-"""What the Pusher component runs: TFX's own Pusher, but a version appears whole, is pushed once, and few are kept."""
+"""What the Pusher component runs: TFX's own Pusher, but a version appears whole, is pushed once, and few are kept.
 
+A version has a model card and TFLite files, where the component is given what that tells, and them.
+"""
+
+import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tfx import v1 as tfx
 from tfx.components.pusher import executor as standard
+from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
-from tfx.types import Artifact, artifact_utils, standard_component_specs
+from tfx.dsl.io import fileio
+from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter
+from tfx.types.standard_component_specs import EVALUATION_KEY, EXAMPLES_KEY, MODEL_RUN_KEY
 from tfx.utils import io_utils, json_utils, proto_utils
 
-from components import serving
+from components import model_card, serving
+from components.evaluator.results import read_metrics
+from components.training import EXPERIMENT_FILE
 from shiftvit import disk
 
+LITE_KEY = "lite_model"  # the input that has the TFLite files
 ALREADY_PUSHED = "already_pushed"  # property of a PushedModel: its version was there, and nothing was copied
 
 
@@ -27,25 +38,86 @@ class Executor(standard.Executor):
             DiskFullError: when there is no room for it; no version is there then.
         """
         base, source = _filesystem_destination(exec_properties), self.GetModelPath(input_dict)
+        pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         if not (_is_local(base) and _is_local(source)):
             super().Do(input_dict, output_dict, exec_properties)
+            if pushed.get_int_custom_property("pushed"):
+                _add_extras(input_dict, pushed.get_string_custom_property("pushed_destination"))
             return
-        pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
         origin = serving.Origin(model=_model_uri(input_dict), keep=_keep(exec_properties))
-        with disk.room(base, 2 * disk.size_of(Path(source)), "the pushed model and its archived copy"):
+        size = disk.size_of(Path(source)) + sum(disk.size_of(Path(lite.uri)) for lite in input_dict.get(LITE_KEY, ()))
+        with disk.room(base, 2 * size, "the pushed model and its archived copy"):
             io_utils.copy_dir(source, pushed.uri)  # first the archive: every version that is served can be brought back
-            number, new = serving.publish(Path(source), Path(base), origin, at_least=int(time.time()))
+            _add_extras(input_dict, pushed.uri)
+            number, new = serving.publish(Path(pushed.uri), Path(base), origin, at_least=int(time.time()))
         self._MarkPushed(pushed, pushed_destination=os.path.join(base, str(number)), pushed_version=str(number))
         pushed.set_int_custom_property(ALREADY_PUSHED, int(not new))
+
+
+class PusherSpec(standard_component_specs.PusherSpec):
+    """What the Pusher takes and gives: TFX's, what the model card tells, and the TFLite files."""
+
+    INPUTS: ClassVar = {
+        **standard_component_specs.PusherSpec.INPUTS,
+        EVALUATION_KEY: ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
+        MODEL_RUN_KEY: ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
+        EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        LITE_KEY: ChannelParameter(type=standard_artifacts.Model, optional=True),
+    }
 
 
 class Pusher(tfx.components.Pusher):
     """TFX's Pusher with that executor."""
 
+    SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: BaseChannel,
+        *,
+        push_destination: tfx.proto.PushDestination,
+        custom_config: dict[str, Any],
+        **channels: Any,
+    ):
+        """Declares the node.
+
+        Args:
+            model: the exported Model.
+            push_destination: where to.
+            custom_config: `keep`, how many versions.
+            **channels: `model_blessing` and `infra_blessing` as TFX has them; `evaluation` of the Evaluator,
+                `model_run` of the Trainer and `examples`, all three or none: with them, a version has a model card;
+                `lite_model` of LiteExport, for the TFLite files.
+        """
+        pushed = Channel(type=standard_artifacts.PushedModel)
+        told = {"push_destination": push_destination, "custom_config": json_utils.dumps(custom_config)}
+        BaseComponent.__init__(self, PusherSpec(model=model, pushed_model=pushed, **told, **channels))
+
+
+def _add_extras(input_dict: dict[str, list[Artifact]], folder: str) -> None:
+    _write_card(input_dict, folder)
+    if input_dict.get(LITE_KEY):
+        lite = artifact_utils.get_single_uri(input_dict[LITE_KEY])
+        io_utils.copy_dir(lite, os.path.join(folder, serving.LITE_FOLDER))
+
+
+def _write_card(input_dict: dict[str, list[Artifact]], folder: str) -> None:
+    """Writes the card into the folder of a SavedModel, if what it tells is given."""
+    given = [input_dict.get(key) for key in (EVALUATION_KEY, MODEL_RUN_KEY, EXAMPLES_KEY)]
+    if not all(given):
+        return
+    evaluation, model_run, examples = map(artifact_utils.get_single_instance, given)
+    with fileio.open(os.path.join(model_run.uri, EXPERIMENT_FILE)) as file:
+        experiment = json.load(file)
+    properties = {name: examples.get_custom_property(name) for name in model_card.PROPERTIES}
+    card = model_card.write(read_metrics(evaluation.uri), experiment, properties, time.time())
+    fileio.makedirs(os.path.join(folder, serving.EXTRA_FOLDER))
+    with fileio.open(os.path.join(folder, serving.CARD_FILE), "w") as file:
+        file.write(card)
 
 
 def _filesystem_destination(exec_properties: dict[str, Any]) -> str:

@@ -22,8 +22,13 @@ from shiftvit import whole
 MODEL_FILE = "saved_model.pb"
 EXTRA_FOLDER = "assets.extra"  # of a SavedModel: what others add to it
 
+CARD_FILE = f"{EXTRA_FOLDER}/model_card.md"  # for people: `components.model_card`
+LITE_FOLDER = f"{EXTRA_FOLDER}/lite"  # for devices: `components.lite`
+
 _LOGGER = logging.getLogger(__name__)
+
 _ORIGIN_FILE = f"{EXTRA_FOLDER}/origin.json"
+_TOLD = {_ORIGIN_FILE, CARD_FILE}  # of a model, and no part of it
 
 
 @dataclass(frozen=True)
@@ -137,8 +142,8 @@ def _find(source: Path, base: Path, origin: Origin) -> int | None:
 
 
 def _is_copy(version: Path, source: Path) -> bool:
-    copied = _files(source) - {_ORIGIN_FILE}
-    return copied == _files(version) - {_ORIGIN_FILE} and all(
+    copied = _files(source) - _TOLD
+    return copied == _files(version) - _TOLD and all(
         filecmp.cmp(source / name, version / name, shallow=False) for name in copied
     )
 

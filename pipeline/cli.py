@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import bench, train
+from pipeline import bench, report_commands, train
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow import commands as kubeflow
 from pipeline.options import DEFAULT_WORKSPACE, add_command, add_configuration, add_overrides, resolve
@@ -29,6 +29,8 @@ _EXAMPLES = """examples:
   shiftvit run --preset cifar10-cpu --data cifar-10-binary.tar.gz
   shiftvit tune --set tune.trials=12                        the search alone, for a later run to train with
   shiftvit show                                             the latest run: lineage, metrics, anomalies
+  shiftvit report                                           the same and more, as a page for the browser
+  shiftvit compare 20261123-153012 20261123-160145          what differs between runs, and what that did
   shiftvit predict photo.png                                ask the pushed model
 """
 _RUN_EXAMPLES = """examples:
@@ -91,7 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
         commands, "train", train.run, "train on ingested records, alone or with other workers", epilog=train.EPILOG
     )
     train.add_options(training)
-    runs = add_command(commands, "runs", _runs, "list the runs: state, quality, pushed version")
+    listing = report_commands.add(commands)
     show = add_command(commands, "show", _show, "show one run: configuration, lineage, metrics per class, anomalies")
     show.add_argument(
         "run", nargs="?", metavar="RUN", help="the run's id, as `shiftvit runs` lists it; the latest where left out"
@@ -106,7 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
     bench.add_options(measure)
     add_overrides(measure)
     kubeflow.add(commands)
-    for command in (runs, show, versions, predict, rollback):
+    for command in (*listing, show, versions, predict, rollback):
         command.add_argument(
             "--workspace",
             metavar="DIR",
@@ -115,7 +117,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
     for command in (run, tune, rollback):
         command.add_argument("--wait", action="store_true", help="wait while another one writes in the workspace")
-    for command in (runs, show, versions, predict):
+    for command in (*listing, show, versions, predict):
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
 
@@ -152,18 +154,23 @@ def _execute(config: PipelineConfig, wait: bool, *options: str) -> tuple[int, di
     """Runs the graph in a process of its own and tells what came of it; returns the exit code and the result."""
     from pipeline import run
     from pipeline.report import conclusion
+    from pipeline.run_report.document import attempt
     from pipeline.terminal import make_display
     from pipeline.writer import writing
 
-    with writing(Workspace(Path(config.workspace)), wait) as hold:
+    workspace = Workspace(Path(config.workspace))
+    with writing(workspace, wait) as hold:
         folder = run.create(config)
         hold.sign(f"run {folder.id}")
         with make_display() as display:
             outcome = run.execute(folder, display.show, [*run.CHILD, *options], hold.descriptor)
+        told = attempt(workspace, folder)
     if outcome.exit_code == run.DONE:
         print(conclusion(outcome.result))
     else:
         _fail(outcome.message or conclusion(outcome.result), outcome.exit_code)
+    if told:
+        print(told)
     return outcome.exit_code, outcome.result
 
 
@@ -207,16 +214,6 @@ def _data(arguments: argparse.Namespace) -> int:
     }
     for name, value in facts.items():
         print(f"{name:<12} {value}")
-    return 0
-
-
-def _runs(arguments: argparse.Namespace) -> int:
-    from pipeline import pages, report
-
-    found = report.read_runs(_workspace(arguments))
-    if arguments.json:
-        return _print_json([run.to_dict() for run in found])
-    pages.print_runs(found)
     return 0
 
 

@@ -50,6 +50,23 @@ class CanaryConfig:
 
 
 @dataclass(frozen=True)
+class LiteConfig:
+    """TFLite files of the model, for devices; they are pushed in its version's folder."""
+
+    enabled: bool = False
+    calibration_images: int = 200  # of the training split, which show the ranges of int8
+    test_images: int = 1000  # of the test split, which each file is compared with the model on
+    min_float_agreement: float = 0.999  # share of them that the file gives the model's class, to be pushed
+    min_int8_agreement: float = 0.99
+
+    def __post_init__(self):
+        for name in ("calibration_images", "test_images"):
+            require(getattr(self, name) > 0, f"lite.{name} must be positive")
+        for name in ("min_float_agreement", "min_int8_agreement"):
+            require(0 <= getattr(self, name) <= 1, f"lite.{name} must be in [0, 1]")
+
+
+@dataclass(frozen=True)
 class PushConfig:
     """The pushed versions."""
 
@@ -111,6 +128,7 @@ class PipelineConfig:
     tune: TuneConfig = field(default_factory=TuneConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     canary: CanaryConfig = field(default_factory=CanaryConfig)
+    lite: LiteConfig = field(default_factory=LiteConfig)
     push: PushConfig = field(default_factory=PushConfig)
     shapes: ShapesConfig = field(default_factory=ShapesConfig)
     ingest: IngestConfig = field(default_factory=IngestConfig)

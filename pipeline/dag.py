@@ -15,6 +15,7 @@ from components.evaluator.eval_config import EXTRACTION, make_eval_config
 from components.evaluator.eval_config import SPLITS as EVALUATED_SPLITS
 from components.example_gen.component import Cifar10ExampleGen
 from components.gate import DataGate
+from components.lite.component import LiteExport
 from components.pusher import Pusher
 from components.schema import SCHEMA_FILE
 from components.tuning import Tuner
@@ -29,6 +30,7 @@ from tuner import space
 
 BASELINE = "Baseline"
 SEARCH = "Tuner"
+LITE = "LiteExport"
 
 
 @dataclass(frozen=True)
@@ -74,17 +76,27 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         module_path=EXTRACTION,
     )
     canary = Canary(model, examples, **asdict(config.canary))
+    lite = _make_lite_nodes(config, model, examples)
     pusher = Pusher(
         model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=canary.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_run=trainer.outputs["model_run"],
+        examples=examples,
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=site.push_destination)
         ),
         custom_config={"keep": config.push.keep},
+        lite_model=lite[0].outputs["lite_model"] if lite else None,
     )
-    _show_code_to_cache([example_gen, *validation, *training, evaluator, canary, pusher], code)
-    return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, pusher]
+    _show_code_to_cache([example_gen, *validation, *training, evaluator, canary, *lite, pusher], code)
+    return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, *lite, pusher]
+
+
+def _make_lite_nodes(config: PipelineConfig, model: tfx.dsl.Channel, examples: tfx.dsl.Channel) -> list[BaseNode]:
+    settings = asdict(config.lite)
+    return [LiteExport(model, examples, **settings)] if settings.pop("enabled") else []
 
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:

@@ -16,17 +16,21 @@ from tfx import v1 as tfx
 from tfx.dsl.compiler import constants
 from tfx.orchestration.pipeline import RunOptions
 from tfx.orchestration.portable import runtime_parameter_utils
+from tfx.utils import path_utils
 
 from components import serving
 from components.baseline import BlessedBeforeStrategy
 from components.canary import executor as canary
 from components.evaluator.explain import explain
 from components.evaluator.results import read_metrics
+from components.lite import executor as lite
 from components.pusher import ALREADY_PUSHED
+from pipeline import evidence, machine
 from pipeline.config import PipelineConfig
-from pipeline.dag import BASELINE, SEARCH, Site, create_pipeline
+from pipeline.dag import BASELINE, LITE, SEARCH, Site, create_pipeline
 from pipeline.events import CACHED, COMPLETE, FAILED, Events
 from pipeline.lineage import PUSHED_DESTINATION, PUSHED_VERSION, Artifact, Execution, Lineage
+from pipeline.machine import EnergyMeter
 from pipeline.presets import quickstart
 from pipeline.search_results import read_search
 from pipeline.sources import Source, prepare
@@ -102,19 +106,36 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     lineage = Lineage(Workspace(Path(config.workspace)).metadata)
     pipeline = create_pipeline(config, source, local_site(config))
     nodes = [node.id for node in pipeline.components]
+    waits = {node.id: sorted(giver.id for giver in node.upstream_nodes) for node in pipeline.components}
+    whole.write_file(folder.graph, json.dumps(waits, indent=2) + "\n")
     events.plan(nodes[: nodes.index(SEARCH) + 1] if search_only else nodes)
     watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
     absl_logging.get_absl_logger().addHandler(watcher)
     try:
-        NamedRunner(folder.id).run(pipeline, RunOptions(to_nodes=[SEARCH]) if search_only else None)
+        with EnergyMeter() as energy:
+            NamedRunner(folder.id).run(pipeline, RunOptions(to_nodes=[SEARCH]) if search_only else None)
     finally:
         absl_logging.get_absl_logger().removeHandler(watcher)
     executions = {execution.node: execution for execution in lineage.executions(folder.id)}
     _check_finished(executions)
     result = conclude_search(executions) if search_only else conclude(executions, source)
+    result["machine"] = machine.describe() | {"processor_joules": energy.joules}
+    if not search_only:
+        _keep_evidence(executions, folder, events)
     whole.write_file(folder.result, json.dumps(result, indent=2) + "\n")
     events.send(result)
     return NotBlessedError.exit_code if result["reasons"] else 0
+
+
+def _keep_evidence(executions: dict[str, Execution], folder: RunFolder, events: Events) -> None:
+    """Has the report know the single answers; without them it tells less, which is no reason for a run to fail."""
+    try:
+        model = path_utils.serving_model_dir(_output(executions["Trainer"], "model").uri)
+        examples = _output(executions["Cifar10ExampleGen"], "examples").uri
+        evidence.save(evidence.gather(model, examples), folder.evidence)
+    except Exception as error:
+        logging.exception("no evidence")
+        events.note(f"The report will have neither calibration nor mistakes: {error}")
 
 
 def _check_finished(executions: dict[str, Execution]) -> None:
@@ -149,6 +170,8 @@ def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]
     pushed = _output(executions["Pusher"], "pushed_model")
     result = {"event": "result", "metrics": read_metrics(evaluation), "reasons": [], "pushed_version": None}
     result["latency_ms"] = canary.read_latency(_output(executions["Canary"], "blessing").uri)
+    if LITE in executions:
+        result["lite"] = lite.read_report(_output(executions[LITE], "lite_model").uri)
     if not pushed.properties["pushed"]:
         return result | {"reasons": _reasons(executions, evaluation, source)}
     destination = Path(pushed.properties[PUSHED_DESTINATION])

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.comparison.facts import quality, sentences
 from pipeline.figures import duration
-from pipeline.report import Run, percent
+from pipeline.report import Run, describe_lite, percent
 from pipeline.search_results import describe_best
 from pipeline.terminal import print_table
 from pipeline.versions import Version
@@ -42,6 +43,19 @@ def print_versions(versions: Sequence[Version]) -> None:
     )
 
 
+def print_comparison(facts: Mapping[str, Any]) -> None:
+    """Prints what differs between runs and what that did, from `pipeline.comparison.facts.compare`."""
+    runs = [run["id"] for run in facts["runs"]]
+    if facts["settings"]:
+        rows = facts["settings"].items()
+        print_table(
+            ("setting", *runs), ((name, *("none" if v is None else _value(v) for v in vs)) for name, vs in rows)
+        )
+        print()
+    print_table(("on the test split", *runs), ((name, *values) for name, values in quality(facts).items()))
+    print("", *sentences(facts), sep="\n")
+
+
 def print_run(details: Mapping[str, Any]) -> None:
     """Prints a page on one run, from `pipeline.report.examine`."""
     took = f" in {duration(details['seconds'])}" if details["seconds"] is not None else ""
@@ -67,6 +81,8 @@ def print_run(details: Mapping[str, Any]) -> None:
     _print_measured(details)
     _print_section("Anomalies of the data", details["anomalies"] or ["none found"])
     print(f"\nLog: {details['log']}")
+    if details["report"]:
+        print(f"Report: {details['report']}")
 
 
 def _print_measured(details: Mapping[str, Any]) -> None:
@@ -83,6 +99,7 @@ def _print_measured(details: Mapping[str, Any]) -> None:
             f"request with {count} image{'s' * (count != '1')}": f"{milliseconds:g} ms"
             for count, milliseconds in details["latency_ms"].items()
         },
+        "TFLite files": describe_lite(details["lite"]),
     }
     for title, facts in sections.items():
         if facts:

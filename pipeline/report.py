@@ -69,6 +69,21 @@ def read_runs(workspace: Workspace) -> list[Run]:
     return [read_run(folder, lineage) for folder in workspace.run_folders()]
 
 
+def sort(runs: Sequence[Run], column: str, reverse: bool = False) -> list[Run]:
+    """Returns the runs by a column of their list, least first unless `reverse`; those without a value come last."""
+    values = {run.folder.id: _column(run.to_dict(), column) for run in runs}
+    told = [run for run in runs if values[run.folder.id] is not None]
+    ordered = sorted(told, key=lambda run: values[run.folder.id], reverse=reverse)
+    return ordered + [run for run in runs if values[run.folder.id] is None]
+
+
+def _column(facts: Mapping[str, Any], column: str) -> Any:
+    metrics = {title: facts["metrics"].get(name) for name, title in _TITLES.items()}
+    version = facts["pushed_version"]
+    others = {"run": facts["id"], "time": facts["seconds"], "version": None if version is None else int(version)}
+    return (metrics | others)[column] if column in metrics | others else facts[column]
+
+
 def read_run(folder: RunFolder, lineage: Lineage) -> Run:
     """Reads what is known of the run in that folder."""
     outcome, result = _read(folder.outcome), _read(folder.result)
@@ -120,6 +135,29 @@ def describe_metrics(metrics: Mapping[str, Any]) -> str:
     return ", ".join(f"{title} {percent(metrics[name])}" for name, title in _TITLES.items() if name in metrics)
 
 
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a tree by their dotted names."""
+    leaves = {}
+    for name, value in config.items():
+        deeper = flat(value) if isinstance(value, Mapping) else None
+        leaves |= {name: value} if deeper is None else {f"{name}.{leaf}": v for leaf, v in deeper.items()}
+    return leaves
+
+
+def describe_lite(report: Mapping[str, Any]) -> dict[str, str]:
+    """Returns, by TFLite file, what was measured of it, and why it was not pushed if it was not."""
+    return {file["name"]: _describe_lite(file, report["images"]) for file in report.get("files", ())}
+
+
+def _describe_lite(file: Mapping[str, Any], images: int) -> str:
+    spared = f", {file['spared']} of its products in float32" if file["spared"] else ""
+    measured = (
+        f"{file['bytes'] / 1e6:.2f} MB{spared}, the model's class on {file['agreement']:.2%} of {images:,} images, "
+        f"{file['latency_ms']:g} ms an image on one core"
+    )
+    return measured if file["left_out"] is None else f"not pushed: it {file['left_out']} ({measured})"
+
+
 def percent(share: float | None) -> str:
     """Returns a share from 0 to 1 as a percentage; nothing for None."""
     return "" if share is None else f"{share:.1%}"
@@ -135,14 +173,16 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
         "summary": conclusion(run.result) if run.result else None,
         "config_file": str(folder.config),
         "log": str(folder.log),
+        "report": str(folder.report) if folder.report.exists() else None,
         "config": run.config,
         "executions": [
             {"id": e.id, "node": e.node, "state": run.components[e.node], "seconds": e.seconds} for e in run.executions
         ],
         "lineage": [_describe(step) for step in steps],
         "search": read_search(run.executions),
-        "class_top1": _by_class(run.result.get("metrics", {}).get("class_top1", []), steps),
+        "class_top1": _by_class(run.result.get("metrics", {}).get("class_top1", []), class_names(run)),
         "latency_ms": run.result.get("latency_ms", {}),
+        "lite": run.result.get("lite", {}),
         "data": _measured_of_data(run),
         "anomalies": _find_anomalies(run),
     }
@@ -189,11 +229,15 @@ def _describe(step: Step) -> dict[str, Any]:
     }
 
 
-def _by_class(values: Sequence[float | None], steps: Sequence[Step]) -> dict[str, float | None]:
-    """Names the values by class id with the classes of the data; with the ids where the data tells none."""
-    told = next((s.artifact.properties[_CLASS_NAMES] for s in steps if _CLASS_NAMES in s.artifact.properties), "[]")
-    names = json.loads(told) or [str(class_id) for class_id in range(len(values))]
-    return dict(zip(names, values, strict=False))
+def class_names(run: Run) -> list[str]:
+    """Returns the names by class id, as the data of the run tells them; none where it came to no data."""
+    made = [a for e in run.executions for group in e.outputs.values() for a in group]
+    return json.loads(next((a.properties[_CLASS_NAMES] for a in made if _CLASS_NAMES in a.properties), "[]"))
+
+
+def _by_class(values: Sequence[float | None], names: Sequence[str]) -> dict[str, float | None]:
+    """Names the values by class id; with the ids where the data tells no names."""
+    return dict(zip(names or map(str, range(len(values))), values, strict=False))
 
 
 def _seconds(

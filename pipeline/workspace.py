@@ -37,6 +37,21 @@ class RunFolder:
         """How the run ended, written by the process that watched it: exit_code, message, seconds."""
         return self.path / "outcome.json"
 
+    @property
+    def graph(self) -> Path:
+        """Which component waits for which others, written before the first one runs: a list of names by name."""
+        return self.path / "graph.json"
+
+    @property
+    def evidence(self) -> Path:
+        """What the model answered to each test image, and pictures: see `pipeline.evidence`."""
+        return self.path / "evidence.npz"
+
+    @property
+    def report(self) -> Path:
+        """All that is known of the run, as a page for people."""
+        return self.path / "report.html"
+
 
 @dataclass(frozen=True)
 class Workspace:

@@ -40,7 +40,7 @@ class StopOnDivergence(tf.keras.callbacks.Callback):
             return
         optimizer = self.model.optimizer
         updates = int(optimizer.iterations.numpy())
-        rate = float(optimizer.learning_rate(max(updates - 1, 0)))
+        rate = _last_rate(optimizer)
         kept = f"the state after epoch {self.epoch} is in {self.state_dir}" if self.epoch else "no epoch had ended"
         raise UserError(
             f"training diverged at step {updates}, in epoch {self.epoch + 1}, at a learning rate of {rate:.3g}: the "
@@ -49,7 +49,10 @@ class StopOnDivergence(tf.keras.callbacks.Callback):
 
 
 class KeepHistory(tf.keras.callbacks.Callback):
-    """Writes a CSV file with a row for each epoch; an epoch that is run again, because of a kill, replaces its row."""
+    """Writes a CSV file with a row for each epoch; an epoch that is run again, because of a kill, replaces its row.
+
+    Beside what Keras measured, a row has `learning_rate`: that of the last update.
+    """
 
     def __init__(self, path: str):
         super().__init__()
@@ -57,7 +60,9 @@ class KeepHistory(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds the row of the epoch."""
-        rows = [row for row in self._read() if int(row["epoch"]) < epoch] + [{"epoch": epoch, **logs}]
+        rows = [row for row in self._read() if int(row["epoch"]) < epoch] + [
+            {"epoch": epoch, **logs, "learning_rate": _last_rate(self.model.optimizer)}
+        ]
         unfinished = f"{self.path}.partial"
         with tf.io.gfile.GFile(unfinished, "w") as file:
             writer = csv.DictWriter(file, rows[-1], lineterminator="\n")
@@ -151,3 +156,7 @@ class ReportProgress(tf.keras.callbacks.Callback):
 
     def _report(self, done: float, logs) -> None:
         progress.report(self.stage, done, self.params["epochs"], "epoch", **{LOSS: logs[LOSS]}, **self.evaluated)
+
+
+def _last_rate(optimizer: tf.keras.optimizers.Optimizer) -> float:
+    return float(optimizer.learning_rate(max(int(optimizer.iterations.numpy()) - 1, 0)))

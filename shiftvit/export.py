@@ -30,8 +30,9 @@ class Server(tf.Module):
         self.model = model
         self.class_names = tf.constant(list(class_names))
 
-    def answer(self, images) -> dict[str, tf.Tensor]:
-        """images: uint8 (N, 32, 32, 3)."""
+    @tf.function(input_signature=[tf.TensorSpec([None, *features.IMAGE_SHAPE], tf.uint8)])
+    def answer(self, images):
+        """images: uint8 (N, 32, 32, 3); also for those who load the model and convert it."""
         probabilities = tf.nn.softmax(self.model(images, training=False))
         class_id = tf.argmax(probabilities, axis=-1)
         return {CLASS_NAME: tf.gather(self.class_names, class_id), CLASS_ID: class_id, PROBABILITIES: probabilities}

@@ -12,7 +12,7 @@ _ADDED = 0.5  # to each cell of the paired table
 
 @dataclass(frozen=True)
 class Change:
-    """The change of a share, paired: `estimate` and its interval from `low` to `high`, all from -1 to 1."""
+    """The change of a share: `estimate` and its interval from `low` to `high`, all from -1 to 1."""
 
     estimate: float
     low: float
@@ -41,3 +41,15 @@ def share_interval(share: float, count: int) -> tuple[float, float]:
     middle = (share + spread / 2) / (1 + spread)
     margin = _Z * sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
     return max(0.0, middle - margin), min(1.0, middle + margin)
+
+
+def unpaired_change(first: tuple[float, int], second: tuple[float, int]) -> Change:
+    """Returns the change from one share to another, each of other images, with the interval of Newcombe (1998).
+
+    first, second: a share, and of how many images, more than none.
+    """
+    (low1, high1), (low2, high2) = share_interval(*first), share_interval(*second)
+    estimate = second[0] - first[0]
+    down = sqrt((second[0] - low2) ** 2 + (high1 - first[0]) ** 2)
+    up = sqrt((high2 - second[0]) ** 2 + (first[0] - low1) ** 2)
+    return Change(estimate, max(-1.0, estimate - down), min(1.0, estimate + up))

@@ -8,15 +8,12 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.utils import model_util
 
+from components.evaluator.calibration import BINS, bin_of, expected_error
 from components.evaluator.intervals import paired_change
 from shiftvit.export import PROBABILITIES
 
-BINS = 15  # of equal width, as Guo et al. (2017) have them
-
 # What PairedTop1Change counts beside the change itself.
 GAINED, LOST = "top1_gained", "top1_lost"
-
-_EDGES = np.linspace(0, 1, BINS + 1)[1:-1]
 
 
 class _Counts(beam.CombineFn):
@@ -56,13 +53,11 @@ class _CalibrationCombiner(_Counts):
 
     def add_input(self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs) -> np.ndarray:
         confidence, right = _first_answer(element, self._key.model_name)
-        # What is not a number falls into the last bin, and makes its sum none.
-        accumulator[:, np.searchsorted(_EDGES, confidence)] += (1, confidence, right)
+        accumulator[:, bin_of(confidence)] += (1, confidence, right)  # what is not a number makes the bin's sum none
         return accumulator
 
     def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, float]:
-        images, confidence, right = accumulator
-        return {self._key: float(abs(confidence - right).sum() / images.sum())}
+        return {self._key: expected_error(*accumulator)}
 
 
 class PairedTop1Change(tfma.metrics.Metric):

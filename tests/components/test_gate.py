@@ -1,5 +1,6 @@
 """Real statistics of good and bad records, validated by TFX's own ExampleValidator, before the gate."""
 
+import json
 from dataclasses import asdict
 
 import numpy as np
@@ -105,6 +106,8 @@ def test_good_records_pass_and_what_was_measured_is_kept(tmp_path):
 
     assert drift.get_int_custom_property("train_duplicates") == drift.get_int_custom_property("eval_duplicates") == 0
     assert drift.get_float_custom_property("eval_least_class_share") == pytest.approx(0.1)
+    counted = json.loads(drift.get_string_custom_property("eval_class_counts"))
+    assert counted == np.bincount(drawn(20, 1)[1], minlength=10).tolist()
     assert drift.get_float_custom_property("eval_label_drift") == 0
     assert 0 < drift.get_float_custom_property("eval_contrast_drift") < 1
     assert (tmp_path / "drift" / "Split-eval" / "SchemaDiff.pb").exists()

@@ -10,7 +10,9 @@ from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
 from components import pusher, serving
+from components.model_card import PROPERTIES
 from components.pusher import ALREADY_PUSHED, Executor, Pusher
+from shiftvit.config import ExperimentConfig, to_dict
 from shiftvit.errors import DiskFullError
 
 
@@ -23,14 +25,42 @@ def model(tmp_path):
     return artifact(standard_artifacts.Model, folder)
 
 
-def push(folder, model, blessed=True, base=None, keep=2):
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """What the model card tells, but that the evaluation is not one of TFMA."""
+    monkeypatch.setattr(pusher, "read_metrics", lambda uri: METRICS)
+    evaluation = artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation")
+    run = artifact(standard_artifacts.ModelRun, tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "experiment.json").write_text(json.dumps(to_dict(ExperimentConfig())))
+    examples = artifact(standard_artifacts.Examples, tmp_path / "examples")
+    for name in PROPERTIES:
+        set_property = examples.set_int_custom_property if name in COUNTS else examples.set_string_custom_property
+        set_property(name, COUNTS.get(name, "[]"))
+    return {"evaluation": [evaluation], "model_run": [run], "examples": [examples]}
+
+
+METRICS = {
+    "top1": 0.9,
+    "top5": 1.0,
+    "loss": 0.5,
+    "ece": 0.1,
+    "examples": 100,
+    "class_top1": [],
+    "confusion": [],
+    "corrupted_top1": {},
+}
+COUNTS = {"source_published": 0, "count_train": 40, "count_eval": 10, "count_test": 10}
+
+
+def push(folder, model, blessed=True, base=None, keep=2, told=None):
     """Runs the executor; returns its PushedModel."""
     blessing = artifact(standard_artifacts.ModelBlessing, folder / "blessing")
     blessing.set_int_custom_property("blessed", int(blessed))
     pushed = artifact(standard_artifacts.PushedModel, folder / "pushed")
     destination = {"filesystem": {"base_directory": base or str(folder / "serving")}}
     Executor(context(folder)).Do(
-        {"model": [model], "model_blessing": [blessing]},
+        {"model": [model], "model_blessing": [blessing]} | (told or {}),
         {"pushed_model": [pushed]},
         {"push_destination": json.dumps(destination), "custom_config": json.dumps({"keep": keep})},
     )
@@ -94,6 +124,38 @@ def test_where_nothing_is_renamed_at_once_it_is_pushed_as_tfx_does(tmp_path, mod
     with tfx.dsl.io.fileio.open(os.path.join(destination, "saved_model.pb")) as file:
         assert file.read() == "the model"
     assert not list(tmp_path.glob("*ram*"))
+
+
+def test_a_version_and_its_archived_copy_have_a_model_card(tmp_path, model, told):
+    pushed = push(tmp_path, model, told=told)
+
+    version = tmp_path / "serving" / pushed.get_string_custom_property("pushed_version")
+    card = (version / "assets.extra" / "model_card.md").read_text()
+    assert "| all | 100 | 90.0% |" in card and "learning_rate=0.001" in card
+    assert (tmp_path / "pushed" / "assets.extra" / "model_card.md").read_text() == card
+
+
+def test_a_version_has_no_card_where_what_it_tells_is_not_given(tmp_path, model, told):
+    del told["evaluation"]
+    pushed = push(tmp_path, model, told=told)
+
+    version = tmp_path / "serving" / pushed.get_string_custom_property("pushed_version")
+    assert [path.name for path in (version / "assets.extra").iterdir()] == ["origin.json"]
+
+
+def test_another_card_is_not_another_model(tmp_path, model, told, monkeypatch):
+    push(tmp_path, model, told=told)
+    monkeypatch.setattr(pusher, "read_metrics", lambda uri: METRICS | {"loss": 0.75})
+
+    assert push(tmp_path, model, told=told).get_int_custom_property(ALREADY_PUSHED) == 1
+
+
+def test_a_version_in_a_remote_place_has_its_card_too(tmp_path, model, told):
+    pushed = push(tmp_path, model, base="ram://cards", told=told)
+
+    destination = pushed.get_string_custom_property("pushed_destination")
+    with tfx.dsl.io.fileio.open(os.path.join(destination, "assets.extra", "model_card.md")) as file:
+        assert "| all | 100 | 90.0% |" in file.read()
 
 
 def run_pipeline(workspace, killed):

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from html_page import Page
 from PIL import Image
 
+from pipeline import evidence
 from pipeline.lineage import Lineage
 from pipeline.workspace import Workspace
 from shiftvit import export, features
@@ -35,6 +37,7 @@ COMPONENTS = {
     "Canary",
     "Pusher",
 }
+WITH_LITE = COMPONENTS | {"LiteExport"}
 UP_TO_THE_SEARCH = COMPONENTS - {"Trainer", "Baseline", "Evaluator", "Canary", "Pusher"}
 SMALL = {
     "shapes.train": 512,
@@ -82,9 +85,10 @@ def versions(workspace) -> list[str]:
 def workspace(tmp_path_factory):
     """A workspace in which one run has ended with a pushed model."""
     folder = tmp_path_factory.mktemp("workspace")
-    done = shiftvit(*run_arguments(folder))
+    done = shiftvit(*run_arguments(folder, lite__enabled="true", lite__min_int8_agreement=0.0))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Pushed version ")
+    [run] = Workspace(folder).run_folders()
+    assert done.stdout.startswith("Pushed version ") and done.stdout.endswith(f"\nReport: {run.report}\n")
     return folder
 
 
@@ -93,7 +97,7 @@ def test_every_component_has_an_execution_in_ml_metadata(workspace):
 
     executions = Lineage(Workspace(workspace).metadata).executions(run.id)
 
-    assert {execution.node: execution.state for execution in executions} == dict.fromkeys(COMPONENTS, "complete")
+    assert {execution.node: execution.state for execution in executions} == dict.fromkeys(WITH_LITE, "complete")
 
 
 def test_the_trainer_trained_with_the_hyperparameters_that_the_tuner_found(workspace):
@@ -151,6 +155,45 @@ def test_the_pushed_model_answers_pictures_as_the_evaluator_was_answered(workspa
     assert np.mean(predicted == labels.numpy()) == pytest.approx(shown(workspace)["metrics"]["top1"])
 
 
+def test_the_report_tells_what_was_measured_and_shows_the_very_images(workspace):
+    run = Workspace(workspace).run_folders()[0]
+    done = shiftvit("report", run.id, "--json", "--workspace", workspace)
+    facts, kept = json.loads(done.stdout), evidence.load(run.evidence)
+    metrics = facts["metrics"]
+
+    assert kept.right.mean() == pytest.approx(metrics["top1"])
+    errors = [found["images"] * abs(found["confidence"] - found["top1"]) for found in facts["calibration"]]
+    assert sum(errors) / metrics["examples"] == pytest.approx(metrics["ece"], abs=1e-5)
+    records = next((workspace / "artifacts/Cifar10ExampleGen/examples").glob("*/Split-test"))
+    serialized = tf.constant([r.numpy() for r in tf.data.TFRecordDataset(sorted(map(str, records.iterdir())))])
+    assert np.array_equal(kept.mistake_images, features.parse(serialized)[0].numpy()[kept.mistakes])
+    assert sum(facts["class_counts"]["train"]) == SMALL["shapes.train"]
+    assert [row["epoch"] for row in facts["history"]] == [1, 2] and facts["history"][0]["learning_rate"] > 0
+    assert set(facts["graph"]) == WITH_LITE and "DataGate" in facts["graph"]["Trainer"]
+    page = Page(run.report.read_text())
+    assert len([a for _, a, _ in page.find("img") if a["alt"].startswith("Test image")]) == len(kept.mistakes) > 0
+    assert page.words("h2")[:4] == ["Components", "Data", "Search", "Training"]
+
+
+def test_the_pushed_version_has_a_model_card_of_what_was_measured(workspace):
+    [version] = versions(workspace)
+    metrics = shown(workspace)["metrics"]
+
+    card = (Workspace(workspace).serving / version / "assets.extra" / "model_card.md").read_text()
+
+    assert f"| all | {SMALL['shapes.test']} | {metrics['top1']:.1%} |" in card and "drop_path=" in card
+
+
+def test_the_version_has_tflite_files_and_show_tells_how_they_compare(workspace):
+    [version] = versions(workspace)
+    report = shown(workspace)["lite"]
+
+    folder = Workspace(workspace).serving / version / "assets.extra" / "lite"
+    assert {path.name for path in folder.iterdir()} == {"float32.tflite", "int8.tflite", "labels.txt", "lite.json"}
+    assert report["images"] == SMALL["shapes.test"] and report["files"][0]["agreement"] == 1.0
+    assert "float32  " in shiftvit("show", "--workspace", workspace).stdout.partition("TFLite files")[2]
+
+
 def test_the_same_configuration_again_comes_from_the_cache_and_pushes_nothing(workspace):
     [before] = versions(workspace)
     first = Workspace(workspace).run_folders()[0]
@@ -161,7 +204,7 @@ def test_the_same_configuration_again_comes_from_the_cache_and_pushes_nothing(wo
     assert done.stdout.startswith(f"Nothing new to push: version {before}")
     assert versions(workspace) == [before]
     states = {e["node"]: e["state"] for e in shown(workspace)["executions"]}
-    assert states == dict.fromkeys(COMPONENTS, "cached") | {"Baseline": "complete"}
+    assert states == dict.fromkeys(WITH_LITE, "cached") | {"Baseline": "complete"}
 
 
 def test_a_search_alone_is_what_a_run_of_the_same_configuration_then_trains_with(tmp_path):
@@ -201,6 +244,10 @@ def test_a_model_under_a_threshold_is_not_pushed_and_the_reason_is_told(workspac
     assert done.returncode == NotBlessedError.exit_code
     assert "top-1 on all test images is" in done.stderr
     assert "below the required 100.00% by" in done.stderr
+    refused = Workspace(workspace).run_folders()[-1]
+    assert any("below the required 100.00%" in told for told in Page(refused.report.read_text()).words("li"))
+    compared = shiftvit("compare", Workspace(workspace).run_folders()[0].id, refused.id, "--workspace", workspace)
+    assert "evaluate.min_top1" in compared.stdout and "no difference can be told: +0.0 points" in compared.stdout
     assert versions(workspace) == before
 
 

@@ -118,7 +118,9 @@ def test_a_model_is_pushed_only_with_both_blessings(nodes):
         for key, value in nodes["Pusher"].inputs.inputs.items()
     }
 
-    assert asked == {"model": ["Trainer"], "model_blessing": ["Evaluator"], "infra_blessing": ["Canary"]}
+    told_by_the_card = {"evaluation": ["Evaluator"], "model_run": ["Trainer"], "examples": ["Cifar10ExampleGen"]}
+    blessings = {"model_blessing": ["Evaluator"], "infra_blessing": ["Canary"]}
+    assert asked == {"model": ["Trainer"]} | blessings | told_by_the_card
 
 
 def test_the_evaluator_corrupts_images_and_holds_the_model_to_the_bounds_of_the_configuration(tmp_path):
@@ -133,12 +135,15 @@ def test_the_evaluator_corrupts_images_and_holds_the_model_to_the_bounds_of_the_
 
 
 def test_only_evaluator_and_canary_are_asked_for_the_test_split(nodes):
-    """Tuner and Trainer read train and eval unless told otherwise; Canary's own code reads test, DataGate all."""
+    """Tuner and Trainer read train and eval unless told otherwise; Canary's own code reads test, DataGate all.
+
+    The Pusher looks at the properties of the examples alone, for the model card.
+    """
     assert parameter(nodes["Evaluator"], "example_splits") == '["test"]'
     for name in ("Tuner", "Trainer"):
         assert parameter(nodes[name], "train_args") == parameter(nodes[name], "eval_args") == "{}"
     readers = {name for name, node in nodes.items() if "examples" in node.inputs.inputs}
-    assert readers == {"StatisticsGen", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary"}
+    assert readers == {"StatisticsGen", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary", "Pusher"}
 
 
 def edit_a_copy(folder, file, monkeypatch):

@@ -68,7 +68,7 @@ def test_the_page_of_a_run_tells_its_search(tmp_path, capsys):
     lists = {name: [] for name in ("lineage", "anomalies", "executions")}
     empty = lists | {"metrics": {}, "latency_ms": {}, "data": {}, "class_top1": {}, "config": {}}
     facts = {"id": "run", "state": "complete", "seconds": 1.0, "summary": None, "message": None}
-    details = empty | facts | {"config_file": "config.json", "log": "log.txt"}
+    details = empty | facts | {"config_file": "config.json", "log": "log.txt", "report": None}
 
     pages.print_run(details | {"search": search})
     with_search = capsys.readouterr().out

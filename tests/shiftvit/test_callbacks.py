@@ -1,14 +1,38 @@
+import pytest
+import tensorflow as tf
 import trainings
 
 from shiftvit.callbacks import KeepHistory
+from shiftvit.config import TrainConfig
+from shiftvit.optimizer import make_optimizer
 
 
 def test_an_epoch_that_is_run_again_replaces_its_row(tmp_path):
     """As after a kill between the row of an epoch and the state after it."""
     history = KeepHistory(str(tmp_path / "history.csv"))
+    history.set_model(model_with_schedule())
     for epoch, loss in ((0, 3.0), (1, 2.0), (1, 1.5)):
         history.on_epoch_end(epoch, {"loss": loss})
 
     rows = trainings.read_history(tmp_path / "history.csv")
-    assert rows == [{"epoch": 0, "loss": 3.0}, {"epoch": 1, "loss": 1.5}]
+    assert [(row["epoch"], row["loss"]) for row in rows] == [(0, 3.0), (1, 1.5)]
     assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_the_learning_rate_of_a_row_is_that_of_the_last_update(tmp_path, ema_decay):
+    """Of 8 updates, 2 of them warming up, so the sixth stands a half down the cosine of the other 6: 5 - 2 of 6."""
+    model = model_with_schedule(learning_rate=0.004, warmup_fraction=0.25, ema_decay=ema_decay)
+    model.fit(tf.zeros((6, 1)), tf.zeros((6, 1)), batch_size=1, verbose=0)
+    history = KeepHistory(str(tmp_path / "history.csv"))
+    history.set_model(model)
+
+    history.on_epoch_end(0, {"loss": 1.0})
+
+    assert trainings.read_history(tmp_path / "history.csv")[0]["learning_rate"] == pytest.approx(0.002)
+
+
+def model_with_schedule(**settings):
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+    model.compile(make_optimizer(TrainConfig(**settings), total_steps=8), "mse")
+    return model

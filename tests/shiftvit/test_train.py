@@ -48,7 +48,7 @@ def test_training_learns_and_keeps_a_row_for_each_epoch(trained):
     history = trainings.read_history(trained[0] / "resume" / train.HISTORY_FILE)
 
     assert [row["epoch"] for row in history] == list(range(8))
-    assert set(history[0]) == {"epoch", "loss", "top1", "top5", "val_loss", "val_top1", "val_top5"}
+    assert set(history[0]) == {"epoch", "loss", "top1", "top5", "val_loss", "val_top1", "val_top5", "learning_rate"}
     assert history[-1]["loss"] < history[0]["loss"] - 0.15
     assert history[-1]["top5"] > 0.65
 

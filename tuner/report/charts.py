@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.report import scale, svg, wording
+from tuner.report import lines, scale, svg, wording
+from tuner.report.lines import Axes, Series
 from tuner.report.markup import element, escape
 from tuner.report.svg import LETTER, LINE, Point
 from tuner.results import COMPLETED, Results, Trial
@@ -24,29 +25,18 @@ def learning_curves(results: Results) -> str:
     if not curves:
         return ""
     drawn = [trial for trial in _best_last(results) if trial.id in curves]
-    framed = [trial for trial in drawn if trial.score is not None] or drawn
-    values = [value for trial in framed for _, value in curves[trial.id]]
-    low, high = min(values), max(values)
-    last = max(results.epochs, *(epoch for points in curves.values() for epoch, _ in points))
-    left, right, bottom = 70, 620, 344
-
-    def place(point: Point) -> Point:
-        height = min(max(scale.between(low, point[1], high), 0), 1)
-        return left + (right - left) * scale.between(1, point[0], last), bottom - (bottom - _TOP) * height
-
-    labelled = [(trial, place(curves[trial.id][-1])) for trial in drawn if _role(results, trial)]
-    labels = [f"{_role(results, trial)}: trial {trial.id}, {_score(results, trial)}" for trial, _ in labelled]
-    return svg.drawing(
-        right + 46 + 1.1 * LETTER * max(map(len, labels), default=0),
-        bottom + 48,
-        f"{results.objective} by epoch of {len(drawn)} trials",
-        svg.text(left - 8, _TOP - 16, results.objective, "quiet"),
-        *(_level(results, left, right, place((1, v))[1], v) for v in scale.round_steps(low, high)),
-        *(svg.text(place((e, low))[0], bottom + 16, f"{e:.0f}", "quiet", "middle") for e in scale.whole_steps(1, last)),
-        svg.text((left + right) / 2, bottom + 36, "epoch", "quiet", "middle"),
-        element("g", *(_curve(results, t, [place(p) for p in curves[t.id]]) for t in drawn), class_="strands"),
-        _end_labels(labels, [(_kind(results, trial), point) for trial, point in labelled], right + 26),
-    )
+    series = [
+        Series(
+            wording.trial(results, trial),
+            curves[trial.id],
+            f"{role}: trial {trial.id}, {_score(results, trial)}" if (role := _role(results, trial)) else "",
+            _kind(results, trial),
+            framed=trial.score is not None,
+        )
+        for trial in drawn
+    ]
+    axes = Axes("epoch", results.objective, lambda v: wording.score(results.objective, v), first=1, last=results.epochs)
+    return lines.draw(series, axes, f"{results.objective} by epoch of {len(drawn)} trials")
 
 
 def _points(trial: Trial, objective: str) -> list[Point]:
@@ -76,24 +66,6 @@ def _kind(results: Results, trial: Trial) -> str:
 
 def _score(results: Results, trial: Trial) -> str:
     return "no score" if trial.score is None else wording.score(results.objective, trial.score)
-
-
-def _level(results: Results, left: float, right: float, y: float, value: float) -> str:
-    words = wording.score(results.objective, value)
-    return svg.line([(left, y), (right, y)], "rule") + svg.text(left - 8, y, words, "quiet", "end")
-
-
-def _curve(results: Results, trial: Trial, points: Sequence[Point]) -> str:
-    kind = _kind(results, trial)
-    return svg.strand(wording.trial(results, trial), points, svg.dot(points[-1], 4 if kind else 2.5), kind)
-
-
-def _end_labels(labels: Sequence[str], ends: Sequence[tuple[str, Point]], x: float) -> str:
-    heights = svg.spread([y for _, (_, y) in ends], LINE)
-    return "".join(
-        svg.line([(end[0] + 6, end[1]), (x - 4, height)], "lead") + svg.text(x, height, label, kind)
-        for label, (kind, end), height in zip(labels, ends, heights, strict=True)
-    )
 
 
 @dataclass(frozen=True)

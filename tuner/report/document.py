@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tuner.report import charts, importance, wording
-from tuner.report.markup import element, escape, page, scrollable, table
+from tuner.report.markup import breakable, definitions, element, escape, note, page, scrollable, section, table
 from tuner.results import COMPLETED, FAILED, RUNNING, STOPPED, Results, Trial
 
 _SMALL = 0.005  # of an accuracy: about what chance makes of one on 10,000 images
@@ -16,8 +16,8 @@ _MARKED = "Bold and underlined: differs from the first trial."
 def render(results: Results) -> str:
     """Returns the report as an HTML document."""
     results = _with_finite_scores(results)
-    sections = (_headline, _facts, _leaderboard, _losses, _curves, _importance, _settings, _cost)
-    return page(f"Hyperparameter search: {results.objective}", "\n".join(section(results) for section in sections))
+    parts = (_headline, _facts, _leaderboard, _losses, _curves, _importance, _settings, _cost)
+    return page(f"Hyperparameter search: {results.objective}", "\n".join(part(results) for part in parts))
 
 
 def _with_finite_scores(results: Results) -> Results:
@@ -69,11 +69,11 @@ def _best_setting(results: Results) -> str:
     if not board or not results.space:
         return ""
     shown = {trial.id: trial for trial in (board[0], results.trials[0])}
-    rows = [[_breakable(d.name), *(_value(results, t, d.name) for t in shown.values())] for d in results.space]
+    rows = [[breakable(d.name), *(_value(results, t, d.name) for t in shown.values())] for d in results.space]
     headings = ["hyperparameter", *(f"trial {escape(trial)}" for trial in shown)]
     if len(shown) == 1:
         return table("The best setting", headings, rows)
-    return table("The best setting beside the first", headings, rows) + _note(_MARKED)
+    return table("The best setting beside the first", headings, rows) + note(_MARKED)
 
 
 def _facts(results: Results) -> str:
@@ -89,8 +89,7 @@ def _facts(results: Results) -> str:
         "Time of all trials": f"{wording.duration(spent)}{_at_a_time(spent, results.seconds)}",
         "Workers": _of(str(len({trial.worker for trial in trials})), _limit(budget, "workers")),
     }
-    pairs = (element("dt", name) + element("dd", escape(fact)) for name, fact in facts.items())
-    return _section("The search", element("dl", *pairs))
+    return section("The search", definitions(facts))
 
 
 def _limit(budget: Mapping[str, float], name: str) -> str:
@@ -108,9 +107,9 @@ def _at_a_time(spent: float, seconds: float) -> str:
 def _leaderboard(results: Results) -> str:
     board = results.leaderboard()
     if not board:
-        return _section("Leaderboard", _note("No trial has a score."))
+        return section("Leaderboard", note("No trial has a score."))
     names = [dimension.name for dimension in results.space]
-    headings = ["rank", "trial", "state", escape(results.objective), "epochs", "time", *map(_breakable, names)]
+    headings = ["rank", "trial", "state", escape(results.objective), "epochs", "time", *map(breakable, names)]
     rows = [
         [
             str(rank),
@@ -123,16 +122,16 @@ def _leaderboard(results: Results) -> str:
         ]
         for rank, trial in enumerate(board, 1)
     ]
-    note = f"{_CAUTION} The best of many is so partly by luck, and the order near the top is uncertain."
+    caution = f"{_CAUTION} The best of many is so partly by luck, and the order near the top is uncertain."
     board = table("Trials with a score, best first", headings, rows, header=1)
-    return _section("Leaderboard", _note(note), board, _note(_MARKED))
+    return section("Leaderboard", note(caution), board, note(_MARKED))
 
 
 def _losses(results: Results) -> str:
     heading = "Failed and stopped trials"
     lost = [*results.failures(), *(trial for trial in results.trials if trial.state == STOPPED)]
     if not lost:
-        return _section(heading, _note("No trial failed, and none was stopped early."))
+        return section(heading, note("No trial failed, and none was stopped early."))
     rows = [
         [
             escape(trial.id),
@@ -144,22 +143,22 @@ def _losses(results: Results) -> str:
     ]
     headings = ["trial", "state", "cause", "values"]
     losses = table("Failed, then stopped early", headings, rows, kind="words")
-    return _section(heading, losses, _note(_MARKED))
+    return section(heading, losses, note(_MARKED))
 
 
 def _curves(results: Results) -> str:
     chart = charts.learning_curves(results)
     if not chart:
-        return _section("Learning curves", _note("No trial has finished an epoch."))
-    note = "Where a trial without a score leaves the frame of the others, its curve runs along the edge."
-    return _section("Learning curves", _note(note), scrollable("Learning curves", chart))
+        return section("Learning curves", note("No trial has finished an epoch."))
+    edge = "Where a trial without a score leaves the frame of the others, its curve runs along the edge."
+    return section("Learning curves", note(edge), scrollable("Learning curves", chart))
 
 
 def _importance(results: Results) -> str:
     heading = "Which hyperparameter mattered"
     found = importance.measure(results)
     if found.doubt:
-        return _section(heading, element("p", escape(found.doubt)))
+        return section(heading, element("p", escape(found.doubt)))
     method = (
         "Permutation importance (Breiman 2001): how much the R² of a random forest, which predicts the ranks of the "
         f"trials' scores, falls on trials that its trees have not seen (out of bag, {found.r2:.2f} on {found.trials} "
@@ -173,29 +172,29 @@ def _importance(results: Results) -> str:
     )
     rows = [charts.Bar(s.name, s.mean, f"{max(s.mean, 0):.0%} ± {100 * s.sd:.0f}", s.sd) for s in found.shares]
     chart = charts.bars(rows, "Share of each hyperparameter in the importance of all")
-    return _section(heading, _note(method), _note(limits), scrollable(heading, chart))
+    return section(heading, note(method), note(limits), scrollable(heading, chart))
 
 
 def _settings(results: Results) -> str:
     heading = "All settings side by side"
     chart = charts.parallel_coordinates(results)
     if not chart:
-        return _section(heading, _note("No trial has a score."))
-    note = "Each line is a trial, coloured by the rank of its score; the thick one is the best."
-    return _section(heading, _note(note), scrollable(heading, chart))
+        return section(heading, note("No trial has a score."))
+    legend = "Each line is a trial, coloured by the rank of its score; the thick one is the best."
+    return section(heading, note(legend), scrollable(heading, chart))
 
 
 def _cost(results: Results) -> str:
     spent = sum(trial.seconds for trial in results.trials)
     if not spent:
-        return _section("Cost", _note("No trial has taken any time."))
+        return section("Cost", note("No trial has taken any time."))
     failed, stopped = (
         sum(trial.seconds for trial in results.trials if trial.state == state) / spent for state in (FAILED, STOPPED)
     )
     share = f"Of the time of all trials, {failed:.0%} went to failed ones and {stopped:.0%} to those stopped early."
     rows = [charts.Bar(f"trial {t.id}", t.seconds, _describe_cost(t), kind=t.state) for t in results.trials]
     chart = charts.bars(rows, "Time of each trial")
-    return _section("Cost", element("p", share), scrollable("Time of each trial", chart))
+    return section("Cost", element("p", share), scrollable("Time of each trial", chart))
 
 
 def _describe_cost(trial: Trial) -> str:
@@ -209,16 +208,3 @@ def _value(results: Results, trial: Trial, name: str) -> str:
     text = escape(wording.number(trial.values[name])) if name in trial.values else "off"
     same = (name in trial.values, trial.values.get(name)) == (name in first, first.get(name))
     return text if same else element("mark", text)
-
-
-def _breakable(name: str) -> str:
-    """Returns the markup of a dotted name that a line may end within."""
-    return escape(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
-
-
-def _note(text: str) -> str:
-    return element("p", escape(text), class_="note")
-
-
-def _section(heading: str, *content: str) -> str:
-    return element("section", element("h2", heading), *content)

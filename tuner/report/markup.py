@@ -1,7 +1,7 @@
 """HTML and SVG as text: elements, tables, and the frame of a page that loads nothing."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _STYLE = """
 :root { --paper: #fff; --ink: #1b1f24; --muted: #57606a; --rule: #d0d7de; --band: #f4f6f8; --mark: #fff1b8;
@@ -121,20 +121,49 @@ def table(
     return scrollable(caption, element("table", whole, class_=kind))
 
 
-def page(title: str, body: str) -> str:
-    """Returns a whole document around the markup; the browser is told to load and run nothing."""
+def breakable(name: str) -> str:
+    """Returns the markup of a dotted name that a line may end within."""
+    return escape(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
+
+
+def note(text: str) -> str:
+    """Returns a quiet paragraph of plain text."""
+    return element("p", escape(text), class_="note")
+
+
+def section(heading: str, *content: str, **attributes: object) -> str:
+    """Returns a part of a page under a heading of plain text."""
+    return element("section", element("h2", escape(heading)), *content, **attributes)
+
+
+def definitions(facts: Mapping[str, str]) -> str:
+    """Returns a list of names, each with a fact; both are plain text."""
+    pairs = (element("dt", escape(name)) + element("dd", escape(fact)) for name, fact in facts.items())
+    return element("dl", *pairs)
+
+
+def page(title: str, body: str, style: str = "", before: str = "") -> str:
+    """Returns a whole document around the markup; the browser is told to run nothing, and to load nothing from outside.
+
+    Args:
+        title: plain text.
+        body: markup of the main part.
+        style: rules of this page alone, behind those of all.
+        before: markup ahead of the main part, such as a way to skip to it; `#main` is its address.
+    """
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{escape(title)}</title>
-<style>{_STYLE}</style>
+<style>{_STYLE}{style}</style>
 </head>
 <body>
-<main>
+{before}
+<main id="main">
 {body}
 </main>
 </body>

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from components.evaluator.intervals import paired_change, share_interval
+from components.evaluator.intervals import paired_change, share_interval, unpaired_change
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,10 @@ def test_a_model_that_is_worse_than_the_limit_passes_in_one_of_forty_cases_at_mo
 def test_the_interval_of_a_share_is_wilson_s():
     assert share_interval(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert share_interval(1.0, 10) == pytest.approx((0.7225, 1), abs=1e-4)
+
+
+def test_the_interval_of_an_unpaired_change_is_newcombe_s():
+    """The example of his paper: 48 of 80 and 56 of 70."""
+    change = unpaired_change((48 / 80, 80), (56 / 70, 70))
+
+    assert (change.estimate, change.low, change.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)

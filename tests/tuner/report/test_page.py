@@ -52,7 +52,7 @@ def test_the_report_loads_nothing():
         re.findall(r"\b(?:src|href|srcset|action)\s*=|url\(|@import|<(?:link|script|iframe|img|object)", document) == []
     )
     assert "://" not in document
-    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in document
+    assert "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"" in document
 
 
 def test_the_report_can_be_read_without_eyes_or_mouse():

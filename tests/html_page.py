@@ -1,8 +1,8 @@
-"""A document as its elements, for the tests of the report."""
+"""A document as its elements, for the tests of reports."""
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "wbr"}
+VOID = {"img", "meta", "wbr"}
 
 
 class Page(HTMLParser):

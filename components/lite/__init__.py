@@ -1,0 +1,1 @@
+"""The exported model as TFLite files, for devices that run no TensorFlow."""

@@ -1,0 +1,147 @@
+"""TFLite files of a real network, small and hardly trained, and what becomes of those that answer otherwise."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.lite import executor
+from components.lite.convert import Int8, LiteModel, to_float
+from components.lite.executor import FLOAT32, INT8, LiteFile, judge, read_report
+from pipeline import shapes
+from shiftvit import features
+from shiftvit.config import ModelConfig
+from shiftvit.errors import DataError
+from shiftvit.export import CLASS_ID, export
+from shiftvit.model import build_model
+
+pytestmark = pytest.mark.slow
+CONFIG = ModelConfig(patch_size=4, dims=(16, 32), depths=(1, 1), n_div=4, flip_test=True)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    """Examples with 20 pictures in split train and 40 in split test."""
+    folder = tmp_path_factory.mktemp("examples")
+    for split, count in ((features.TRAIN, 20), (features.TEST, 40)):
+        (folder / f"Split-{split}").mkdir()
+        with tf.io.TFRecordWriter(str(folder / f"Split-{split}" / "data_tfrecord-00000-of-00001")) as writer:
+            for image, label in zip(*shapes.draw(count, 0, split), strict=True):
+                writer.write(features.encode(image, int(label)))
+    made = standard_artifacts.Examples()
+    made.uri, made.split_names = str(folder), artifact_utils.encode_split_names([features.TRAIN, features.TEST])
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A Model artifact whose network answers each picture with some confidence."""
+    folder = tmp_path_factory.mktemp("model")
+    tf.keras.utils.set_random_seed(0)
+    network = build_model(CONFIG)
+    network.set_weights([5 * weight if weight.ndim > 1 else weight for weight in network.get_weights()])
+    export(network, CONFIG, features.CLASS_NAMES, str(folder / "Format-Serving"))
+    made = standard_artifacts.Model()
+    made.uri = str(folder)
+    return made
+
+
+def run(folder, model, examples, **settings):
+    """Runs the executor; returns the folder of its output."""
+    made = standard_artifacts.Model()
+    made.uri = str(folder / "lite")
+    bounds = {"calibration_images": 20, "test_images": 40, "min_float_agreement": 1.0, "min_int8_agreement": 0.8}
+    executor.Executor().Do({"model": [model], "examples": [examples]}, {"lite_model": [made]}, bounds | settings)
+    return folder / "lite"
+
+
+@pytest.fixture(scope="module")
+def lite(model, examples, tmp_path_factory):
+    """The folder of both files."""
+    return run(tmp_path_factory.mktemp("lite"), model, examples)
+
+
+def test_the_files_answer_as_the_model_does_and_int8_is_smaller(lite, model):
+    images, _ = shapes.draw(100, 1, features.TEST)
+    exported = tf.saved_model.load(f"{model.uri}/Format-Serving")
+    expected = exported.answer(tf.constant(images))[CLASS_ID].numpy()
+    assert len(set(expected.tolist())) > 3, "or every file agrees"
+
+    of_float, of_int8 = (
+        LiteModel((lite / f"{name}.tflite").read_bytes()).classes(images)[0] for name in (FLOAT32, INT8)
+    )
+
+    assert (of_float == expected).all() and (of_int8 == expected).mean() > 0.8
+    assert (lite / f"{INT8}.tflite").stat().st_size < (lite / f"{FLOAT32}.tflite").stat().st_size
+
+
+def test_the_int8_file_multiplies_in_int8(lite):
+    interpreter = tf.lite.Interpreter(model_content=(lite / f"{INT8}.tflite").read_bytes())
+
+    assert np.int8 in {details["dtype"] for details in interpreter.get_tensor_details()}
+    assert interpreter.get_input_details()[0]["dtype"] == np.uint8
+
+
+def test_what_was_measured_is_reported_beside_them(lite):
+    report = read_report(str(lite))
+
+    assert report["images"] == 40
+    assert [(file["name"], file["left_out"]) for file in report["files"]] == [(FLOAT32, None), (INT8, None)]
+    for file in report["files"]:
+        assert file["bytes"] == (lite / f"{file['name']}.tflite").stat().st_size and file["latency_ms"] > 0
+    assert report["files"][0]["agreement"] == 1.0
+    assert (lite / executor.LABELS).read_text().split() == list(features.CLASS_NAMES)
+
+
+def test_a_file_that_answers_otherwise_is_left_out_and_the_other_is_kept(model, examples, tmp_path, monkeypatch):
+    """The int8 file's answers are turned round, as those of a bad calibration would be."""
+    wrong = to_float(_Wrong(tf.saved_model.load(f"{model.uri}/Format-Serving")))
+    monkeypatch.setattr(Int8, "convert", lambda self, spared: wrong)
+
+    folder = run(tmp_path, model, examples)
+
+    assert (
+        sorted(path.name for path in folder.iterdir()) == [f"{FLOAT32}.tflite", executor.LABELS, executor.REPORT][::1]
+    )
+    left_out = json.loads((folder / executor.REPORT).read_text())["files"][1]["left_out"]
+    assert left_out.startswith("agrees with the model on ") and "below lite.min_int8_agreement=0.8" in left_out
+
+
+class _Wrong(tf.Module):
+    """Answers with the probabilities of the classes in reverse."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def answer(self, images):
+        return {name: value[:, ::-1] for name, value in self.model.answer(images).items() if value.shape.rank == 2}
+
+
+@pytest.mark.parametrize(
+    ("agreements", "sizes", "left_out"),
+    [
+        ((1.0, 0.99), (200, 100), (None, None)),
+        ((0.99, 1.0), (200, 100), ("agrees with the model on 99.00% of the images, below lite.min_float", None)),
+        ((1.0, 0.9), (200, 100), (None, "agrees with the model on 90.00% of the images, below lite.min_int8")),
+        ((1.0, 1.0), (100, 100), (None, "has 100 bytes, no fewer than float32")),
+    ],
+)
+def test_agreement_and_size_decide(agreements, sizes, left_out):
+    files = [
+        LiteFile(name, bytes(size), agreement, 1.0)
+        for name, size, agreement in zip((FLOAT32, INT8), sizes, agreements, strict=True)
+    ]
+
+    for file, expected in zip(judge(files, 0.999, 0.95), left_out, strict=True):
+        assert file.left_out == expected or file.left_out.startswith(expected)
+
+
+def test_a_split_without_records_is_bad_data(model, tmp_path):
+    empty = standard_artifacts.Examples()
+    empty.uri, empty.split_names = str(tmp_path), artifact_utils.encode_split_names([features.TRAIN, features.TEST])
+
+    with pytest.raises(DataError, match="Split-train: holds no records to convert the model with"):
+        run(tmp_path, model, empty)
