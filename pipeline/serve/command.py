@@ -39,7 +39,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
     _add_number(limits, "--timeout", "S", 30, "seconds until it is answered, its arrival included")
     batches = parser.add_argument_group("batches")
     _add_number(batches, "--max-batch", "N", 64, "the most images that the model is asked at once", int)
-    _add_number(batches, "--batch-wait", "MS", 1, "milliseconds that a request waits for others")
+    _add_number(
+        batches, "--batch-wait", "MS", 0, "milliseconds that a request waits for others while the model is idle"
+    )
     _add_number(parser, "--poll", "S", 1, "seconds between looks for a new version")
     return parser
 
