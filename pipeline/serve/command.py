@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.options import add_command
-from pipeline.quiet import hush_libraries, hush_native_code
+from pipeline.quiet import hush_libraries
 from pipeline.workspace import PIPELINE_NAME, Workspace
 from shiftvit.config import require
 
@@ -53,10 +53,12 @@ def _add_number(parser: Any, option: str, metavar: str, default: int, summary: s
 def _serve(arguments: argparse.Namespace) -> int:
     for option in ("max_body", "max_images", "timeout", "max_batch", "poll"):
         value = getattr(arguments, option)
-        require(0 < value < float("inf"), f"--{option.replace('_', '-')} {value:g} must be positive")
-    require(0 <= arguments.batch_wait < float("inf"), f"--batch-wait {arguments.batch_wait:g} must not be negative")
+        require(0 < value < float("inf"), f"--{option.replace('_', '-')} {value:g} must be positive, and a number")
+    require(
+        0 <= arguments.batch_wait < float("inf"),
+        f"--batch-wait {arguments.batch_wait:g} must be a number and not negative",
+    )
     hush_libraries()
-    hush_native_code()
     from pipeline.serve.routes import Limits
     from pipeline.serve.server import Settings, serve
 

@@ -102,5 +102,5 @@ class Host:
 
     def _let_go_if_unused(self, model: Model) -> None:
         if model is not self.current and self._users[model] == 0:
-            del self._users[model]
-            asyncio.get_running_loop().run_in_executor(None, model.close)
+            closed = asyncio.get_running_loop().run_in_executor(None, model.close)
+            closed.add_done_callback(lambda _: self._users.pop(model))

@@ -35,6 +35,7 @@ class Metrics:
         self.batch = Histogram(
             "shiftvit_batch_images", "Images that the model was asked at once", buckets=_IMAGES, registry=self._registry
         )
+        self.running = Gauge("shiftvit_running_requests", "Predict requests that run", registry=self._registry)
         self.version = Gauge("shiftvit_served_version", "0 where none is", registry=self._registry)
 
     def render(self) -> bytes:

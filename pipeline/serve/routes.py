@@ -190,6 +190,7 @@ class Routes:
     async def _render_metrics(self, request: web.Request) -> web.Response:
         current = self._host.current
         self._metrics.version.set(current.number if current else 0)
+        self._metrics.running.set(self.running)
         return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _page(self, request: web.Request) -> web.Response:

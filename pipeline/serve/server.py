@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from pipeline.quiet import hush_native_code
 from pipeline.serve.batcher import Batcher
 from pipeline.serve.host import Host
 from pipeline.serve.metrics import Metrics
@@ -46,12 +49,16 @@ async def _serve(workspace: Workspace, settings: Settings) -> None:
     host = Host(workspace.serving, settings.batch)
     routes = Routes(host, batcher, metrics, settings.limits)
     async with _listening(routes.make_app(), settings) as address:
+        hush_native_code()
         stop = _stop_signal()
-        async with _running(batcher.run(), _keep_newest(host, address, settings.poll)):
-            await stop.wait()
-            routes.stopping = True
-            while routes.running:
-                await asyncio.sleep(_PAUSE)
+        work = [batcher.run(), _keep_newest(host, address, settings.poll)]
+        tasks = [asyncio.ensure_future(each) for each in (*work, stop.wait())]
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()  # raises what ended the work: a server that does half of it is none
+        routes.stopping = True
+        while routes.running:
+            await asyncio.sleep(_PAUSE)
     host.close()
 
 
@@ -71,6 +78,7 @@ async def _keep_newest(host: Host, address: str, poll: float) -> None:
 @contextlib.asynccontextmanager
 async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[str]:
     """Gives the address."""
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it tells of whatever strangers send; `failures` of ours
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -91,23 +99,10 @@ async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[
 
 
 def _why_not(settings: Settings, error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error)
+    number = getattr(error, "errno", None) or 0
+    # asyncio repeats the address before the system's own words; those of a name that is not found have another number.
+    reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or str(error)
     return f"cannot listen at --host {settings.host} --port {settings.port} ({reason}); --port 0 takes one that is free"
-
-
-@contextlib.asynccontextmanager
-async def _running(*work) -> AsyncIterator[None]:
-    """Runs it beside the block, which does not go on without it: what it raises is raised here."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    block = asyncio.current_task()
-    for task in tasks:
-        task.add_done_callback(lambda task: None if task.cancelled() else block.cancel())
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _stop_signal() -> asyncio.Event:

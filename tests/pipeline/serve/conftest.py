@@ -24,4 +24,5 @@ def server(tmp_path_factory, english):
     options = ["--poll", "0.05", "--batch-wait", "20", "--max-batch", "16", "--max-images", "40", "--max-body", "1"]
     with servers.running(workspace, *options) as server:
         yield server
-        assert server.stop()[1].count("Traceback") == 0
+        code, said = server.stop()
+        assert code == 0 and all(line.endswith(" is served") for line in said.splitlines()), said
