@@ -22,7 +22,7 @@ class Failure(Exception):
         headers: that the answer needs beside it.
     """
 
-    def __init__(self, status: HTTPStatus, reason: str, headers: Mapping[str, str] | None = None):
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None):
         super().__init__(reason)
         self.status = status
         self.headers = headers
@@ -60,4 +60,4 @@ def _in_our_words(request: web.Request, error: web.HTTPException) -> Failure:
         allowed = ", ".join(sorted(error.allowed_methods))
         reason = f"{place} does not take {request.method[:_MOST_QUOTED]}; it takes {allowed}"
         return Failure(HTTPStatus.METHOD_NOT_ALLOWED, reason, {"Allow": allowed})
-    return Failure(HTTPStatus(error.status), error.reason)
+    return Failure(error.status, error.reason)

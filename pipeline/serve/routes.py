@@ -21,8 +21,9 @@ from pipeline.workspace import PIPELINE_NAME as NAME
 
 _PAGE = Path(__file__).parent / "page.html"
 _PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src blob:; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src blob: data:; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'; "
+    "base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -136,6 +137,8 @@ class Routes:
         except asyncio.TimeoutError as error:
             reason = f"the body did not arrive within {self._limits.seconds:g} seconds"
             raise Failure(HTTPStatus.REQUEST_TIMEOUT, reason) from error
+        except ConnectionError as error:
+            raise Failure(_GONE, "the client is gone") from error  # told to nobody, and counted
         except web.RequestPayloadError as error:
             reason = "the body ends early, or is not encoded as its head says"
             raise Failure(HTTPStatus.BAD_REQUEST, reason) from error
