@@ -69,10 +69,6 @@ class Host:
             self._loading = None
         return self._switch(model) if model else None
 
-    def close(self) -> None:
-        """Lets the version go that is served."""
-        self._retire()
-
     def _newest(self) -> int | None:
         try:
             return next(iter(serving.numbers(self.base)), None)
@@ -90,15 +86,11 @@ class Host:
         return None if told else f"version {error.number} cannot be served, {stays} ({error})"
 
     def _switch(self, model: Model) -> str:
+        earlier, self.current, self._failed = self.current, model, None
         self._users[model] = 0
-        self._retire()
-        self.current, self._failed = model, None
-        return f"version {model.number} is served"
-
-    def _retire(self) -> None:
-        earlier, self.current = self.current, None
         if earlier is not None:
             self._let_go_if_unused(earlier)
+        return f"version {model.number} is served"
 
     def _let_go_if_unused(self, model: Model) -> None:
         if model is not self.current and self._users[model] == 0:

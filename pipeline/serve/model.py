@@ -1,6 +1,7 @@
 """A version of the served model in memory. Imports TensorFlow only where a version is loaded or asked."""
 
 import contextlib
+import functools
 import gc
 import re
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,7 @@ def load_newest(base: Path, batch: int) -> Model | None:
     Raises:
         UnusableError: when it does not load or answer.
     """
+    _import_libraries()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(serving.hold_newest(base))
         if folder is None:
@@ -91,6 +93,14 @@ def load_newest(base: Path, batch: int) -> Model | None:
         except Exception as error:  # whatever a file that is not what it should be makes the libraries raise
             raise UnusableError(int(folder.name), _reason(error)) from error
         return model
+
+
+@functools.cache
+def _import_libraries() -> None:
+    """Once, before the first version: what they have in memory stays, so that `close` need not look through it."""
+    import tensorflow  # noqa: F401
+
+    gc.freeze()
 
 
 def _warm(model: Model, batch: int) -> None:

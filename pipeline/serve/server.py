@@ -59,7 +59,6 @@ async def _serve(workspace: Workspace, settings: Settings) -> None:
         routes.stopping = True
         while routes.running:
             await asyncio.sleep(_PAUSE)
-    host.close()
 
 
 async def _keep_newest(host: Host, address: str, poll: float) -> None:
