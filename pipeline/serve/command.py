@@ -13,9 +13,9 @@ _EPILOG = f"""Answers in TensorFlow Serving's REST form, asks the model once for
 a new version as soon as it is pushed, without a pause. For production, TensorFlow Serving reads the same folder.
 
   /                                    a page to drop an image on
-  /v1/models/{PIPELINE_NAME}:predict           POST {{"instances": [{{"b64": "..."}}, ...]}}, or "inputs" for columns
-  /v1/models/{PIPELINE_NAME}                   the versions and their state
-  /v1/models/{PIPELINE_NAME}/metadata          the signatures
+  /v1/models/{PIPELINE_NAME}:predict          POST {{"instances": [{{"b64": "..."}}, ...]}}, or "inputs" for columns
+  /v1/models/{PIPELINE_NAME}                  the versions and their state
+  /v1/models/{PIPELINE_NAME}/metadata         the signatures
   /healthz, /metrics                   200 while a version is served; for Prometheus
 
 examples:
@@ -30,7 +30,10 @@ def add(commands: Any) -> argparse.ArgumentParser:
     """Adds `serve` to the commands of the command line, and returns its parser."""
     parser = add_command(commands, "serve", _serve, "serve the newest pushed version over HTTP", epilog=_EPILOG)
     parser.add_argument(
-        "--host", metavar="NAME", default="127.0.0.1", help="0.0.0.0 for all networks (default: %(default)s alone)"
+        "--host",
+        metavar="NAME",
+        default="127.0.0.1",
+        help="0.0.0.0 for all networks, without a password (default: %(default)s alone)",
     )
     parser.add_argument("--port", metavar="N", type=int, default=8501, help="0 for a free one (default: %(default)s)")
     limits = parser.add_argument_group("limits of a request")
