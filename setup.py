@@ -14,7 +14,7 @@ setup(
             for sub in ("", ".*")
         ]
     ),
-    package_data={"components": ["schema/*.pbtxt"]},
+    package_data={"components": ["schema/*.pbtxt"], "pipeline": ["serve/*.html"]},
     entry_points={"console_scripts": ["shiftvit = pipeline.cli:main"]},
     install_requires=[
         "tfx==1.15.1",
@@ -31,6 +31,8 @@ setup(
         "setuptools<82",  # the last that has pkg_resources
         "pillow",
         "rich",
+        "aiohttp~=3.14",
+        "prometheus-client~=0.26",
     ],
     extras_require={
         "dev": ["pytest", "ruff", "uv"],

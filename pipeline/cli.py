@@ -18,6 +18,7 @@ from pipeline.config import PipelineConfig
 from pipeline.kubeflow import commands as kubeflow
 from pipeline.options import DEFAULT_WORKSPACE, add_command, add_configuration, add_overrides, resolve
 from pipeline.quiet import hush_libraries
+from pipeline.serve import command as serve
 from pipeline.workspace import Workspace
 from shiftvit.config import require
 from shiftvit.errors import UserError
@@ -32,6 +33,7 @@ _EXAMPLES = """examples:
   shiftvit report                                           the same and more, as a page for the browser
   shiftvit compare 20261123-153012 20261123-160145          what differs between runs, and what that did
   shiftvit predict photo.png                                ask the pushed model
+  shiftvit serve                                            the same over HTTP, and in a browser
 """
 _RUN_EXAMPLES = """examples:
   shiftvit run
@@ -102,13 +104,14 @@ def make_parser() -> argparse.ArgumentParser:
     predict = add_command(commands, "predict", _predict, "ask a pushed model what images show")
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG or JPEG file of any size")
     predict.add_argument("--version", type=int, metavar="N", help="the pushed version to ask (default: the newest)")
+    serving = serve.add(commands)
     rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again", epilog=_ROLLBACK_EPILOG)
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
     measure = add_command(commands, "bench", bench.run, "measure speed, each figure beside its limit")
     bench.add_options(measure)
     add_overrides(measure)
     kubeflow.add(commands)
-    for command in (*listing, show, versions, predict, rollback):
+    for command in (*listing, show, versions, predict, serving, rollback):
         command.add_argument(
             "--workspace",
             metavar="DIR",

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import warnings
 
 STDERR = 2  # the descriptor, which libraries in C++ write to
@@ -13,6 +14,16 @@ def hush_libraries() -> None:
     warnings.simplefilter("ignore")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+def hush_native_code() -> None:
+    """Sends nowhere what libraries in C and C++ write to the terminal, as they do of every image that is none.
+
+    Python's own messages go there still. A library that aborts the process does so without a word.
+    """
+    sys.stderr = os.fdopen(os.dup(STDERR), "w", buffering=1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), STDERR)
 
 
 def hush_xla() -> None:
