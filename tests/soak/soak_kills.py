@@ -12,6 +12,10 @@ import pytest
 import runs
 
 KILLS = 20
+STEPS = [
+    *("Source", "Cifar10ExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "DataGate", "Tuner"),
+    *("Trainer", "Baseline", "Evaluator", "Canary", "Pusher"),
+]
 
 # Loads every version that appears below a folder as soon as its name is there, and says how that went.
 SERVER = """
@@ -61,21 +65,43 @@ def undisturbed(place):
 
 
 @pytest.mark.parametrize("number", range(KILLS))
-def test_the_same_command_ends_with_the_same_weights(number, place, server, undisturbed):
-    """Killed are, in turn: all processes at once, as with the machine; the one that was started; any one of them."""
+def test_a_run_killed_at_any_time_ends_with_the_same_weights(number, place, server, undisturbed):
     seconds, expected = undisturbed
-    chance = random.Random(number)
-    moment, workspace = chance.uniform(0, seconds), place / str(number)
+    chance, workspace = random.Random(number), place / str(number)
     process = runs.start(workspace)
+    moment = chance.uniform(0, seconds)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(moment)
+    killed = kill(process, number, chance)
+    print(f"killed {killed} after {moment:.1f} of {seconds:.1f} s")
+
+    check(workspace, server, expected)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_killed_in_any_step_ends_with_the_same_weights(step, place, server, undisturbed):
+    """Whatever else the machine does: the times of an undisturbed run are not those of every run."""
+    chance, workspace = random.Random(step), place / step
+    process = runs.start(workspace)
+    assert any(line == f"{step}: running\n" for line in process.stderr)
+    time.sleep(chance.uniform(0, 1))
+    print(f"killed {kill(process, STEPS.index(step), chance)} in {step}")
+
+    check(workspace, server, undisturbed[1])
+
+
+def kill(process, number, chance):
+    """Kills, in turn: all processes at once, as with the machine; the one that was started; any one of them."""
     alive = runs.tree(process.pid)
     for victim in (alive, [process.pid], [chance.choice(alive)])[number % 3]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
     process.communicate()
-    print(f"killed {('all', 'the first', 'any')[number % 3]} of {len(alive)} after {moment:.1f} of {seconds:.1f} s")
+    return f"{('all', 'the first', 'any')[number % 3]} of {len(alive)}"
 
+
+def check(workspace, server, expected):
+    """Runs again: it must end with the expected weights, in a version that was whole whenever it was seen."""
     assert runs.finish(workspace) == expected
     loaded_in_time(server, runs.versions(workspace)[0])
     assert "FAILED" not in server.read_text()
