@@ -4,7 +4,7 @@ from collections import Counter
 
 # What each file proves. Those that are not in this folder are quick, and run in every `make test` too.
 TITLES = {
-    "soak_kills.py": "`kill -9` at any moment and in every step of a run, then the same command: the same weights, pushed",
+    "soak_kills.py": "`kill -9` at any moment, and in every step, then the same command: the same weights, pushed",
     "soak_disk.py": "a disk that fills in one step of a run: a sentence, nothing half-written; then it goes on",
     "test_resume.py": "a training killed in mid-epoch ends with the weights of one that was not",
     "test_readers.py": "who loads the newest version in a loop, during 50 pushes and rollbacks",
