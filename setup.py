@@ -31,6 +31,7 @@ setup(
         "setuptools<82",  # the last that has pkg_resources
         "pillow",
         "rich",
+        "argcomplete~=3.6",  # completion in shells
     ],
     extras_require={
         "dev": ["pytest", "ruff", "uv"],
