@@ -32,8 +32,8 @@ def commands(document: Path) -> list[str]:
 
 
 def mentions(document: Path) -> list[str]:
-    """Returns the commands of ours in the running text."""
-    text = re.sub(r"^ *```.*?^ *```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    """Returns the commands of ours in the running text, and in comments."""
+    text = document.read_text().replace("```", "")
     return [re.sub(r"\s+", " ", code) for code in re.findall(r"`(shiftvit [^`←]+)`", text)]
 
 

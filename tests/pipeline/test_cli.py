@@ -112,6 +112,13 @@ def test_the_help_of_every_command_has_examples_that_are_right_and_true_defaults
             assert f"default: {told})" in action.help % (vars(action) | {"prog": parser.prog})
 
 
+def test_the_defaults_of_the_configuration_are_told_as_they_are(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"(default: {resolved().preset})" in told and f"(default: {resolved().workspace})" in told
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["tune", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments):
     heavy = ("tensorflow", "tfx", "apache_beam", "ml_metadata", "rich", "PIL")
