@@ -33,6 +33,7 @@ setup(
         "rich",
         "aiohttp~=3.14",
         "prometheus-client~=0.26",
+        "argcomplete~=3.6",  # completion in shells
     ],
     extras_require={
         "dev": ["pytest", "ruff", "uv"],

@@ -20,7 +20,7 @@ from shiftvit.layers import Patches, ShiftBlock
 from shiftvit.metrics import make_metrics
 from shiftvit.model import Normalise, build_network
 from shiftvit.strategy import make_strategy
-from shiftvit.train import AugmentingModel, resolve_precision
+from shiftvit.train import resolve_precision
 
 _STEP = "step"
 
@@ -167,7 +167,7 @@ def other_parts(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[s
     weights = sum(math.prod(variable.shape) for variable in ours.trainable_variables)
     # AdamW reads a weight, its gradient and two moments, and writes all but the gradient.
     yield Part("optimizer", (weights,), lambda: _update(config, ours), 7 * 4 * weights)
-    if not isinstance(ours, AugmentingModel):  # the cores that compute the step also load
+    if not ours.augmentation:  # the cores that compute the step also load
         data = training_batches(patterns, batch, config.data, config.train.seed)
         load = loading_turn(data, batch)
         yield Part("input and augmentation", (), lambda: lambda: batch * load(), 4 * batch * IMAGE_BYTES)

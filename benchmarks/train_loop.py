@@ -9,7 +9,6 @@ from benchmarks.keras_example import compile_example
 from benchmarks.timing import Turn
 from shiftvit.config import ExperimentConfig
 from shiftvit.input_pipeline import training_batches
-from shiftvit.train import AugmentingModel
 
 STEPS = 6  # updates in a turn, about
 SCHEDULE = 10_000  # updates that the schedules are made for
@@ -17,7 +16,7 @@ SCHEDULE = 10_000  # updates that the schedules are made for
 
 def train_turn(model: tf.keras.Model, config: ExperimentConfig, patterns: list[str]) -> Turn:
     """Returns a turn of our train loop, in seconds an image."""
-    augmented = not isinstance(model, AugmentingModel)
+    augmented = not model.augmentation
     batch = config.train.batch_size
     data = training_batches(patterns, batch, config.data, config.train.seed, augmented)
     return _turn(model, data, batch, config.train.steps_per_execution)

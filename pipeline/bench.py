@@ -1,6 +1,8 @@
 """`shiftvit bench`: shows the benchmarks' progress on stderr and prints their tables."""
 
 import argparse
+import dataclasses
+import json
 
 import benchmarks
 from pipeline import config as configuration
@@ -39,9 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     settings = () if arguments.preset else benchmarks.SETTINGS
     experiment = configuration.override(base, [*settings, *arguments.set]).experiment
     hush_libraries()
+    measured = []
     for name in arguments.names or benchmarks.NAMES:
         for table in _measure(name, experiment, arguments.seconds):
-            print(table.render(), end="\n\n", flush=True)
+            measured.append(dataclasses.asdict(table))
+            if not arguments.json:
+                print(table.render(), end="\n\n", flush=True)
+    if arguments.json:
+        print(json.dumps(measured, indent=2))
     return 0
 
 

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import bench, report_commands, train
+from pipeline import bench, completion, examples, report_commands, train
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow import commands as kubeflow
 from pipeline.options import DEFAULT_WORKSPACE, add_command, add_configuration, add_overrides, resolve
+from pipeline.parser import Parser
 from pipeline.quiet import hush_libraries
 from pipeline.serve import command as serve
 from pipeline.workspace import Workspace
@@ -25,39 +26,13 @@ from shiftvit.errors import UserError
 
 DISTRIBUTION = "shiftvit-pipeline"
 
-_EXAMPLES = """examples:
-  shiftvit run                                              the embedded pictures, minutes on a laptop
-  shiftvit run --preset cifar10-cpu --data cifar-10-binary.tar.gz
-  shiftvit tune --set tune.trials=12                        the search alone, for a later run to train with
-  shiftvit show                                             the latest run: lineage, metrics, anomalies
-  shiftvit report                                           the same and more, as a page for the browser
-  shiftvit compare 20261123-153012 20261123-160145          what differs between runs, and what that did
-  shiftvit predict photo.png                                ask the pushed model
-  shiftvit serve                                            the same over HTTP, and in a browser
-"""
-_RUN_EXAMPLES = """examples:
-  shiftvit run
-  shiftvit run --preset cifar10 --data tfds --workspace /data/cifar
-  shiftvit run --preset cifar10-cpu --data cifar-10-batches-bin --set train.epochs=5 --set model.dims=64,128,256
-  shiftvit run --config workspace/runs/20261123-153012/config.json
-"""
-_TUNE_EXAMPLES = """`shiftvit run` with the same configuration finds the search in the cache and trains with the best.
-
-examples:
-  shiftvit tune --set tune.trials=12
-  shiftvit tune --preset cifar10-cpu --data cifar-10-binary.tar.gz --set tune.trials=20 --set tune.epochs=10
-"""
-
-
-_ROLLBACK_EPILOG = """The version is copied under the next number, also one that has gone from the serving folder since
-it was pushed. As many versions are kept there as the last push kept (push.keep of its run).
-"""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
-    arguments = make_parser().parse_args(argv)
     try:
+        parser = make_parser()
+        completion.answer(parser)
+        arguments = parser.parse_args(argv)
         exit_code = arguments.command(arguments)
         sys.stdout.flush()
         return exit_code
@@ -70,24 +45,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Returns the parser; each subcommand's function is `command` of its arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="shiftvit",
         description="Train, check, push and use ShiftViT image classifiers.",
-        epilog=_EXAMPLES,
+        epilog=examples.SHIFTVIT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     run = add_command(
-        commands, "run", _run, "train a model on a data source and push it, if it is good enough", epilog=_RUN_EXAMPLES
+        commands, "run", _run, "train a model on a data source and push it, if it is good enough", epilog=examples.RUN
     )
     tune = add_command(
-        commands, "tune", _tune, "search hyperparameters, for a later run to train with", epilog=_TUNE_EXAMPLES
+        commands, "tune", _tune, "search hyperparameters, for a later run to train with", epilog=examples.TUNE
     )
-    data = add_command(commands, "data", _data, "fetch or check a data source without training")
+    data = add_command(commands, "data", _data, "fetch or check a data source without training", epilog=examples.DATA)
     for command in (run, tune, data):
         add_configuration(command)
 
@@ -96,21 +71,32 @@ def make_parser() -> argparse.ArgumentParser:
     )
     train.add_options(training)
     listing = report_commands.add(commands)
-    show = add_command(commands, "show", _show, "show one run: configuration, lineage, metrics per class, anomalies")
+    show = add_command(
+        commands,
+        "show",
+        _show,
+        "show one run: configuration, lineage, metrics per class, anomalies",
+        epilog=examples.SHOW,
+    )
     show.add_argument(
         "run", nargs="?", metavar="RUN", help="the run's id, as `shiftvit runs` lists it; the latest where left out"
     )
-    versions = add_command(commands, "versions", _versions, "list the pushed versions, and which one is served")
-    predict = add_command(commands, "predict", _predict, "ask a pushed model what images show")
+    versions = add_command(
+        commands, "versions", _versions, "list the pushed versions, and which one is served", epilog=examples.VERSIONS
+    )
+    predict = add_command(commands, "predict", _predict, "ask a pushed model what images show", epilog=examples.PREDICT)
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG or JPEG file of any size")
     predict.add_argument("--version", type=int, metavar="N", help="the pushed version to ask (default: the newest)")
     serving = serve.add(commands)
-    rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again", epilog=_ROLLBACK_EPILOG)
+    rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again", epilog=examples.ROLLBACK)
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
-    measure = add_command(commands, "bench", bench.run, "measure speed, each figure beside its limit")
+    measure = add_command(
+        commands, "bench", bench.run, "measure speed, each figure beside its limit", epilog=examples.BENCH
+    )
     bench.add_options(measure)
     add_overrides(measure)
     kubeflow.add(commands)
+    completion.add(commands)
     for command in (*listing, show, versions, predict, serving, rollback):
         command.add_argument(
             "--workspace",
@@ -120,7 +106,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
     for command in (run, tune, rollback):
         command.add_argument("--wait", action="store_true", help="wait while another one writes in the workspace")
-    for command in (*listing, show, versions, predict):
+    for command in (run, tune, data, *listing, show, versions, predict, rollback, measure):
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
 
@@ -136,8 +122,8 @@ class _ShowVersion(argparse.Action):
 def _run(arguments: argparse.Namespace) -> int:
     train.refuse_cluster("run")
     config = resolve(arguments)
-    exit_code, result = _execute(config, arguments.wait)
-    if exit_code == 0:
+    exit_code, result = _execute(config, arguments)
+    if exit_code == 0 and not arguments.json:
         _warn_if_another_is_served(Workspace(Path(config.workspace)), result)
     return exit_code
 
@@ -149,11 +135,11 @@ def _tune(arguments: argparse.Namespace) -> int:
         config.tune.trials > 0,
         "tune.trials=0 leaves the search out; set it to how many settings are to be tried, as in --set tune.trials=12",
     )
-    exit_code, _ = _execute(config, arguments.wait, "--search-only")
+    exit_code, _ = _execute(config, arguments, "--search-only")
     return exit_code
 
 
-def _execute(config: PipelineConfig, wait: bool, *options: str) -> tuple[int, dict[str, Any] | None]:
+def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: str) -> tuple[int, dict[str, Any] | None]:
     """Runs the graph in a process of its own and tells what came of it; returns the exit code and the result."""
     from pipeline import run
     from pipeline.report import conclusion
@@ -162,17 +148,19 @@ def _execute(config: PipelineConfig, wait: bool, *options: str) -> tuple[int, di
     from pipeline.writer import writing
 
     workspace = Workspace(Path(config.workspace))
-    with writing(workspace, wait) as hold:
+    with writing(workspace, arguments.wait) as hold:
         folder = run.create(config)
         hold.sign(f"run {folder.id}")
         with make_display() as display:
             outcome = run.execute(folder, display.show, [*run.CHILD, *options], hold.descriptor)
         told = attempt(workspace, folder)
-    if outcome.exit_code == run.DONE:
+    if arguments.json:
+        _print_json({"run": folder.id, **dataclasses.asdict(outcome)})
+    elif outcome.exit_code == run.DONE:
         print(conclusion(outcome.result))
-    else:
+    if outcome.exit_code != run.DONE:
         _fail(outcome.message or conclusion(outcome.result), outcome.exit_code)
-    if told:
+    if told and not arguments.json:
         print(told)
     return outcome.exit_code, outcome.result
 
@@ -207,6 +195,8 @@ def _data(arguments: argparse.Namespace) -> int:
             events.end(COMPLETE)
         finally:
             LOGGER.removeHandler(handler)
+    if arguments.json:
+        return _print_json({**dataclasses.asdict(source), "folder": str(source.folder)})
     facts = {
         "kind": source.kind,
         "location": source.location,
@@ -250,10 +240,13 @@ def _rollback(arguments: argparse.Namespace) -> int:
     with writing(workspace, arguments.wait) as hold:
         hold.sign("a rollback")
         made = versions.rollback(workspace, arguments.version)
+    served = made or versions.served_as(workspace, arguments.version)
+    if arguments.json:
+        return _print_json({"version": served, "same_as": arguments.version, "new": made is not None})
     print(
         f"Version {made} is served now: a copy of version {arguments.version}."
         if made is not None
-        else f"Version {versions.served_as(workspace, arguments.version)} is served already, and is that model."
+        else f"Version {served} is served already, and is that model."
     )
     return 0
 

@@ -17,6 +17,7 @@ from shiftvit.variants import variant
 from tuner.config import TuneConfig
 
 SHAPES, TFDS, PATH = "shapes", "tfds", "path"  # kinds of source
+PREFIXES = (TFDS,)  # those that a source names as KIND or KIND:PATH
 
 
 @dataclass(frozen=True)
@@ -195,19 +196,19 @@ def _parse(text: str, current: Any) -> Any:
 
 
 def parse_source(source: str) -> tuple[str, Path | None]:
-    """Returns SHAPES, TFDS or PATH, and the absolute path that `source` gives, if any."""
+    """Returns SHAPES, one of PREFIXES or PATH, and the absolute path that `source` gives, if any."""
     if source == SHAPES:
         return SHAPES, None
-    name, _, archive = source.partition(":")
-    if name == TFDS:
-        return TFDS, _absolute(archive) if archive else None
+    name, _, place = source.partition(":")
+    if name in PREFIXES:
+        return name, _absolute(place) if place else None
     return PATH, _absolute(source)
 
 
 def locate(config: PipelineConfig) -> PipelineConfig:
     """Returns `config` with its paths made absolute, so that it means the same from every folder."""
     kind, path = parse_source(config.source)
-    source = kind if path is None else f"{TFDS}:{path}" if kind == TFDS else str(path)
+    source = kind if path is None else f"{kind}:{path}" if kind in PREFIXES else str(path)
     weights = config.train.initial_weights
     train = dataclasses.replace(config.train, initial_weights=str(_absolute(weights)) if weights else "")
     return dataclasses.replace(config, source=source, workspace=str(_absolute(config.workspace)), train=train)

@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from pipeline import examples
 from pipeline.options import add_command
 from pipeline.workspace import Workspace
 from shiftvit import whole
@@ -11,23 +12,21 @@ from shiftvit.config import require
 from shiftvit.errors import ConfigError, UserError
 
 _RUN = "the run's id, as `shiftvit runs` lists it; the latest where left out"
-_COMPARE_EXAMPLES = """examples:
-  shiftvit compare 20261123-153012 20261123-160145
-  shiftvit compare 20261123-153012 20261123-160145 20261124-091500 --html compared.html
-"""
 _SORTED_BY = ("run", "preset", "source", "state", "top-1", "top-5", "version", "time")
 
 
 def add(commands) -> list[argparse.ArgumentParser]:
     """Adds the commands and returns their parsers, for the options that they share with others."""
-    runs = add_command(commands, "runs", _runs, "list the runs: state, quality, pushed version")
+    runs = add_command(commands, "runs", _runs, "list the runs: state, quality, pushed version", epilog=examples.RUNS)
     runs.add_argument("--sort", choices=_SORTED_BY, default="run", help="the column to sort by (default: %(default)s)")
     runs.add_argument("--reverse", action="store_true", help="the greatest first; what has no value comes last anyway")
-    report = add_command(commands, "report", _report, "tell where the report of a run is, a page for the browser")
+    report = add_command(
+        commands, "report", _report, "tell where the report of a run is, a page for the browser", epilog=examples.REPORT
+    )
     report.add_argument("run", nargs="?", metavar="RUN", help=_RUN)
     report.add_argument("--again", action="store_true", help="make it anew, as after an update of this program")
     compare = add_command(
-        commands, "compare", _compare, "tell what differs between runs and what that did", epilog=_COMPARE_EXAMPLES
+        commands, "compare", _compare, "tell what differs between runs and what that did", epilog=examples.COMPARE
     )
     compare.add_argument(
         "runs", nargs="+", metavar="RUN", help="two ids or more; the others are held against the first"

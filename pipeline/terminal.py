@@ -254,15 +254,19 @@ class ProgressHandler(logging.Handler):
 
 
 def make_display() -> LiveDisplay | PlainDisplay:
-    """Returns the display that suits stderr; stdout stays free for the result."""
+    """Returns the display that suits stderr; stdout stays free for the result.
+
+    Colours are as rich has them from the environment: NO_COLOR, FORCE_COLOR, TERM. A file stays one if it is coloured:
+    rich takes it for a terminal then, but no line in it can be kept up to date.
+    """
     console = Console(stderr=True)
-    return LiveDisplay(console) if console.is_terminal and not console.is_dumb_terminal else PlainDisplay(console)
+    return LiveDisplay(console) if console.is_interactive and console.file.isatty() else PlainDisplay(console)
 
 
 def print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Prints a table to stdout; into a file or pipe no cell is cut."""
     console = Console()
-    if not console.is_terminal:
+    if not console.file.isatty():
         console = Console(width=1000)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:

@@ -3,9 +3,11 @@
 import argparse
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import examples
 from pipeline.kubeflow import worker_job
 from pipeline.options import add_command, add_configuration, resolve
 from pipeline.quiet import hush_libraries
@@ -14,20 +16,19 @@ from shiftvit.errors import NotBlessedError
 if TYPE_CHECKING:
     from pipeline.kubeflow.rehearse import Rehearsed
 
-_EXAMPLES = """examples:
-  shiftvit kubeflow compile -o shiftvit.yaml --preset cifar10 --data tfds --set kubeflow.image=registry/shiftvit:1 \\
-      --set kubeflow.volumes=models:/serving
-  shiftvit kubeflow rehearse shiftvit.yaml --set-parameter epochs=1
-  shiftvit kubeflow submit shiftvit.yaml --host https://kubeflow.example.org/pipeline --wait
-"""
-
 
 def add(commands: Any) -> None:
     """Adds `kubeflow` and its commands to those of the command line."""
-    parser = add_command(commands, "kubeflow", None, "run the graph on Kubeflow Pipelines 2", epilog=_EXAMPLES)
+    parser = add_command(commands, "kubeflow", None, "run the graph on Kubeflow Pipelines 2", epilog=examples.KUBEFLOW)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    compiling = add_command(commands, "compile", _compile, "write the graph as a file for Kubeflow Pipelines")
+    compiling = add_command(
+        commands,
+        "compile",
+        _compile,
+        "write the graph as a file for Kubeflow Pipelines",
+        epilog=examples.KUBEFLOW_COMPILE,
+    )
     compiling.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the YAML file to write")
     add_configuration(compiling)
 
@@ -36,6 +37,7 @@ def add(commands: Any) -> None:
         "rehearse",
         _rehearse,
         "run a compiled file on this machine, under what a cluster does to each step, with data of this machine",
+        epilog=examples.KUBEFLOW_REHEARSE,
     )
     rehearsing.add_argument(
         "--folder",
@@ -46,7 +48,9 @@ def add(commands: Any) -> None:
         "(default: %(default)s)",
     )
 
-    submitting = add_command(commands, "submit", _submit, "have Kubeflow Pipelines run a compiled file")
+    submitting = add_command(
+        commands, "submit", _submit, "have Kubeflow Pipelines run a compiled file", epilog=examples.KUBEFLOW_SUBMIT
+    )
     submitting.add_argument(
         "--host", metavar="URL", required=True, help="address of its pages; $KUBEFLOW_TOKEN is sent, if it is set"
     )
@@ -55,6 +59,9 @@ def add(commands: Any) -> None:
     submitting.add_argument("--experiment", metavar="NAME", default="", help="made, if need be; default: Default")
     submitting.add_argument("--namespace", metavar="NAME", default="", help="needed where it serves many users")
     submitting.add_argument("--wait", action="store_true", help="return when the run has ended, and tell how")
+    submitting.add_argument(
+        "--json", action="store_true", help="print the run as JSON; with --wait, its steps on stderr"
+    )
 
     for command in (rehearsing, submitting):
         command.add_argument("file", metavar="FILE", type=Path, help="what `shiftvit kubeflow compile` wrote")
@@ -111,7 +118,9 @@ def _submit(arguments: argparse.Namespace) -> int:
 
     names = Names(arguments.run_name, arguments.pipeline_name, arguments.experiment, arguments.namespace)
     run = submit(arguments.file, arguments.host, arguments.set_parameter, names)
-    print(f"{run.name}: {run.url}", flush=True)
+    facts = {"name": run.name, "id": run.id, "url": run.url}
+    print(json.dumps(facts, indent=2) if arguments.json else f"{run.name}: {run.url}", flush=True)
     if arguments.wait:
-        run.wait(lambda name, state: print(f"{name}: {state.lower()}", flush=True))
+        told = sys.stderr if arguments.json else sys.stdout
+        run.wait(lambda name, state: print(f"{name}: {state.lower()}", file=told, flush=True))
     return 0

@@ -11,6 +11,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeline import examples
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow.config import GPU, KubeflowConfig
 from pipeline.kubeflow.documents import write
@@ -180,7 +181,13 @@ def _cluster(job: WorkerJob) -> list[Manifest]:
 
 def add(commands: Any) -> None:
     """Adds `worker-job` to those of `shiftvit kubeflow`."""
-    parser = add_command(commands, "worker-job", run, "write the manifests of a training on several workers")
+    parser = add_command(
+        commands,
+        "worker-job",
+        run,
+        "write the manifests of a training on several workers",
+        epilog=examples.KUBEFLOW_WORKER_JOB,
+    )
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="file to write, as YAML")
     parser.add_argument("--workers", metavar="N", type=int, required=True, help="how many train together")
     parser.add_argument("--image", metavar="NAME", help="by which the cluster pulls it (default: kubeflow.image)")

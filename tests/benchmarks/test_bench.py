@@ -1,4 +1,5 @@
 import io
+import json
 import math
 import re
 import subprocess
@@ -30,9 +31,8 @@ ROWS = {
 MAY_BE_NEGATIVE = ("added µs", "rest")  # differences of two timings
 
 
-@pytest.fixture(scope="module")
-def ran():
-    """What all benchmarks wrote to stdout and stderr; their figures are worth nothing, but they are all there."""
+def run(*options):
+    """Returns what benchmarks wrote to stdout and stderr; their figures are worth nothing, but they are all there."""
     settings = [word for setting in TINY for word in ("--set", setting)]
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
@@ -42,8 +42,14 @@ def ran():
         patch.setattr(machine, "COPIED_BYTES", 2**20)
         patch.setattr(records, "COUNT", 100)
         patch.setattr(train_loop, "STEPS", 1)
-        assert main(["bench", "--seconds", "0", *settings]) == 0
+        assert main(["bench", "--seconds", "0", *settings, *options]) == 0
     return out.getvalue(), err.getvalue()
+
+
+@pytest.fixture(scope="module")
+def ran():
+    """What all benchmarks wrote."""
+    return run()
 
 
 def read_tables(text):
@@ -67,6 +73,13 @@ def test_every_benchmark_prints_its_rows(ran):
         assert set(ROWS[name]) <= set(rows), name
         assert f"{name}: complete" in ran[1]
     assert ran[0].count("### ") == 5 and "shiftvit.progress" not in ran[1]
+
+
+def test_json_has_the_tables_of_the_text():
+    (table,) = json.loads(run("input", "--json")[0])
+
+    assert [row[0] for row in table["rows"]] == ROWS["input"]
+    assert all(len(row) == len(table["headings"]) for row in table["rows"])
 
 
 def test_all_figures_are_finite_and_positive(ran):

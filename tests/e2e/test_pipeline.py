@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import documents
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -302,3 +304,16 @@ def test_tfx_own_command_line_takes_the_runner(tmp_path):
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'Pipeline "shiftvit" created successfully' in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", documents.OF_A_WORKSPACE)
+def test_what_the_documents_ask_of_a_workspace_is_answered(workspace, tmp_path, command):
+    (tmp_path / "workspace").symlink_to(workspace)
+    Image.new("RGB", (300, 200)).save(tmp_path / "picture.png")
+    programs = {"shiftvit": [sys.executable, "-m", "pipeline.cli"], "tensorboard": [f"{sys.prefix}/bin/tensorboard"]}
+    program, *options = shlex.split(command)
+    options += ["--inspect"] if program == "tensorboard" else []  # which ends, and needs no browser
+
+    done = subprocess.run([*programs[program], *options], cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT)
+
+    assert done.returncode == 0 and done.stdout.strip(), done.stderr

@@ -1,7 +1,11 @@
+import argparse
 import json
+import re
+import shlex
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -53,11 +57,66 @@ def test_wrong_configuration_is_one_sentence_and_exit_2(tmp_path, monkeypatch, c
     assert list(tmp_path.iterdir()) == [], "something was written"
 
 
-def test_wrong_usage_exits_2(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["rum"])
-    assert ended.value.code == 2
-    assert "rum" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "`shiftvit` needs COMMAND (run, tune,"),
+        (["rum"], "`shiftvit` has no command 'rum'; did you mean run"),
+        (["kubeflow", "rehearsal"], "`shiftvit kubeflow` has no command 'rehearsal'; did you mean rehearse?"),
+        (["completion", "csh"], "`shiftvit completion` has no SHELL 'csh'; did you mean zsh"),
+        (["run", "--prest", "cifar10"], "`shiftvit run` has no option --prest; did you mean --preset"),
+        (["run", "--wor=w"], "`shiftvit run` has no option --wor; did you mean --workspace"),
+        (["run", "cifar10"], "`shiftvit run` takes no argument 'cifar10'; `shiftvit run --help` shows how"),
+        (["run", "--preset"], "--preset needs a value; `shiftvit run --help` shows how"),
+        (["predict"], "`shiftvit predict` needs IMAGE; `shiftvit predict --help` shows how"),
+        (["predict", "--version", "new", "a.png"], "--version='new' must be a whole number"),
+        (["bench", "--seconds", "many"], "--seconds='many' must be a number"),
+        (["rollback", "last"], "N='last' must be a whole number"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_with_the_way_out_and_exit_2(capsys, arguments, told):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(f"shiftvit: {told}") and err.count("\n") == 1 and out == ""
+
+
+def parsers(parser):
+    """Yields every parser of a command that does something."""
+    below = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for choices in below:
+        for command in choices.values():
+            yield from parsers(command)
+    if not below:
+        yield parser
+
+
+def examples_of(parser):
+    """Returns the example commands of a parser's help, as words, without what a shell does with them."""
+    shown = re.sub(r"\\\n\s+", "", parser.epilog.partition("examples:\n")[2])
+    lines = [line.strip().removeprefix("source <(") for line in shown.splitlines() if not line.startswith("   ")]
+    commands = [re.split(r" {3,}| > |\)", line)[0] for line in lines if line and not line.startswith("TF_CONFIG")]
+    return [shlex.split(command) for command in commands]
+
+
+@pytest.mark.parametrize("parser", parsers(make_parser()), ids=lambda parser: parser.prog)
+def test_the_help_of_every_command_has_examples_that_are_right_and_true_defaults(parser):
+    shown = examples_of(parser)
+    assert shown and all(" ".join(words).startswith(parser.prog) for words in shown)
+    for words in shown:
+        arguments = make_parser().parse_args(words[1:])
+        if hasattr(arguments, "preset") and hasattr(arguments, "config") and arguments.config is None:
+            resolve(arguments)
+    for action in parser._actions:
+        if action.option_strings and action.default not in (None, False, [], "", argparse.SUPPRESS):
+            told = f"{action.default:g}" if isinstance(action.default, float) else str(action.default)
+            assert f"default: {told})" in action.help % (vars(action) | {"prog": parser.prog})
+
+
+def test_the_defaults_of_the_configuration_are_told_as_they_are(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"(default: {resolved().preset})" in told and f"(default: {resolved().workspace})" in told
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["tune", "--help"], ["--version"]])
@@ -98,10 +157,10 @@ send(event="node", node="Trainer", state="running")
 def execute(tmp_path, monkeypatch):
     """Runs `shiftvit run`, or another command, with a small child in the place of the graph."""
 
-    def execute(body, command="run"):
+    def execute(body, command="run", *options):
         (tmp_path / "child.py").write_text(CHILD + textwrap.dedent(body))
         monkeypatch.setattr(run, "CHILD", (sys.executable, str(tmp_path / "child.py")))
-        return main([command, "--workspace", str(tmp_path / "workspace")])
+        return main([command, "--workspace", str(tmp_path / "workspace"), *options])
 
     return execute
 
@@ -157,6 +216,26 @@ def test_tune_whose_watcher_was_killed_after_its_end_is_complete(tmp_path, capsy
     (outcome,) = (tmp_path / "workspace" / "runs").glob("*/outcome.json")
     outcome.unlink()
     assert runs(tmp_path, capsys)[0]["state"] == "complete"
+
+
+def test_json_of_a_search_is_all_that_came_of_it(tmp_path, capsys, execute):
+    assert execute(TUNED, "tune", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    (folder,) = (tmp_path / "workspace" / "runs").iterdir()
+    assert (told["run"], told["exit_code"], told["message"]) == (folder.name, 0, None)
+    assert told["result"]["search"]["best"]["values"] == {"train.learning_rate": 0.0021}
+
+
+def test_json_of_a_run_that_fails_has_the_sentence_that_stderr_has(capsys, execute):
+    failure = """
+        send(event="error", message="a.bin: label 200 at offset 3073", exit_code=3)
+        sys.exit(3)
+    """
+    assert execute(failure, "run", "--json") == 3
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert (told["exit_code"], told["message"], told["result"]) == (3, "a.bin: label 200 at offset 3073", None)
+    assert err.splitlines()[-1] == "shiftvit: a.bin: label 200 at offset 3073"
 
 
 def test_tune_that_fails_says_why(tmp_path, capsys, execute):
@@ -263,25 +342,20 @@ def test_conclusion_when_the_model_was_pushed_before():
     assert told == "Nothing new to push: version 17 in serving is this model (top-1 93.1% on the test split)."
 
 
+FEW = [f"--set=shapes.{split}={count}" for split, count in (("train", 20), ("eval", 10), ("test", 10))]
+
+
 def test_data_prints_the_identity_of_the_source(tmp_path, capsys):
-    assert (
-        main(
-            [
-                "data",
-                "--workspace",
-                str(tmp_path),
-                "--set",
-                "shapes.train=20",
-                "--set",
-                "shapes.eval=10",
-                "--set",
-                "shapes.test=10",
-            ]
-        )
-        == 0
-    )
+    assert main(["data", "--workspace", str(tmp_path), *FEW]) == 0
     out, err = capsys.readouterr()
     assert "train 20, eval 10, test 10" in out and "sha256" in out and "Source: complete" in err
+
+
+def test_json_of_data_is_the_identity_of_the_source(tmp_path, capsys):
+    assert main(["data", "--json", "--workspace", str(tmp_path), *FEW]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["counts"]) == ("shapes", {"train": 20, "eval": 10, "test": 10})
+    assert (tmp_path / "sources" / f"shapes-{told['sha256'][:16]}") == Path(told["folder"])
 
 
 def test_data_that_does_not_exist_exits_3(tmp_path, capsys):

@@ -10,6 +10,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import serving
 from pipeline import versions
+from pipeline.cli import main
 from pipeline.lineage import Lineage
 from pipeline.versions import find, find_model, list_versions, rollback, served_as
 from pipeline.workspace import RunFolder, Workspace
@@ -121,6 +122,12 @@ def test_rollback_to_the_model_that_a_rollback_serves_changes_nothing(workspace)
     rollback(workspace, 100)
     assert rollback(workspace, 100) is None and served_as(workspace, 100) == 201
     assert served_as(workspace, 200) is None and serving.numbers(workspace.serving) == [201, 200, 100]
+
+
+def test_json_of_a_rollback_is_the_version_that_is_served_now(workspace, capsys):
+    for new in (True, False):
+        assert main(["rollback", "100", "--json", "--workspace", str(workspace.root)]) == 0
+        assert json.loads(capsys.readouterr().out) == {"version": 201, "same_as": 100, "new": new}
 
 
 def test_rollback_to_an_unknown_version_is_refused(workspace):

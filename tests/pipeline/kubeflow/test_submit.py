@@ -1,10 +1,12 @@
 import hashlib
+import json
 import subprocess
 
 import api_server
 import pytest
 import yaml
 
+from pipeline.cli import main
 from pipeline.kubeflow import api, submit
 from pipeline.kubeflow.submit import RUN, Names
 from shiftvit.errors import ConfigError, UserError
@@ -119,6 +121,16 @@ def test_the_longest_names_are_taken(server, file):
     submit.submit(file, server.url, names=names)
 
     assert len(server.state.versions[1]["name"]) == 127
+
+
+def test_json_of_the_command_is_the_run_alone_and_its_steps_are_on_stderr(server, file, capsys):
+    server.state.progress = [{"state": "SUCCEEDED"}]
+    assert main(["kubeflow", "submit", str(file), "--host", server.url, "--run-name", "first", "--json", "--wait"]) == 0
+
+    out, err = capsys.readouterr()
+    (made,) = server.state.runs
+    told = {"name": "first", "id": made["run_id"], "url": f"{server.url}/#/runs/details/{made['run_id']}"}
+    assert json.loads(out) == told and f"{RUN}: succeeded" in err
 
 
 # Nothing is done twice.
