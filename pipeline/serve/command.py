@@ -18,11 +18,13 @@ a new version as soon as it is pushed, without a pause. For production, TensorFl
   /v1/models/{PIPELINE_NAME}/metadata         the signatures
   /healthz, /metrics                   200 while a version is served; for Prometheus
 
+A request:
+  curl localhost:8501/v1/models/{PIPELINE_NAME}:predict \\
+      -d '{{"instances": [{{"b64": "'$(base64 -w0 photo.png)'"}}]}}'
+
 examples:
   shiftvit serve
   shiftvit serve --workspace /data/cifar --host 0.0.0.0 --port 8501
-  curl localhost:8501/v1/models/{PIPELINE_NAME}:predict \\
-      -d '{{"instances": [{{"b64": "'$(base64 -w0 photo.png)'"}}]}}'
 """
 
 
@@ -33,7 +35,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
         "--host",
         metavar="NAME",
         default="127.0.0.1",
-        help="0.0.0.0 for all networks, without a password (default: %(default)s alone)",
+        help="0.0.0.0 for all networks; there is no password (default: %(default)s)",
     )
     parser.add_argument("--port", metavar="N", type=int, default=8501, help="0 for a free one (default: %(default)s)")
     limits = parser.add_argument_group("limits of a request")

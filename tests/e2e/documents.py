@@ -9,7 +9,9 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "
 OF_A_WORKSPACE = (  # run for real, in test_pipeline.py, where a run has ended
     "shiftvit predict picture.png",
     "shiftvit show",
+    "shiftvit report",
     "shiftvit runs",
+    "shiftvit runs --sort top-1",
     "shiftvit versions",
     "tensorboard --logdir workspace/artifacts/Trainer/model_run",
 )
