@@ -18,7 +18,7 @@ CHECKED = {  # by how a command begins: why it is not run. Parsed, and its confi
     "shiftvit run": "trains for minutes to hours, most on data that is not here; test_pipeline.py runs the quickstart",
     "shiftvit tune": "trains for minutes to hours; test_pipeline.py has a search",
     "shiftvit train": "needs a second host; tests/pipeline/test_train_command.py trains with two workers",
-    "shiftvit compare": "needs two runs of these very ids; tests/pipeline/test_report_commands.py compares runs",
+    "shiftvit compare": "needs two runs of these very ids; tests/pipeline/test_comparison.py compares runs",
     "shiftvit serve": "serves until it is stopped; tests/pipeline/serve asks it",
     "docker run": "needs a container engine",
     "shiftvit bench": "takes minutes; tests/benchmarks/test_bench.py runs every benchmark",
