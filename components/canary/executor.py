@@ -17,7 +17,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from shiftvit import export, features
-from shiftvit.errors import DataError
+from shiftvit.errors import DataError, UserError
 
 REPORT = "canary.json"  # beside the blessing: `passed`, `reason` and, where it was measured, `latency_ms`
 
@@ -25,6 +25,7 @@ REPORT = "canary.json"  # beside the blessing: `passed`, `reason` and, where it 
 BLESSED_FILE, NOT_BLESSED_FILE = "INFRA_BLESSED", "INFRA_NOT_BLESSED"
 BLESSED_PROPERTY = "blessed"
 
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)  # what a model cannot do to its own process
 _PROBE = Path(__file__).with_name("probe.py")
 
 
@@ -41,6 +42,7 @@ class Executor(base_executor.BaseExecutor):
 
         Raises:
             DataError: when split test holds no records.
+            UserError: when the process that asks the model was killed, which is no verdict.
         """
         model = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
@@ -135,6 +137,12 @@ def _refusal(what_it_did: str) -> dict[str, Any]:
 
 def _describe_end(ended: subprocess.CompletedProcess) -> str:
     if ended.returncode < 0:
-        return f"was killed by {signal.Signals(-ended.returncode).name}"
+        name = signal.Signals(-ended.returncode).name
+        if -ended.returncode in _FROM_OUTSIDE:
+            raise UserError(
+                f"the process that asks the model was killed by {name}, which is what happens when memory runs out: "
+                "that says nothing of the model; the same command tries it again"
+            )
+        return f"was ended by {name}"
     last_words = (ended.stderr.strip().splitlines() or ["nothing"])[-1]
     return f"ended with code {ended.returncode}, saying: {last_words}"

@@ -12,15 +12,18 @@ from tfx.types import standard_artifacts
 
 from components.canary import executor, probe
 from components.canary.component import Canary
-from shiftvit.errors import DataError
+from shiftvit.errors import DataError, UserError
 
 
 class TwoMinded(toy_models.FirstPixel):
-    """Answers one way through the first signature that is traced, another way through the second."""
+    """Answers more firmly each time that it is asked, through whichever signature."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = tf.Variable(0.0)
 
     def __call__(self, images, training=False):
-        self.traced = getattr(self, "traced", 0) + 1
-        return super().__call__(images) * float(self.traced)
+        return super().__call__(images) * self.asked.assign_add(1.0)
 
 
 class Endless(toy_models.FirstPixel):
@@ -148,6 +151,17 @@ def test_a_probe_that_breaks_is_a_refusal_with_its_last_words():
         "passed": False,
         "reason": "the process that asks the model ended with code 1, saying: KeyError: 'images'",
     }
+
+
+def test_a_probe_that_is_killed_says_nothing_of_the_model(tmp_path, examples, monkeypatch):
+    """As where memory runs out for others' sake: a refusal would be kept, and the model never be pushed."""
+    (tmp_path / "probe.py").write_text("import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setattr(executor, "_PROBE", tmp_path / "probe.py")
+
+    with pytest.raises(UserError, match=r"was killed by SIGKILL.* memory .*; the same command tries it again"):
+        try_out(tmp_path, examples, toy_models.make(toy_models.FirstPixel(), tmp_path / "model"))
+
+    assert not (tmp_path / "infra_blessing").exists()
 
 
 def test_an_empty_test_split_is_bad_data(tmp_path):
