@@ -36,7 +36,7 @@ def cifar10_cpu() -> PipelineConfig:
         model=ModelConfig(patch_size=2, dims=(64, 128, 256), depths=(2, 4, 2), n_div=8, drop_path=0.05, flip_test=True),
         train=TrainConfig(epochs=50, batch_size=128, learning_rate=2e-3),
         tune=TuneConfig(trials=0, epochs=5),
-        evaluate=EvaluateConfig(min_top1=0.8, min_top5=0.97, min_class_top1=0.5, max_ece=0.15, min_corrupted_top1=0.3),
+        evaluate=EvaluateConfig(min_top1=0.8, min_top5=0.97, min_class_top1=0.5, max_ece=0.1, min_corrupted_top1=0.6),
     )
 
 
