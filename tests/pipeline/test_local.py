@@ -20,13 +20,15 @@ def test_a_search_from_the_cache_whose_results_are_gone_is_told_with_a_way_out(t
 @pytest.fixture
 def executions(tmp_path, monkeypatch):
     """Of a run whose Pusher is from the cache: it pushed version 7, of which the archive has a copy."""
-    monkeypatch.setattr(local.evaluator, "read_metrics", lambda uri: {"top1": 0.9})
+    monkeypatch.setattr(local, "read_metrics", lambda uri: {"top1": 0.9})
+    monkeypatch.setattr(local.canary, "read_latency", lambda uri: {})
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive" / "saved_model.pb").touch()
     (tmp_path / "serving" / "7").mkdir(parents=True)
     pushed = {"pushed": 1, "pushed_version": "7", "pushed_destination": str(tmp_path / "serving" / "7")}
     outputs = {
         "Evaluator": {"evaluation": (Artifact(1, "ModelEvaluation", "", {}),)},
+        "Canary": {"blessing": (Artifact(3, "InfraBlessing", "", {}),)},
         "Pusher": {"pushed_model": (Artifact(2, "PushedModel", str(tmp_path / "archive"), pushed),)},
     }
     return {node: Execution(3, node, "run", "cached", 0.0, 1.0, {}, left) for node, left in outputs.items()}

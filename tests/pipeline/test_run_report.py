@@ -60,6 +60,7 @@ WHOLE = {
     "search": None,
     "metrics": measure(EVIDENCE, top1_change={"estimate": -0.1, "low": -0.2, "high": -0.01, "gained": 1, "lost": 11}),
     "latency_ms": {"1": 12.5},
+    "lite": {},
     "data": {"train_class_counts": "[6, 2]", "train_duplicates": 1, "test_label_drift": 0.25},
     "class_counts": {"train": [6, 2], "test": [60, 40]},
     "class_names": NAMES,

@@ -66,7 +66,7 @@ def test_a_run_without_a_search_and_one_whose_results_are_gone_have_none(tmp_pat
 def test_the_page_of_a_run_tells_its_search(tmp_path, capsys):
     search = read_search(searched(tmp_path))
     lists = {name: [] for name in ("lineage", "anomalies", "executions")}
-    empty = lists | {"metrics": {}, "latency_ms": {}, "data": {}, "class_top1": {}, "config": {}}
+    empty = lists | {"metrics": {}, "latency_ms": {}, "lite": {}, "data": {}, "class_top1": {}, "config": {}}
     facts = {"id": "run", "state": "complete", "seconds": 1.0, "summary": None, "message": None}
     details = empty | facts | {"config_file": "config.json", "log": "log.txt", "report": None}
 
