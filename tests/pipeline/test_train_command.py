@@ -130,7 +130,7 @@ def test_two_workers_train_as_one_process_with_two_replicas(trained, drawn_examp
 
     assert code == 0, err
     rows = [history(folder / "model" / "assets.extra") for folder in (trained[0], tmp_path)]
-    assert rows[0].shape == (3, 8) and rows[0][-1, 1] < rows[0][0, 1] - 0.02, "it must learn"
+    assert rows[0].shape == (3, 8) and rows[0][-1, 1] < rows[0][0, 1] - 0.01, "it must learn"
     np.testing.assert_allclose(*rows, atol=1e-4)
     assert_same_weights(trained[0] / "model", tmp_path / "model")
 
