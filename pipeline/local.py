@@ -121,13 +121,13 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     result = conclude_search(executions) if search_only else conclude(executions, source)
     result["machine"] = machine.describe() | {"processor_joules": energy.joules}
     if not search_only:
-        _keep_evidence(executions, folder, events)
+        keep_evidence(executions, folder, events)
     whole.write_file(folder.result, json.dumps(result, indent=2) + "\n")
     events.send(result)
     return NotBlessedError.exit_code if result["reasons"] else 0
 
 
-def _keep_evidence(executions: dict[str, Execution], folder: RunFolder, events: Events) -> None:
+def keep_evidence(executions: dict[str, Execution], folder: RunFolder, events: Events) -> None:
     """Has the report know the single answers; without them it tells less, which is no reason for a run to fail."""
     try:
         model = path_utils.serving_model_dir(_output(executions["Trainer"], "model").uri)

@@ -21,7 +21,7 @@ def render(facts: Facts, evidence: Evidence | None) -> str:
     parts = (_gates(facts), _confusion(metrics, facts["class_names"]), _robustness(metrics), _calibration(facts))
     return section(
         "Quality",
-        note("Measured on the test split, which nothing but the Evaluator and the Canary reads."),
+        note("Measured on the test split, which neither training nor the search reads."),
         definitions(_figures(metrics) | _latency(facts) | _lite(facts)),
         _classes(metrics, facts["class_names"]),
         *parts,

@@ -172,6 +172,8 @@ def test_the_report_tells_what_was_measured_and_shows_the_very_images(workspace)
     assert sum(facts["class_counts"]["train"]) == SMALL["shapes.train"]
     assert [row["epoch"] for row in facts["history"]] == [1, 2] and facts["history"][0]["learning_rate"] > 0
     assert set(facts["graph"]) == WITH_LITE and "DataGate" in facts["graph"]["Trainer"]
+    run.report.write_text("made before an update of the program")
+    assert shiftvit("report", run.id, "--again", "--workspace", workspace).stdout == f"{run.report}\n"
     page = Page(run.report.read_text())
     assert len([a for _, a, _ in page.find("img") if a["alt"].startswith("Test image")]) == len(kept.mistakes) > 0
     assert page.words("h2")[:4] == ["Components", "Data", "Search", "Training"]

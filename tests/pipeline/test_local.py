@@ -4,8 +4,10 @@ from dataclasses import replace
 import pytest
 
 from pipeline import local
+from pipeline.events import Events
 from pipeline.lineage import Artifact, Execution
-from pipeline.local import conclude, conclude_search
+from pipeline.local import conclude, conclude_search, keep_evidence
+from pipeline.workspace import RunFolder
 from shiftvit.errors import UserError
 
 
@@ -15,6 +17,21 @@ def test_a_search_from_the_cache_whose_results_are_gone_is_told_with_a_way_out(t
 
     with pytest.raises(UserError, match=r"gone: an earlier run left .* another train\.seed"):
         conclude_search({"Tuner": search})
+
+
+def test_a_run_whose_answers_cannot_be_gathered_does_not_fail_for_it(tmp_path):
+    outputs = {
+        "Trainer": {"model": (Artifact(1, "Model", str(tmp_path / "gone"), {}),)},
+        "Cifar10ExampleGen": {"examples": (Artifact(2, "Examples", str(tmp_path / "gone"), {}),)},
+    }
+    executions = {node: Execution(3, node, "run", "cached", 0.0, 1.0, {}, made) for node, made in outputs.items()}
+    told = []
+
+    keep_evidence(executions, RunFolder(tmp_path), Events(told.append))
+
+    assert [event["event"] for event in told] == ["note"]
+    assert told[0]["message"].startswith("The report will have neither calibration nor mistakes: ")
+    assert not RunFolder(tmp_path).evidence.exists()
 
 
 @pytest.fixture

@@ -176,7 +176,12 @@ def test_a_run_that_did_not_come_far_says_so_in_place_of_figures():
     page = Page(render(BARE, None))
 
     assert page.words("p", **{"class": "headline"}) == ["it failed"]
-    for words in ("did not come to measure a model", "left a history", "did not come to count the classes"):
+    for words in (
+        "did not come to measure a model",
+        "left a history",
+        "did not come to count the classes",
+        "not passed the data gate",
+    ):
         assert any(words in told for told in page.words("p"))
     assert page.find("img") == []
 
