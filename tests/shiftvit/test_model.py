@@ -223,7 +223,7 @@ def test_regularisation_of_the_configuration_reaches_the_blocks():
     blocks = [network.get_layer(name) for name in ("stage0_block0", "stage1_block0", "stage1_block1")]
 
     assert [round(block.drop_path.rate, 6) for block in blocks] == [0, 0.1, 0.2]
-    assert {block.mlp.dropout.rate for block in blocks} == {0.1}
+    assert {block.mlp.rate for block in blocks} == {0.1}
 
 
 @pytest.mark.parametrize("fused", [False, True])
