@@ -86,7 +86,8 @@ def _place(ranks: Mapping[str, int], edges: Sequence[Edge]) -> dict[str, svg.Poi
     above = {name: [ranks[giver] for giver, taker in edges if taker == name] or [ranks[name] - 1] for name in ranks}
     taken: set[tuple[int, int]] = set()
     columns = {}
-    for name in sorted(ranks, key=lambda name: (ranks[name], -min(above[name]))):
+    waiting = {taker for _, taker in edges}
+    for name in sorted(ranks, key=lambda name: (ranks[name], name not in waiting, -min(above[name]))):
         rows = range(min(above[name]) + 1, ranks[name] + 1)
         columns[name] = next(c for c in itertools.count() if not any((row, c) in taken for row in rows))
         taken |= {(row, columns[name]) for row in rows}
