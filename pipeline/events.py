@@ -5,7 +5,8 @@ from typing import Any
 
 Event = dict[str, Any]
 
-SOURCE = "Source"  # the preparation of the data, shown like a component
+# Shown like components: the preparation of the data, and what the report needs of the model's single answers.
+SOURCE, REPORT = "Source", "Report"
 
 RUNNING, COMPLETE, CACHED, FAILED, INTERRUPTED = "running", "complete", "cached", "failed", "interrupted"
 

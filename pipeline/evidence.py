@@ -5,12 +5,13 @@ To gather it takes TensorFlow, and is done where that is loaded, by the process 
 
 import hashlib
 import io
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from shiftvit import features, whole
+from shiftvit import features, progress, whole
 
 MOST_MISTAKES = 24  # that are kept as pictures
 SAMPLES = 6  # pictures of each class
@@ -21,6 +22,7 @@ _BATCH = 500
 class Evidence:
     """Of N test images, of which M mistakes are kept as pictures, the most confident first."""
 
+    model: np.ndarray  # (), a text: the digest of the SavedModel
     split: np.ndarray  # (), a text: the digest of the test split, images and labels in their order
     labels: np.ndarray  # (N,) uint8: true class ids
     answers: np.ndarray  # (N,) uint8: answered ones
@@ -44,48 +46,57 @@ def save(evidence: Evidence, path: Path) -> None:
 
 
 def load(path: Path) -> Evidence | None:
-    """Reads what `save` wrote; None where there is none, as of a run that did not come that far."""
+    """Reads what `save` wrote; None where there is none, as of a run that did not come that far, or one of old."""
     try:
         with np.load(path) as arrays:
-            return Evidence(**arrays)
+            known = set(arrays.files) == {field.name for field in fields(Evidence)}
+            return Evidence(**arrays) if known else None
     except FileNotFoundError:
         return None
 
 
-def gather(model: str, examples: str) -> Evidence:
+def gather(model: str, examples: str, earlier: Iterable[Path] = ()) -> Evidence:
     """Asks the model for the whole test split, and takes pictures of the training split.
 
     Args:
         model: folder of the SavedModel.
         examples: folder of the Examples artifact.
+        earlier: files of evidence; answers of the same model to the same images are taken from there.
     """
-    images, labels, answers, confidences = _ask(model, examples)
+    records = list(_records(examples, features.TEST).batch(_BATCH))
+    images, labels = (np.concatenate(part) for part in zip(*map(features.parse, records), strict=True))
+    labels = labels.astype(np.uint8)
+    told = {"model": np.array(_digest_files(Path(model))), "split": np.array(_digest(images, labels))}
+    known = next((e for e in map(load, earlier) if e and all(vars(e)[name] == told[name] for name in told)), None)
+    answers, confidences = (known.answers, known.confidences) if known else _ask(model, records)
     mistakes = _most_confident_mistakes(labels, answers, confidences)
     sample_images, sample_labels = _take_samples(examples)
     return Evidence(
-        np.array(_digest(images, labels)),
-        labels,
-        answers,
-        confidences,
-        mistakes,
-        images[mistakes],
-        sample_images,
-        sample_labels,
+        **told,
+        labels=labels,
+        answers=answers,
+        confidences=confidences,
+        mistakes=mistakes,
+        mistake_images=images[mistakes],
+        sample_images=sample_images,
+        sample_labels=sample_labels,
     )
 
 
-def _ask(model: str, examples: str) -> tuple[np.ndarray, ...]:
+def _ask(model: str, batches: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the answered class ids and their probabilities to serialized records."""
     import tensorflow as tf
 
     from shiftvit.export import CLASS_ID, EXAMPLES_INPUT, PROBABILITIES, SERVING_EXAMPLES
 
     answer = tf.saved_model.load(model).signatures[SERVING_EXAMPLES]
-    parts = []
-    for records in _records(examples, features.TEST).batch(_BATCH):
+    answers, confidences, total = [], [], sum(map(len, batches))
+    for records in batches:
         told = answer(**{EXAMPLES_INPUT: records})
-        parts.append((*features.parse(records), told[CLASS_ID], tf.reduce_max(told[PROBABILITIES], axis=-1)))
-    images, *others = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return images, *(part.astype(kind) for part, kind in zip(others, (np.uint8, np.uint8, np.float32), strict=True))
+        answers += told[CLASS_ID].numpy().tolist()
+        confidences += tf.reduce_max(told[PROBABILITIES], axis=-1).numpy().tolist()
+        progress.report("answers", len(answers), total, "image")
+    return np.array(answers, np.uint8), np.array(confidences, np.float32)
 
 
 def _take_samples(examples: str) -> tuple[np.ndarray, np.ndarray]:
@@ -110,3 +121,11 @@ def _most_confident_mistakes(labels: np.ndarray, answers: np.ndarray, confidence
 
 def _digest(images: np.ndarray, labels: np.ndarray) -> str:
     return hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+
+
+def _digest_files(folder: Path) -> str:
+    """Tells a model by its content: where ML Metadata was begun anew, the same folders come again with others."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(folder)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

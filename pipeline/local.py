@@ -7,7 +7,7 @@ It is also a pipeline file for TFX's own command line, where it runs the quickst
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from components.pusher import ALREADY_PUSHED
 from pipeline import evidence, machine
 from pipeline.config import PipelineConfig
 from pipeline.dag import BASELINE, LITE, SEARCH, Site, create_pipeline
-from pipeline.events import CACHED, COMPLETE, FAILED, Events
+from pipeline.events import CACHED, COMPLETE, FAILED, REPORT, Events
 from pipeline.lineage import PUSHED_DESTINATION, PUSHED_VERSION, Artifact, Execution, Lineage
 from pipeline.machine import EnergyMeter
 from pipeline.presets import quickstart
@@ -103,12 +103,13 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     Raises:
         UserError: when the run fails in a way that a sentence explains.
     """
-    lineage = Lineage(Workspace(Path(config.workspace)).metadata)
+    workspace = Workspace(Path(config.workspace))
+    lineage = Lineage(workspace.metadata)
     pipeline = create_pipeline(config, source, local_site(config))
     nodes = [node.id for node in pipeline.components]
     waits = {node.id: sorted(giver.id for giver in node.upstream_nodes) for node in pipeline.components}
     whole.write_file(folder.graph, json.dumps(waits, indent=2) + "\n")
-    events.plan(nodes[: nodes.index(SEARCH) + 1] if search_only else nodes)
+    events.plan(nodes[: nodes.index(SEARCH) + 1] if search_only else [*nodes, REPORT])
     watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
     absl_logging.get_absl_logger().addHandler(watcher)
     try:
@@ -120,22 +121,29 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     _check_finished(executions)
     result = conclude_search(executions) if search_only else conclude(executions, source)
     result["machine"] = machine.describe() | {"processor_joules": energy.joules}
-    if not search_only:
-        keep_evidence(executions, folder, events)
     whole.write_file(folder.result, json.dumps(result, indent=2) + "\n")
+    if not search_only:
+        events.start(REPORT)
+        earlier = [other.evidence for other in reversed(workspace.run_folders())]
+        events.end(COMPLETE if keep_evidence(executions, folder, events, earlier) else FAILED)
     events.send(result)
     return NotBlessedError.exit_code if result["reasons"] else 0
 
 
-def keep_evidence(executions: dict[str, Execution], folder: RunFolder, events: Events) -> None:
-    """Has the report know the single answers; without them it tells less, which is no reason for a run to fail."""
+def keep_evidence(executions: dict[str, Execution], folder: RunFolder, events: Events, earlier: Iterable[Path]) -> bool:
+    """Has the report know the single answers; without them it tells less, which is no reason for a run to fail.
+
+    earlier: evidence of other runs, of which some may have asked this model.
+    """
     try:
         model = path_utils.serving_model_dir(_output(executions["Trainer"], "model").uri)
         examples = _output(executions["Cifar10ExampleGen"], "examples").uri
-        evidence.save(evidence.gather(model, examples), folder.evidence)
+        evidence.save(evidence.gather(model, examples, earlier), folder.evidence)
     except Exception as error:
         logging.exception("no evidence")
         events.note(f"The report will have neither calibration nor mistakes: {error}")
+        return False
+    return True
 
 
 def _check_finished(executions: dict[str, Execution]) -> None:

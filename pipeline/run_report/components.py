@@ -1,5 +1,6 @@
 """The part of the report on the graph: each component's state and time, drawn and as a table."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,7 +44,7 @@ def _time(execution: Mapping[str, Any]) -> str:
 def draw(graph: Graph, executions: Sequence[Mapping[str, Any]]) -> str:
     """Returns the drawing of one component at least: each below those that it waits for."""
     edges = without_shortcuts([(giver, taker) for taker, givers in graph.items() for giver in givers])
-    places = _place(rank(list(graph), edges))
+    places = _place(rank(list(graph), edges), edges)
     ran = {execution["node"]: execution for execution in executions}
     return svg.drawing(
         max(x for x, _ in places.values()) + _WIDTH + 2,
@@ -80,14 +81,18 @@ def rank(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
     return ranks
 
 
-def _place(ranks: Mapping[str, int]) -> dict[str, svg.Point]:
-    rows: dict[int, list[str]] = {}
-    for name, row in ranks.items():
-        rows.setdefault(row, []).append(name)
+def _place(ranks: Mapping[str, int], edges: Sequence[Edge]) -> dict[str, svg.Point]:
+    """Returns the corner of each node, in the first column whose way down from all that it waits for is free."""
+    above = {name: [ranks[giver] for giver, taker in edges if taker == name] or [ranks[name] - 1] for name in ranks}
+    taken: set[tuple[int, int]] = set()
+    columns = {}
+    waiting = {taker for _, taker in edges}
+    for name in sorted(ranks, key=lambda name: (ranks[name], name not in waiting, -min(above[name]))):
+        rows = range(min(above[name]) + 1, ranks[name] + 1)
+        columns[name] = next(c for c in itertools.count() if not any((row, c) in taken for row in rows))
+        taken |= {(row, columns[name]) for row in rows}
     return {
-        name: (1 + column * (_WIDTH + _BETWEEN), 1 + row * (_HEIGHT + _APART))
-        for row, members in rows.items()
-        for column, name in enumerate(members)
+        name: (1 + columns[name] * (_WIDTH + _BETWEEN), 1 + row * (_HEIGHT + _APART)) for name, row in ranks.items()
     }
 
 
@@ -108,6 +113,6 @@ def _draw_node(name: str, execution: Mapping[str, Any] | None, place: svg.Point)
 
 def _draw_edge(giver: svg.Point, taker: svg.Point) -> str:
     (x, y), (end, below) = (giver[0] + _WIDTH / 2, giver[1] + _HEIGHT), (taker[0] + _WIDTH / 2, taker[1])
-    middle = below - _APART / 2
+    middle = y + _APART / 2
     path = f"M{x:.1f} {y:.1f}V{middle:.1f}H{end:.1f}V{below:.1f}"
     return element("path", d=f"{path}m-4 -6l4 6l4 -6", class_="edge")

@@ -25,7 +25,7 @@ def _configuration(facts: Facts) -> str:
     return section(
         "Configuration",
         element("p", "The same again: ", element("code", escape(f"shiftvit run --config {facts['config_file']}"))),
-        element("p", escape(_describe_found(found))),
+        element("p", escape(_describe_found(found))) if trained else "",
         element("details", element("summary", "All settings"), told),
         id="configuration",
     )

@@ -21,6 +21,7 @@ def make_evidence(labels, answers, confidences=None, split="a") -> Evidence:
     images = np.full((len(labels), 32, 32, 3), np.arange(len(labels)).reshape(-1, 1, 1, 1), np.uint8)
     wrong = np.flatnonzero(labels != answers)
     return Evidence(
+        np.array("model"),
         np.array(split),
         labels,
         answers,

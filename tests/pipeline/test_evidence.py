@@ -1,11 +1,14 @@
 import hashlib
+import io
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pipeline import evidence
-from shiftvit import features
+from shiftvit import features, progress
 from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES, Server
 
 CONFIDENCES = {0: 0.9, 1: 0.6, 2: 0.8, 3: float("nan")}  # of an answer, by the class of the image
@@ -73,6 +76,40 @@ def test_the_most_confident_mistakes_come_first_and_have_their_pictures(gathered
     assert [image[1, 0, 0] for image in gathered.mistake_images] == gathered.mistakes.tolist()
     monkeypatch.setattr(evidence, "MOST_MISTAKES", 2)
     assert evidence.gather(str(folder / "model"), str(folder)).mistakes.tolist() == [4, 5]
+
+
+def test_a_model_that_was_asked_before_is_not_asked_again(gathered, folder, tmp_path, caplog):
+    caplog.set_level("INFO", logger="shiftvit.progress")
+    evidence.save(replace(gathered, confidences=gathered.confidences / 2), tmp_path / "same.npz")
+    for name in ("model", "split"):
+        evidence.save(replace(gathered, **{name: np.array("another")}), tmp_path / f"{name}.npz")
+    (tmp_path / "old.npz").write_bytes(pack(labels=gathered.labels))
+    others = [tmp_path / name for name in ("none.npz", "old.npz", "model.npz", "split.npz")]
+
+    asked = evidence.gather(str(folder / "model"), str(folder), others)
+    told = [getattr(record, progress.FACTS) for record in caplog.records]
+    known = evidence.gather(str(folder / "model"), str(folder), [*others, tmp_path / "same.npz"])
+
+    assert (told[-1]["stage"], told[-1]["done"], told[-1]["total"]) == ("answers", 16, 16)
+    assert len(caplog.records) == len(told), "it was asked again"
+    assert np.array_equal(asked.confidences, gathered.confidences, equal_nan=True)
+    assert np.array_equal(known.confidences, gathered.confidences / 2, equal_nan=True)
+
+
+def pack(**arrays):
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def test_another_model_is_told_from_it_by_what_its_files_hold(gathered, folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder / "model", copy)
+    same = evidence.gather(str(copy), str(folder), [])
+    (copy / "assets.extra").mkdir()
+    (copy / "assets.extra" / "note").write_text("another")
+
+    assert same.model == gathered.model != evidence.gather(str(copy), str(folder), []).model
 
 
 def test_samples_are_the_first_of_each_class(gathered):

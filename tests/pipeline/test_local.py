@@ -27,7 +27,7 @@ def test_a_run_whose_answers_cannot_be_gathered_does_not_fail_for_it(tmp_path):
     executions = {node: Execution(3, node, "run", "cached", 0.0, 1.0, {}, made) for node, made in outputs.items()}
     told = []
 
-    keep_evidence(executions, RunFolder(tmp_path), Events(told.append))
+    assert not keep_evidence(executions, RunFolder(tmp_path), Events(told.append), [])
 
     assert [event["event"] for event in told] == ["note"]
     assert told[0]["message"].startswith("The report will have neither calibration nor mistakes: ")

@@ -23,6 +23,17 @@ GRAPH = {
     "Judge": ["Ingest", "Train"],
     "Push": ["Judge", "Train", "Try"],
 }
+LONG_WAYS = {
+    "a": [],
+    "b": ["a"],
+    "c": ["b"],
+    "f": ["a"],
+    "d": ["c", "f"],
+    "e": [],
+    "g": ["d", "e"],
+    "h": ["a"],
+    "i": ["g", "h"],
+}
 MACHINE = {
     "processor": "A <fast> one",
     "cores": 2,
@@ -184,6 +195,7 @@ def test_a_run_that_did_not_come_far_says_so_in_place_of_figures():
     ):
         assert any(words in told for told in page.words("p"))
     assert page.find("img") == []
+    assert not any("trained as configured" in told for told in page.words("p"))
 
 
 def test_energy_that_was_measured_is_told():
@@ -214,7 +226,25 @@ def test_the_graph_has_every_component_below_those_that_it_waits_for():
     assert told == ["cached", "complete, 2:00", "not run", "failed, 3:00", "not run"]
     spots = {(g.find("rect").get("x"), g.find("rect").get("y")) for g in nodes}
     assert len(spots) == len(GRAPH), "one over another"
-    assert len([path for path in drawing.iter("path") if path.get("class") == "edge"]) == 5
+    assert len(list(edges(drawing))) == 5
+
+
+def edges(drawing):
+    """Yields each edge as where it leaves, at which height it turns, and where it ends."""
+    for path in (path for path in drawing.iter("path") if path.get("class") == "edge"):
+        yield map(float, re.match(r"M(\S+) (\S+)V([\d.]+)H([\d.]+)V([\d.]+)m", path.get("d")).groups())
+
+
+@pytest.mark.parametrize("graph", [GRAPH, LONG_WAYS], ids=["usual", "long ways"])
+def test_no_edge_passes_through_a_component(graph):
+    drawing = ElementTree.fromstring(components.draw(graph, []))
+    boxes = [[float(rect.get(name)) for name in ("x", "y", "width", "height")] for rect in drawing.iter("rect")]
+
+    for start, bottom, turn, end, top in edges(drawing):
+        for x, y, width, height in boxes:
+            assert not (x < start < x + width and bottom < y + height and y < turn)
+            assert not (x < end < x + width and turn < y + height and y < top)
+            assert not (y < turn < y + height)
 
 
 def test_arrows_that_longer_ways_make_needless_are_left_out():
