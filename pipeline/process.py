@@ -61,7 +61,7 @@ def explain(error: Exception, workspace: str, node: str | None) -> UserError | N
     for cause in disk.causes(error):
         if isinstance(cause, UserError):
             return cause
-    if disk.ran_out(error) or any("disk is full" in str(cause) for cause in disk.causes(error)):  # as SQLite says it
+    if disk.ran_out(error):
         return disk.stopped(workspace, node or "the run")
     return None
 

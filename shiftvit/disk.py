@@ -10,6 +10,7 @@ from pathlib import Path
 from shiftvit.errors import DiskFullError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SQLITE = "database or disk is full"
 _REMOTE = "://"  # of object stores, which do not fill
 
 
@@ -38,7 +39,7 @@ def room(folder: str | os.PathLike, needed: int, what: str) -> Iterator[None]:
 
 def ran_out(error: BaseException) -> bool:
     """Says whether a full disk is behind the error: libraries wrap that, and some keep its words alone."""
-    told = [os.strerror(number) for number in _FULL]
+    told = [_SQLITE, *map(os.strerror, _FULL)]
     return any(
         (isinstance(cause, OSError) and cause.errno in _FULL) or any(words in str(cause) for words in told)
         for cause in causes(error)
