@@ -48,7 +48,7 @@ lock: .venv
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra gpu --constraint requirements.lock --no-header \
 		| awk '/^[a-z]/ { wanted = /^nvidia-/ } wanted' > requirements-gpu.lock
-	$(COMPILE) tests/pipeline/kubeflow/kfp.in --output-file tests/pipeline/kubeflow/kfp.lock
+	$(COMPILE) tests/pipeline/runners/kubeflow/kfp.in --output-file tests/pipeline/runners/kubeflow/kfp.lock
 
 upgrade: UPGRADE = --upgrade
 upgrade: lock

@@ -10,12 +10,12 @@ setup(
     packages=find_packages(
         include=[
             f"{name}{sub}"
-            for name in ("shiftvit", "tuner", "components", "benchmarks", "pipeline")
+            for name in ("charts", "shiftvit", "tuner", "components", "benchmarks", "pipeline")
             for sub in ("", ".*")
         ]
     ),
-    package_data={"components": ["schema/*.pbtxt"], "pipeline": ["serve/*.html"]},
-    entry_points={"console_scripts": ["shiftvit = pipeline.cli:main"]},
+    package_data={"components": ["schema/*.pbtxt"], "pipeline": ["serving/*.html"]},
+    entry_points={"console_scripts": ["shiftvit = pipeline.cli.main:main"]},
     install_requires=[
         "tfx==1.15.1",
         "tensorflow==2.15.1",

@@ -8,7 +8,7 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.utils import path_utils
 
-from components import serving
+from components import serving_folder
 
 Model = tfx.types.standard_artifacts.Model
 
@@ -50,7 +50,7 @@ def PushedBaseline(
     The candidate is an input for the sake of the cache: the same candidate is compared with the same baseline again,
     not with itself once it is pushed, and so is not pushed twice.
     """
-    with serving.hold_newest(Path(push_destination)) as newest:
+    with serving_folder.hold_newest(Path(push_destination)) as newest:
         if newest is not None:
             shutil.copytree(newest, path_utils.serving_model_dir(model.uri))
             model.set_string_custom_property("pushed_version", newest.name)

@@ -19,10 +19,10 @@ from tfx.types.component_spec import ChannelParameter
 from tfx.types.standard_component_specs import EVALUATION_KEY, EXAMPLES_KEY, MODEL_RUN_KEY
 from tfx.utils import io_utils, json_utils, proto_utils
 
-from components import model_card, serving
+from components import model_card, serving_folder
 from components.evaluator.results import read_metrics
-from components.training import EXPERIMENT_FILE
-from shiftvit import disk
+from components.trainer.training import EXPERIMENT_FILE
+from shiftvit.files import disk
 
 LITE_KEY = "lite_model"  # the input that has the TFLite files
 ALREADY_PUSHED = "already_pushed"  # property of a PushedModel: its version was there, and nothing was copied
@@ -47,12 +47,12 @@ class Executor(standard.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
-        origin = serving.Origin(model=_model_uri(input_dict), keep=_keep(exec_properties))
+        origin = serving_folder.Origin(model=_model_uri(input_dict), keep=_keep(exec_properties))
         size = disk.size_of(Path(source)) + sum(disk.size_of(Path(lite.uri)) for lite in input_dict.get(LITE_KEY, ()))
         with disk.room(base, 2 * size, "the pushed model and its archived copy"):
             io_utils.copy_dir(source, pushed.uri)  # first the archive: every version that is served can be brought back
             _add_extras(input_dict, pushed.uri)
-            number, new = serving.publish(Path(pushed.uri), Path(base), origin, at_least=int(time.time()))
+            number, new = serving_folder.publish(Path(pushed.uri), Path(base), origin, at_least=int(time.time()))
         self._MarkPushed(pushed, pushed_destination=os.path.join(base, str(number)), pushed_version=str(number))
         pushed.set_int_custom_property(ALREADY_PUSHED, int(not new))
 
@@ -102,7 +102,7 @@ def _add_extras(input_dict: dict[str, list[Artifact]], folder: str) -> None:
     _write_card(input_dict, folder)
     if input_dict.get(LITE_KEY):
         lite = artifact_utils.get_single_uri(input_dict[LITE_KEY])
-        io_utils.copy_dir(lite, os.path.join(folder, serving.LITE_FOLDER))
+        io_utils.copy_dir(lite, os.path.join(folder, serving_folder.LITE_FOLDER))
 
 
 def _write_card(input_dict: dict[str, list[Artifact]], folder: str) -> None:
@@ -115,8 +115,8 @@ def _write_card(input_dict: dict[str, list[Artifact]], folder: str) -> None:
         experiment = json.load(file)
     properties = {name: examples.get_custom_property(name) for name in model_card.PROPERTIES}
     card = model_card.write(read_metrics(evaluation.uri), experiment, properties, time.time())
-    fileio.makedirs(os.path.join(folder, serving.EXTRA_FOLDER))
-    with fileio.open(os.path.join(folder, serving.CARD_FILE), "w") as file:
+    fileio.makedirs(os.path.join(folder, serving_folder.EXTRA_FOLDER))
+    with fileio.open(os.path.join(folder, serving_folder.CARD_FILE), "w") as file:
         file.write(card)
 
 

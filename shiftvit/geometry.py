@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from shiftvit.draws import fractions
+from shiftvit.rng import fractions
 
 
 def crop_and_flip(images, seed, padding: int, flip: bool):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from shiftvit import features
-from shiftvit.augment import augment
+from shiftvit.augmentation import augment
 from shiftvit.config import DataConfig
 
 PARSED_AT_ONCE = 1024  # examples

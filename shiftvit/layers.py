@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from shiftvit import draws
+from shiftvit import rng
 from shiftvit.fused import NORM_EPSILON, bias_activation, fused_bias_activation, fused_group_norm, group_norm
 
 # Where groups 0-3 read from (rows, columns): they move left, right, up, down.
@@ -108,7 +108,7 @@ class DropPath(tf.keras.layers.Layer):
         """x: (N, H, W, C); returns the same shape, with the kept images scaled by 1 / (1 - rate)."""
         if not training or not self.rate:
             return x
-        draw = draws.uniform((tf.shape(x)[0], 1, 1, 1))
+        draw = rng.uniform((tf.shape(x)[0], 1, 1, 1))
         return x * tf.cast(tf.floor(1 - self.rate + draw) / (1 - self.rate), x.dtype)
 
     def get_config(self):
@@ -143,7 +143,7 @@ class MLP(tf.keras.layers.Layer):
         return tf.reshape(self._drop(projected, training), tf.shape(x))
 
     def _drop(self, x, training):
-        return draws.dropout(x, self.rate) if training and self.rate else x
+        return rng.dropout(x, self.rate) if training and self.rate else x
 
     def get_config(self):
         """Returns what makes the same layer again."""

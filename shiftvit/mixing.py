@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from shiftvit.draws import fractions, random_bytes, split
 from shiftvit.features import NUM_CLASSES
+from shiftvit.rng import fractions, random_bytes, split
 
 MIXUP_ALPHA = 0.8  # of the Beta(alpha, alpha) distribution of weights
 ERASED_AREA = (0.02, 1 / 3)  # of the image's

@@ -10,8 +10,8 @@ import math
 
 import tensorflow as tf
 
-from shiftvit.draws import fractions
 from shiftvit.geometry import sample
+from shiftvit.rng import fractions
 
 # Each operation and its strength at magnitude 1.
 GREATEST = {

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from shiftvit import disk, draws
-from shiftvit.augment import augment
+from shiftvit import rng
+from shiftvit.augmentation import augment
 from shiftvit.callbacks import KeepHistory, KeepState, StopOnDivergence
 from shiftvit.cluster import is_chief
 from shiftvit.config import DataConfig, ExperimentConfig, TrainConfig
-from shiftvit.convert import load_official, read_official
 from shiftvit.errors import ConfigError
+from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
 from shiftvit.metrics import SmoothedCrossEntropy, make_metrics
 from shiftvit.model import NETWORK, build_model, build_network
+from shiftvit.official_weights import load_official, read_official
 from shiftvit.optimizer import UseAverage, make_optimizer
 from shiftvit.strategy import make_strategy
 
@@ -133,10 +134,10 @@ class TrainingModel(tf.keras.Model):
         context = tf.distribute.get_replica_context()
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
         part = self.optimizer.iterations * context.num_replicas_in_sync + replica
-        augmenting, dropping = draws.split(tf.stack([tf.constant(self._seed, tf.int64), part]), 2)
+        augmenting, dropping = rng.split(tf.stack([tf.constant(self._seed, tf.int64), part]), 2)
         if self.augmentation:
             data = _compiled_augment(*data, augmenting, self.augmentation)
-        with draws.drawing_from(dropping):
+        with rng.drawing_from(dropping):
             return super().train_step(data)
 
 

@@ -17,7 +17,7 @@ def drawn_examples(tmp_path_factory):
     """The folder of an Examples artifact: drawn records, 256 in split train and 50 in eval, in two files each."""
     import tensorflow as tf
 
-    from pipeline import shapes
+    from pipeline.sources import shapes
     from shiftvit import features
 
     folder = tmp_path_factory.mktemp("drawn_examples")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-KFP_LOCK = "tests/pipeline/kubeflow/kfp.lock"
+KFP_LOCK = "tests/pipeline/runners/kubeflow/kfp.lock"
 COMMANDS = ("sh", "dirname", "cat", "cmp", "tr", "sed", "awk", "mkdir", "rm", "grep")
 
 

@@ -54,7 +54,7 @@ def test_every_file_of_the_packages_is_installed(installed):
     assert files_below(installed) == files_below(ROOT, *PACKAGES)
 
 
-@pytest.mark.parametrize("module", ["pipeline.kubeflow.step", "pipeline.cli"])
+@pytest.mark.parametrize("module", ["pipeline.runners.kubeflow.entrypoint", "pipeline.cli.main"])
 def test_it_starts_from_another_folder(installed, tmp_path, module):
     # Without site: a development install of this tree would stand in for what is missing.
     code = (
@@ -73,7 +73,14 @@ def test_nothing_else_goes_in(context, tmp_path):
     tree, folder = tmp_path / "tree", tmp_path / "folder"
     shutil.copytree(context, tree)
     shutil.copy(ROOT / ".dockerignore", tree)
-    for name in (".git", ".venv", "workspace", "tests", "pipeline/__pycache__", "pipeline/kubeflow/__pycache__"):
+    for name in (
+        ".git",
+        ".venv",
+        "workspace",
+        "tests",
+        "pipeline/__pycache__",
+        "pipeline/runners/kubeflow/__pycache__",
+    ):
         (tree / name).mkdir()
         (tree / name / "file").touch()
     folder.mkdir()
@@ -199,7 +206,7 @@ def test_the_tag_changes_with_what_goes_in_and_with_nothing_else(machine):
 
     names = {first, name_of(machine, GPU="1")}
     for name in (
-        "pipeline/dag.py",
+        "pipeline/graph/dag.py",
         "components/schema/schema.pbtxt",
         "requirements-gpu.lock",
         "setup.py",

@@ -12,8 +12,8 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from shiftvit import disk
 from shiftvit.errors import ConfigError, UserError
+from shiftvit.files import disk
 from tuner.devices import Share
 from tuner.oracles import Recoverable
 from tuner.worker import CHIEF_VARIABLES, ID_VARIABLE, NO_ROOM

@@ -12,8 +12,8 @@ from keras_tuner.engine.base_tuner import BaseTuner
 
 from shiftvit.metrics import OBJECTIVES
 from tuner import trial as trial_process
-from tuner.folder import SearchFolder, TrialFolder, read_if_there, write_whole
 from tuner.results import FAILED
+from tuner.search_folder import SearchFolder, TrialFolder, read_if_there, write_whole
 
 _POLL = 0.1  # seconds
 _HANGS_AFTER = 900.0  # seconds without a word from a trial

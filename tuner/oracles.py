@@ -15,7 +15,7 @@ import keras_tuner
 from keras_tuner import oracles
 
 from tuner.config import TuneConfig
-from tuner.folder import write_whole
+from tuner.search_folder import write_whole
 
 _COMPLETED, _FAILED, _STOPPED = "COMPLETED", "FAILED", "STOPPED"
 _NEVER = 1 << 30  # failures in a row that end a search: KerasTuner would hold its lock for ever after

@@ -13,11 +13,11 @@ from shiftvit.config import ExperimentConfig, nearest, require
 from shiftvit.errors import UserError
 from shiftvit.metrics import OBJECTIVES
 from tuner import chief, devices, space
-from tuner.clock import Clock
 from tuner.config import TuneConfig
-from tuner.folder import SearchFolder, Task, read_if_there, write_whole
 from tuner.oracles import make_oracle
 from tuner.results import FAILED, RUNNING, Results, Trial
+from tuner.search_folder import SearchFolder, Task, read_if_there, write_whole
+from tuner.time_budget import Clock
 from tuner.worker import CHIEF_VARIABLES, ID_VARIABLE
 
 _POLL = 1.0  # seconds

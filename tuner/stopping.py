@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from tuner.folder import SearchFolder
+from tuner.search_folder import SearchFolder
 
 _ENOUGH = 3  # trials to compare with; a median of fewer says little
 _PATIENCE = 1 / 3  # of the epochs that every trial gets

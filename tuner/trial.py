@@ -13,13 +13,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from shiftvit import progress, whole
+from shiftvit import progress
 from shiftvit.callbacks import ReportProgress
 from shiftvit.errors import DiskFullError, UserError
+from shiftvit.files import atomic
 from shiftvit.metrics import OBJECTIVES
 from shiftvit.train import train
-from tuner.folder import SearchFolder, Task, TrialFolder, read_if_there, write_whole
 from tuner.results import COMPLETED, FAILED, STOPPED
+from tuner.search_folder import SearchFolder, Task, TrialFolder, read_if_there, write_whole
 from tuner.space import apply
 from tuner.stopping import StopHopeless
 
@@ -70,8 +71,8 @@ def _stopping_rule(task: Task, folder: SearchFolder, trial_id: str) -> list[Stop
 def _go_on_from(earlier: TrialFolder, own: TrialFolder) -> None:
     """Takes over what Hyperband wants to train further; where that is gone, training starts anew."""
     if earlier.state.exists():
-        whole.write_file(own.history, earlier.history.read_bytes())
-        with whole.folder(own.state) as state:
+        atomic.write_file(own.history, earlier.history.read_bytes())
+        with atomic.folder(own.state) as state:
             shutil.copytree(earlier.state, state, dirs_exist_ok=True)
 
 

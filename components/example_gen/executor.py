@@ -21,8 +21,9 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components.example_gen import records
-from shiftvit import disk, features, progress
+from shiftvit import features, progress
 from shiftvit.errors import DataError
+from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records
 
 EXAMPLES = "examples"

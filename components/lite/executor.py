@@ -13,9 +13,10 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from components.lite import convert
-from shiftvit import disk, features, progress
+from shiftvit import features, progress
 from shiftvit.errors import DataError
 from shiftvit.export import CLASS_ID
+from shiftvit.files import disk
 
 REPORT = "lite.json"  # beside the files: what was measured of each, and why one was left out
 LABELS = "labels.txt"  # the class names, a line each by class id, as TFLite's tools read them

@@ -11,7 +11,7 @@ import pytest
 import benchmarks
 from benchmarks import input as loading
 from benchmarks import machine, records, timing, train_loop
-from pipeline.cli import main
+from pipeline.cli.main import main
 
 TINY = (
     "model.image_size=8",

@@ -3,13 +3,13 @@ import json
 import pytest
 from executions import examples
 
-from components import training
 from components.example_gen.executor import IDENTITY, IMAGES_PER_SHARD, INPUT_BASE, Executor
-from pipeline import sources
-from pipeline.config import PipelineConfig, ShapesConfig
-from shiftvit import disk
+from components.trainer import training
+from pipeline.config.settings import PipelineConfig, ShapesConfig
+from pipeline.sources import prepare
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig
 from shiftvit.errors import DiskFullError
+from shiftvit.files import disk
 
 EXPERIMENT = ExperimentConfig(
     ModelConfig(patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4), DataConfig(), TrainConfig(epochs=1, batch_size=32)
@@ -20,7 +20,7 @@ EXPERIMENT = ExperimentConfig(
 def source(tmp_path_factory):
     """A thousand pictures, which take 3.1 MB."""
     pictures = ShapesConfig(train=800, eval=100, test=100)
-    return sources.prepare(
+    return prepare.prepare(
         PipelineConfig(source="shapes", workspace=str(tmp_path_factory.mktemp("source")), shapes=pictures)
     )
 

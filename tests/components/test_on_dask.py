@@ -21,13 +21,14 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.evaluator.results import read_metrics
 from components.example_gen import executor, records
-from pipeline.beam import BeamConfig, arguments
+from pipeline.config.beam import BeamConfig
+from pipeline.runners.beam import arguments
 from shiftvit.errors import UserError
 from shiftvit.features import CLASS_NAMES
 
 distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 
-dask_runner = pytest.importorskip("pipeline.dask_runner")
+dask_runner = pytest.importorskip("pipeline.runners.dask")
 
 pytestmark = pytest.mark.slow
 

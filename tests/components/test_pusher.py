@@ -9,7 +9,7 @@ from executions import artifact, context
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
-from components import pusher, serving
+from components import pusher, serving_folder
 from components.model_card import PROPERTIES
 from components.pusher import ALREADY_PUSHED, Executor, Pusher
 from shiftvit.config import ExperimentConfig, to_dict
@@ -70,14 +70,14 @@ def push(folder, model, blessed=True, base=None, keep=2, told=None):
 def test_a_blessed_model_is_archived_and_served(tmp_path, model):
     pushed = push(tmp_path, model)
 
-    [number] = serving.numbers(tmp_path / "serving")
+    [number] = serving_folder.numbers(tmp_path / "serving")
     version = tmp_path / "serving" / str(number)
     assert pushed.get_int_custom_property("pushed") == 1
     assert pushed.get_string_custom_property("pushed_version") == str(number)
     assert pushed.get_string_custom_property("pushed_destination") == str(version)
     assert (tmp_path / "pushed" / "saved_model.pb").read_text() == "the model"
     assert (version / "saved_model.pb").read_text() == "the model"
-    assert serving.read_origin(version) == serving.Origin(model=model.uri, keep=2)
+    assert serving_folder.read_origin(version) == serving_folder.Origin(model=model.uri, keep=2)
 
 
 def test_a_model_that_is_not_blessed_is_neither(tmp_path, model):
@@ -93,7 +93,7 @@ def test_a_second_push_in_the_same_second_is_another_version_and_only_the_newest
         (tmp_path / "model" / "Format-Serving" / "saved_model.pb").write_text(content)
         push(tmp_path, model)
 
-    assert serving.numbers(tmp_path / "serving") == [1002, 1001]
+    assert serving_folder.numbers(tmp_path / "serving") == [1002, 1001]
     assert (tmp_path / "serving" / "1002" / "saved_model.pb").read_text() == "c"
 
 
@@ -105,7 +105,7 @@ def test_a_push_without_room_leaves_no_version_and_is_done_when_there_is_room(sm
 
     assert small_disk.files() == []
     push(small_disk.folder, model)
-    assert len(serving.numbers(small_disk.folder / "serving")) == 1
+    assert len(serving_folder.numbers(small_disk.folder / "serving")) == 1
 
 
 def test_what_was_pushed_already_is_told_by_its_version(tmp_path, model):
@@ -170,8 +170,8 @@ def run_pipeline(workspace, killed):
     )
     metadata = tfx.orchestration.metadata.sqlite_metadata_connection_config(str(workspace / "metadata.sqlite"))
     if killed:
-        publish = serving.publish
-        serving.publish = lambda *args, **more: (publish(*args, **more), os.kill(os.getpid(), signal.SIGKILL))
+        publish = serving_folder.publish
+        serving_folder.publish = lambda *args, **more: (publish(*args, **more), os.kill(os.getpid(), signal.SIGKILL))
     tfx.orchestration.LocalDagRunner().run(
         tfx.dsl.Pipeline(
             "pushing",
@@ -187,8 +187,8 @@ def test_a_push_that_was_killed_before_ml_metadata_knew_is_not_done_twice(tmp_pa
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    [number] = serving.numbers(tmp_path / "serving")
+    [number] = serving_folder.numbers(tmp_path / "serving")
 
     run_pipeline(tmp_path, killed=False)
 
-    assert serving.numbers(tmp_path / "serving") == [number]
+    assert serving_folder.numbers(tmp_path / "serving") == [number]

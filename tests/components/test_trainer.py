@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import standard_artifacts
 
-from components import trainer
-from components.training import EXPERIMENT_FILE, resume_folder
+from components.trainer import run_fn
+from components.trainer.training import EXPERIMENT_FILE, resume_folder
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, to_dict
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.features import NUM_CLASSES
@@ -52,7 +52,7 @@ def execute(examples, folder, experiment=EXPERIMENT, hyperparameters=None):
             "model_run": [executions.artifact(standard_artifacts.ModelRun, folder / "run")],
         },
         {
-            "run_fn": "components.trainer.run_fn",
+            "run_fn": "components.trainer.run_fn.run_fn",
             "train_args": "{}",
             "eval_args": "{}",
             "custom_config": json.dumps(config),
@@ -97,12 +97,12 @@ def test_nothing_is_left_of_a_training_that_is_over(trained):
 
 
 def test_without_a_search_the_experiment_stays_as_it_is():
-    assert trainer.tuned(EXPERIMENT, None) == EXPERIMENT
+    assert run_fn.tuned(EXPERIMENT, None) == EXPERIMENT
 
 
 def test_a_hyperparameter_that_is_no_key_is_refused():
     with pytest.raises(ConfigError, match=r"unknown key train\.learning_rat"):
-        trainer.tuned(EXPERIMENT, best(train__learning_rat=0.1))
+        run_fn.tuned(EXPERIMENT, best(train__learning_rat=0.1))
 
 
 def test_a_training_is_found_again_by_what_it_trains_and_on_what():

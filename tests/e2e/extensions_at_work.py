@@ -13,16 +13,17 @@ from PIL import Image
 from tfx import v1 as tfx
 
 from components.example_gen.executor import WriteShards, plan, split_folder, verify
-from components.training import train_and_export
+from components.trainer.training import train_and_export
 from components.weigh import Weigh
-from pipeline.beam import arguments
-from pipeline.cli import main, make_parser
-from pipeline.config import locate, override
-from pipeline.dag import create_pipeline
-from pipeline.local import local_site
-from pipeline.options import resolve
-from pipeline.presets import preset
-from pipeline.sources import prepare
+from pipeline.cli.main import main, make_parser
+from pipeline.cli.options import resolve
+from pipeline.config.locations import locate
+from pipeline.config.overrides import override
+from pipeline.config.presets import preset
+from pipeline.graph.dag import create_pipeline
+from pipeline.runners.beam import arguments
+from pipeline.runners.local.runner import local_site
+from pipeline.sources.prepare import prepare
 from shiftvit.features import SPLITS
 from tuner import space
 

@@ -9,22 +9,22 @@ import documents
 import pytest
 from documents import DOCUMENTS, OF_A_WORKSPACE, ROOT, split
 
-from pipeline.cli import main, make_parser
-from pipeline.options import resolve
+from pipeline.cli.main import main, make_parser
+from pipeline.cli.options import resolve
 
 RUN_HERE = ("shiftvit kubeflow worker-job",)  # by how a command begins
 CHECKED = {  # by how a command begins: why it is not run. Parsed, and its configuration resolved, it is all the same
     "make": "takes minutes; that it has such a target is looked up",
     "shiftvit run": "trains for minutes to hours, most on data that is not here; test_pipeline.py runs the quickstart",
     "shiftvit tune": "trains for minutes to hours; test_pipeline.py has a search",
-    "shiftvit train": "needs a second host; tests/pipeline/test_train_command.py trains with two workers",
-    "shiftvit compare": "needs two runs of these very ids; tests/pipeline/test_comparison.py compares runs",
-    "shiftvit serve": "serves until it is stopped; tests/pipeline/serve asks it",
+    "shiftvit train": "needs a second host; tests/pipeline/cli/test_train_command.py trains with two workers",
+    "shiftvit compare": "needs two runs of these very ids; tests/pipeline/reports/test_comparison.py compares runs",
+    "shiftvit serve": "serves until it is stopped; tests/pipeline/serving asks it",
     "docker run": "needs a container engine",
     "shiftvit bench": "takes minutes; tests/benchmarks/test_bench.py runs every benchmark",
-    "shiftvit kubeflow compile": "tests/pipeline/kubeflow/test_compile.py compiles this very graph",
-    "shiftvit kubeflow rehearse": "takes ten minutes; tests/pipeline/kubeflow has rehearsals",
-    "shiftvit kubeflow submit": "needs a cluster; tests/pipeline/kubeflow/test_submit.py has a server",
+    "shiftvit kubeflow compile": "tests/pipeline/runners/kubeflow/test_compile.py compiles this very graph",
+    "shiftvit kubeflow rehearse": "takes ten minutes; tests/pipeline/runners/kubeflow has rehearsals",
+    "shiftvit kubeflow submit": "needs a cluster; tests/pipeline/runners/kubeflow/test_submit.py has a server",
     "python -m tuner.worker": "needs a second host; tests/tuner/test_search.py starts workers",
 }
 # Those of extending.md are run or resolved in the copy of the project that knows its extensions.

@@ -17,9 +17,9 @@ import tensorflow as tf
 from html_page import Page
 from PIL import Image
 
-from pipeline import evidence
-from pipeline.lineage import Lineage
-from pipeline.workspace import Workspace
+from pipeline.runs import predictions as saved_predictions
+from pipeline.runs.lineage import Lineage
+from pipeline.runs.workspace import Workspace
 from shiftvit import export, features
 from shiftvit.errors import NotBlessedError
 from tuner import results
@@ -64,7 +64,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(MODULES)}
 
 
 def shiftvit(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "pipeline.cli.main", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
 
 
@@ -160,7 +160,7 @@ def test_the_pushed_model_answers_pictures_as_the_evaluator_was_answered(workspa
 def test_the_report_tells_what_was_measured_and_shows_the_very_images(workspace):
     run = Workspace(workspace).run_folders()[0]
     done = shiftvit("report", run.id, "--json", "--workspace", workspace)
-    facts, kept = json.loads(done.stdout), evidence.load(run.evidence)
+    facts, kept = json.loads(done.stdout), saved_predictions.load(run.predictions)
     metrics = facts["metrics"]
 
     assert kept.right.mean() == pytest.approx(metrics["top1"])
@@ -258,7 +258,7 @@ def test_a_model_under_a_threshold_is_not_pushed_and_the_reason_is_told(workspac
 def test_a_run_killed_in_mid_training_goes_on_from_its_last_epoch(tmp_path):
     arguments = run_arguments(tmp_path, tune__algorithm="hyperband", train__epochs=40, train__replicas=1)
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", *arguments],
+        [sys.executable, "-m", "pipeline.cli.main", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -290,7 +290,7 @@ def wait_for_epoch(workspace, process, epoch):
 
 
 def test_tfx_own_command_line_takes_the_runner(tmp_path):
-    import pipeline.local
+    import pipeline.runners.local.runner
 
     done = subprocess.run(
         ["tfx", "pipeline", "create", "--engine", "local", "--pipeline_path", pipeline.local.__file__],
@@ -312,7 +312,10 @@ def test_tfx_own_command_line_takes_the_runner(tmp_path):
 def test_what_the_documents_ask_of_a_workspace_is_answered(workspace, tmp_path, command):
     (tmp_path / "workspace").symlink_to(workspace)
     Image.new("RGB", (300, 200)).save(tmp_path / "picture.png")
-    programs = {"shiftvit": [sys.executable, "-m", "pipeline.cli"], "tensorboard": [f"{sys.prefix}/bin/tensorboard"]}
+    programs = {
+        "shiftvit": [sys.executable, "-m", "pipeline.cli.main"],
+        "tensorboard": [f"{sys.prefix}/bin/tensorboard"],
+    }
     program, *options = shlex.split(command)
     options += ["--inspect"] if program == "tensorboard" else []  # which ends, and needs no browser
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import shapes
+from pipeline.sources import shapes
 from shiftvit import export
 from shiftvit.config import ModelConfig
 from shiftvit.features import CLASS_NAMES, encode

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import shapes
+from pipeline.sources import shapes
 from shiftvit.config import DataConfig
 from shiftvit.features import encode
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches

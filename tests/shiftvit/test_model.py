@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from shiftvit.config import ModelConfig
-from shiftvit.convert import load_official
 from shiftvit.model import Normalise, build_model, build_network
+from shiftvit.official_weights import load_official
 
 TINY = ModelConfig(patch_size=4, dims=(16, 32), depths=(1, 2), n_div=8, drop_path=0.2, dropout=0.1)
 OFFICIAL = ["shiftvit_gn1_gelu", "shiftvit_gn1_div8_patch2", "shiftvit_bn_relu"]

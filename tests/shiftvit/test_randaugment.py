@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 
-from pipeline import shapes
+from pipeline.sources import shapes
 from shiftvit.randaugment import GREATEST, UNSIGNED, distort, drawn_strengths, randaugment
 
 SEED = (3, 7)

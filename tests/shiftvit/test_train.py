@@ -9,10 +9,10 @@ import trainings
 from shiftvit import train
 from shiftvit.callbacks import ReportProgress, StopOnDivergence
 from shiftvit.config import DataConfig
-from shiftvit.convert import to_official
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.input_pipeline import evaluation_batches, training_batches
 from shiftvit.model import build_network
+from shiftvit.official_weights import to_official
 from shiftvit.optimizer import UseAverage
 from shiftvit.progress import FACTS, LOGGER
 from shiftvit.strategy import make_strategy

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from pipeline.workspace import Workspace
+from pipeline.runs.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 _SETTINGS = {
@@ -31,7 +31,7 @@ def start(workspace: Path, **options) -> subprocess.Popen:
     """Starts a run there; the same every time."""
     settings = (f"--set={key}={value}" for key, value in _SETTINGS.items())
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "run", "--workspace", str(workspace), *settings],
+        [sys.executable, "-m", "pipeline.cli.main", "run", "--workspace", str(workspace), *settings],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tuner.report import charts, importance, wording
-from tuner.report.markup import breakable, definitions, element, escape, note, page, scrollable, section, table
+from charts import formats
+from charts.markup import breakable, definitions, element, escape, note, page, scrollable, section, table
+from tuner.report import importance, plots, wording
 from tuner.results import COMPLETED, FAILED, RUNNING, STOPPED, Results, Trial
 
 _SMALL = 0.005  # of an accuracy: about what chance makes of one on 10,000 images
@@ -93,7 +94,7 @@ def _facts(results: Results) -> str:
 
 
 def _limit(budget: Mapping[str, float], name: str) -> str:
-    return wording.number(budget[name]) if budget.get(name) else ""
+    return formats.significant(budget[name]) if budget.get(name) else ""
 
 
 def _of(used: str, limit: str) -> str:
@@ -147,7 +148,7 @@ def _losses(results: Results) -> str:
 
 
 def _curves(results: Results) -> str:
-    chart = charts.learning_curves(results)
+    chart = plots.learning_curves(results)
     if not chart:
         return section("Learning curves", note("No trial has finished an epoch."))
     edge = "Where a trial without a score leaves the frame of the others, its curve runs along the edge."
@@ -170,14 +171,14 @@ def _importance(results: Results) -> str:
         "hyperparameters that changed together did it. Of few trials, or near 0, R² can be chance, and with other "
         "trials the order could be another. Scores after fewer epochs are taken as they are."
     )
-    rows = [charts.Bar(s.name, s.mean, f"{max(s.mean, 0):.0%} ± {100 * s.sd:.0f}", s.sd) for s in found.shares]
-    chart = charts.bars(rows, "Share of each hyperparameter in the importance of all")
+    rows = [plots.Bar(s.name, s.mean, f"{max(s.mean, 0):.0%} ± {100 * s.sd:.0f}", s.sd) for s in found.shares]
+    chart = plots.bars(rows, "Share of each hyperparameter in the importance of all")
     return section(heading, note(method), note(limits), scrollable(heading, chart))
 
 
 def _settings(results: Results) -> str:
     heading = "All settings side by side"
-    chart = charts.parallel_coordinates(results)
+    chart = plots.parallel_coordinates(results)
     if not chart:
         return section(heading, note("No trial has a score."))
     legend = "Each line is a trial, coloured by the rank of its score; the thick one is the best."
@@ -192,8 +193,8 @@ def _cost(results: Results) -> str:
         sum(trial.seconds for trial in results.trials if trial.state == state) / spent for state in (FAILED, STOPPED)
     )
     share = f"Of the time of all trials, {failed:.0%} went to failed ones and {stopped:.0%} to those stopped early."
-    rows = [charts.Bar(f"trial {t.id}", t.seconds, _describe_cost(t), kind=t.state) for t in results.trials]
-    chart = charts.bars(rows, "Time of each trial")
+    rows = [plots.Bar(f"trial {t.id}", t.seconds, _describe_cost(t), kind=t.state) for t in results.trials]
+    chart = plots.bars(rows, "Time of each trial")
     return section("Cost", element("p", share), scrollable("Time of each trial", chart))
 
 
@@ -205,6 +206,6 @@ def _describe_cost(trial: Trial) -> str:
 def _value(results: Results, trial: Trial, name: str) -> str:
     """Returns the markup of a value, marked where the first trial has another or none."""
     first = results.trials[0].values
-    text = escape(wording.number(trial.values[name])) if name in trial.values else "off"
+    text = escape(formats.significant(trial.values[name])) if name in trial.values else "off"
     same = (name in trial.values, trial.values.get(name)) == (name in first, first.get(name))
     return text if same else element("mark", text)

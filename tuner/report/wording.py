@@ -1,9 +1,8 @@
 """How values, scores and trials are written for people."""
 
-import numbers
 from collections import Counter
-from typing import Any
 
+from charts.formats import significant
 from tuner.results import COMPLETED, FAILED, RUNNING, STOPPED, Results, Trial
 
 STATES = {COMPLETED: "completed", STOPPED: "stopped early", FAILED: "failed", RUNNING: "running"}
@@ -14,29 +13,16 @@ def is_accuracy(objective: str) -> bool:
     return objective.endswith(("top1", "top5"))
 
 
-def number(value: Any) -> str:
-    """Returns the value of a hyperparameter, or any other: numbers with four significant digits."""
-    if isinstance(value, (list, tuple)):
-        return ", ".join(number(entry) for entry in value)
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral):
-        return str(value)
-    if 1e4 <= abs(value) < 1e9:
-        return f"{value:.0f}"
-    return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e+")
-
-
 def score(objective: str, value: float) -> str:
     """Returns for example `71.2%` of an accuracy, `0.8123` of a loss."""
-    return f"{value:.1%}" if is_accuracy(objective) else number(value)
+    return f"{value:.1%}" if is_accuracy(objective) else significant(value)
 
 
 def distance(objective: str, one: float, other: float) -> str:
     """Returns how far apart two scores are, for example `1.3 points` of an accuracy, `0.0412` of a loss."""
     apart = abs(one - other)
     if not is_accuracy(objective):
-        return number(apart)
+        return significant(apart)
     return "less than 0.1 points" if apart < 0.0005 else f"{100 * apart:.1f} points"
 
 
@@ -61,5 +47,5 @@ def states(results: Results) -> str:
 def trial(results: Results, one: Trial) -> str:
     """Returns all there is to a trial: its end in a line, and its values in one each."""
     reached = "" if one.score is None else f", {results.objective} {score(results.objective, one.score)}"
-    values = "".join(f"\n{name} = {number(value)}" for name, value in one.values.items())
+    values = "".join(f"\n{name} = {significant(value)}" for name, value in one.values.items())
     return f"trial {one.id}: {STATES[one.state]} after {epochs(one.epochs)}{reached}{values}"

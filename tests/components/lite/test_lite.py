@@ -10,7 +10,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.lite import executor
 from components.lite.convert import Int8, LiteModel, to_float
 from components.lite.executor import FLOAT32, INT8, LiteFile, judge, read_report
-from pipeline import shapes
+from pipeline.sources import shapes
 from shiftvit import features
 from shiftvit.config import ModelConfig
 from shiftvit.errors import DataError

@@ -1,6 +1,7 @@
 import pytest
 from made_results import NORM, RATE, make_results, make_trial
 
+from charts import axis
 from tuner.report import scale
 from tuner.results import Dimension
 
@@ -73,9 +74,9 @@ def test_a_range_of_whole_numbers_is_marked_at_whole_numbers():
     ],
 )
 def test_steps_are_round_and_within(low, high, steps):
-    assert scale.round_steps(low, high) == steps
+    assert axis.round_steps(low, high) == steps
 
 
 @pytest.mark.parametrize("last, steps", [(1, [1]), (2, [1, 2]), (10, [2, 4, 6, 8, 10]), (100, [20, 40, 60, 80, 100])])
 def test_epochs_are_marked_in_whole_numbers(last, steps):
-    assert scale.whole_steps(1, last) == steps
+    assert axis.whole_steps(1, last) == steps

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from made_results import failed_trial, make_results, make_trial
 
+from charts import formats
 from tuner.report import wording
 
 
@@ -24,7 +25,7 @@ from tuner.report import wording
     ],
 )
 def test_values_are_written_for_people(value, text):
-    assert wording.number(value) == text
+    assert formats.significant(value) == text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,144 @@
+"""Measures ingestion: `python -m benchmarks.ingestion ARCHIVE`, with CIFAR-10's binary archive.
+
+Each row is a process of its own, so that its peak of memory is its own, and no row finds what another left in memory.
+"""
+
+import argparse
+import dataclasses
+import json
+import logging
+import multiprocessing
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.table import Table, number
+from shiftvit.features import CLASS_NAMES, EVAL, TEST, TRAIN
+from shiftvit.quiet import hush_libraries
+
+_IMAGES = 60_000
+_TIMES = 10  # as many images in the row that shows how ingestion grows
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("archive", type=Path, metavar="ARCHIVE")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="the median is taken (default: %(default)s)")
+    options = parser.parse_args()
+    if not options.archive.is_file():
+        parser.error(f"{options.archive}: no such file; give CIFAR-10's binary archive")
+    rows = {
+        "TFDS, from the archive": (_prepare_with_tfds, _IMAGES),
+        "ours, from the archive": (_prepare_and_ingest, _IMAGES),
+        "ours, from prepared records": (_ingest_drawn, _IMAGES),
+        f"ours, {_TIMES} times as many": (_ingest_drawn, _TIMES * _IMAGES),
+    }
+    figures = {name: [] for name in rows}
+    for _ in range(options.rounds):
+        for name, (work, images) in rows.items():
+            figures[name].append(_in_a_process(work, options.archive, images))
+            print(f"{name}: {figures[name][-1]}", file=sys.stderr)
+    table = Table("Ingestion, local runner", ("", "images", "seconds", "images/s", "times TFDS", "peak memory, MiB"))
+    base = None
+    for name, (_, images) in rows.items():
+        seconds, peak = (statistics.median(column) for column in zip(*figures[name], strict=True))
+        base = base or images / seconds
+        rate = images / seconds
+        table.add(name, number(images), number(seconds), number(rate), f"{rate / base:.2f}", number(peak / 2**20))
+    print(table.render())
+
+
+def _in_a_process(work: Callable[[Path, int, Path], float], archive: Path, images: int) -> tuple[float, int]:
+    """Returns the seconds that `work` tells, and the process' peak of memory in bytes."""
+    with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measure, (work, archive, images, Path(folder)))
+
+
+def _measure(work: Callable[[Path, int, Path], float], archive: Path, images: int, folder: Path) -> tuple[float, int]:
+    hush_libraries()
+    logging.disable(logging.INFO)
+    seconds = work(archive, images, folder)
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return seconds, int(peak[1]) * 1024
+
+
+def _prepare_with_tfds(archive: Path, images: int, folder: Path) -> float:
+    import tensorflow_datasets as tfds
+
+    from pipeline.sources import cifar, tfds_source
+
+    known = tfds.builder_cls("cifar10").url_infos
+    known[tfds_source.URL] = dataclasses.replace(  # TFDS takes no other archive than it knows
+        known[tfds_source.URL],
+        checksum=cifar.file_checksum(archive),
+        size=type(known[tfds_source.URL].size)(archive.stat().st_size),
+    )
+    (folder / tfds_source.ARCHIVE).symlink_to(archive.resolve())
+    tfds.disable_progress_bar()
+    builder = tfds.builder("cifar10", data_dir=folder / "data")
+    config = tfds.download.DownloadConfig(manual_dir=folder)
+    started = time.perf_counter()
+    builder.download_and_prepare(download_dir=folder / "downloads", download_config=config)
+    seconds = time.perf_counter() - started
+    assert sum(split.num_examples for split in builder.info.splits.values()) == images
+    return seconds
+
+
+def _prepare_and_ingest(archive: Path, images: int, folder: Path) -> float:
+    from pipeline.config.settings import PipelineConfig
+    from pipeline.sources.prepare import prepare
+
+    started = time.perf_counter()
+    source = prepare(PipelineConfig(source=str(archive), workspace=str(folder)))
+    preparing = time.perf_counter() - started
+    assert sum(source.counts.values()) == images
+    return preparing + _ingest(source.folder, source.counts, folder)
+
+
+def _ingest_drawn(archive: Path, images: int, folder: Path) -> float:
+    import numpy as np
+
+    from components.example_gen import records
+
+    random, some = np.random.default_rng(0), _IMAGES // 6
+    block = records.pack(random.integers(0, 256, (some, 32, 32, 3), np.uint8), random.integers(0, 10, some))
+    counts = {TRAIN: images * 4 // 6, EVAL: images // 6, TEST: images // 6}
+    for split, count in counts.items():
+        with (folder / f"{split}.bin").open("wb") as file:
+            for _ in range(count // some):
+                file.write(block)
+    return _ingest(folder, counts, folder)
+
+
+def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+    from tfx.types import standard_artifacts
+
+    from components.example_gen import executor
+    from pipeline.config.settings import PipelineConfig
+    from pipeline.runners.beam import arguments
+
+    config, examples = PipelineConfig(), standard_artifacts.Examples()
+    examples.uri = str(folder / "examples")
+    identity = {"kind": "", "sha256": "", "published": False, "counts": counts, "class_names": list(CLASS_NAMES)}
+    context = BaseBeamExecutor.Context(arguments(config.beam), tmp_dir=str(folder / "tmp"), unique_id="1")
+    started = time.perf_counter()
+    executor.Executor(context).Do(
+        {},
+        {executor.EXAMPLES: [examples]},
+        {
+            executor.INPUT_BASE: str(source),
+            executor.IDENTITY: json.dumps(identity),
+            executor.IMAGES_PER_SHARD: config.ingest.images_per_shard,
+        },
+    )
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""HTML pages, charts and number formats. Knows nothing of this project."""

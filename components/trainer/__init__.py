@@ -1,0 +1,1 @@
+"""Training and export, shared by the Trainer component and `shiftvit train`."""

@@ -1,0 +1,39 @@
+"""What the Trainer component runs."""
+
+from typing import Any
+
+import tensorflow as tf
+from tfx.v1 import components as tfx_components
+
+from components.trainer.training import keep_records, resume_folder, train_and_export
+from shiftvit.callbacks import ReportProgress
+from shiftvit.config import ExperimentConfig, from_dict
+from tuner.space import apply
+
+
+def run_fn(fn_args: tfx_components.FnArgs) -> None:
+    """Trains the experiment in `custom_config` with the best hyperparameters of the search, and exports the model."""
+    config = fn_args.custom_config
+    experiment = tuned(from_dict(ExperimentConfig, config["experiment"]), fn_args.hyperparameters)
+    resume_dir = resume_folder(config["resume_root"], experiment, fn_args.train_files)
+    train_and_export(
+        experiment,
+        fn_args.train_files,
+        fn_args.eval_files,
+        class_names=config["class_names"],
+        resume_dir=resume_dir,
+        model_dir=fn_args.serving_model_dir,
+        callbacks=[
+            tf.keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False),
+            ReportProgress("train"),
+        ],
+    )
+    keep_records(experiment, resume_dir, fn_args.model_run_dir)
+    tf.io.gfile.rmtree(resume_dir)
+
+
+def tuned(experiment: ExperimentConfig, hyperparameters: dict[str, Any] | None) -> ExperimentConfig:
+    """Returns the experiment with the search's hyperparameters, a KerasTuner config, if there are any."""
+    if not hyperparameters:
+        return experiment
+    return apply(hyperparameters["values"], experiment)

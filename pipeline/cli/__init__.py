@@ -1,0 +1,1 @@
+"""The `shiftvit` command. Imports nothing heavy, so that it starts at once."""

@@ -1,0 +1,68 @@
+"""`shiftvit bench`: shows the benchmarks' progress on stderr and prints their tables."""
+
+import argparse
+import dataclasses
+from typing import Any
+
+import benchmarks
+from pipeline.cli import help_examples
+from pipeline.cli.options import add_command, add_json, add_overrides
+from pipeline.cli.output import print_json
+from pipeline.config.overrides import override
+from pipeline.config.presets import PRESETS, preset
+from shiftvit.config import ExperimentConfig, require
+from shiftvit.quiet import hush_libraries, hush_xla
+
+_SECONDS = 60.0
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        commands, "bench", _run, "measure speed, each figure beside its limit", epilog=help_examples.BENCH
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(benchmarks.NAMES)} (default: all)")
+    default = f"{benchmarks.PRESET} with {', '.join(benchmarks.SETTINGS)}"
+    parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {default})")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=_SECONDS,
+        metavar="N",
+        help="how long to measure for each table, at least three rounds (default: %(default)g)",
+    )
+    add_overrides(parser)
+    add_json(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Runs the benchmarks that `arguments` names, and prints the tables of each as soon as it has them.
+
+    Raises:
+        ConfigError: for an unknown benchmark, or a configuration that does not fit.
+    """
+    benchmarks.check_names(arguments.names)
+    require(arguments.seconds >= 0, f"--seconds {arguments.seconds:g} must not be negative")
+    base = preset(arguments.preset or benchmarks.PRESET)
+    settings = () if arguments.preset else benchmarks.SETTINGS
+    experiment = override(base, [*settings, *arguments.set]).experiment
+    hush_libraries()
+    measured = []
+    for name in arguments.names or benchmarks.NAMES:
+        for table in _measure(name, experiment, arguments.seconds):
+            measured.append(dataclasses.asdict(table))
+            if not arguments.json:
+                print(table.render(), end="\n\n", flush=True)
+    if arguments.json:
+        return print_json(measured)
+    return 0
+
+
+def _measure(name: str, experiment: ExperimentConfig, seconds: float) -> list:
+    from pipeline.cli.terminal import show_stage
+
+    with show_stage(name):
+        hush_xla()
+        from benchmarks import suite
+
+        return suite.run(name, experiment, seconds)

@@ -1,0 +1,111 @@
+"""How a command is added, and the options that give it its configuration. Imports nothing heavy."""
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import config_file
+from pipeline.config.beam import RUNNERS
+from pipeline.config.overrides import override
+from pipeline.config.presets import PRESETS, preset
+from pipeline.config.settings import PipelineConfig
+from pipeline.runs.workspace import Workspace
+from shiftvit.errors import ConfigError
+
+DEFAULT_WORKSPACE = PipelineConfig.workspace
+_DEFAULT_PRESET = "quickstart"
+
+
+def add_command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int] | None, summary: str, epilog: str = ""
+) -> argparse.ArgumentParser:
+    """Adds a command and returns its parser; `function` is `command` of its arguments, None where it has commands."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that `resolve` reads."""
+    add_settings(parser)
+    parser.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="shapes (the embedded set), tfds, tfds:ARCHIVE, or the path "
+        "of an official CIFAR-10 archive or folder (default: the preset's)",
+    )
+    parser.add_argument(
+        "--workspace", metavar="DIR", help=f"folder that holds everything (default: {DEFAULT_WORKSPACE})"
+    )
+    parser.add_argument(
+        "--beam", metavar="NAME", help=f"where Apache Beam runs, short for --set beam.runner=NAME: {', '.join(RUNNERS)}"
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds those of them that a command without data and workspace of its own has."""
+    parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
+    add_overrides(parser)
+    parser.set_defaults(data=None, workspace=None, beam=None)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Adds --set."""
+    parser.add_argument(
+        "--set",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="override one setting by its dotted name, or model=NAME for a published variant; may be repeated",
+    )
+
+
+def add_workspace(parser: argparse.ArgumentParser) -> None:
+    """Adds --workspace to a command that has no configuration of its own; `workspace_of` reads it."""
+    parser.add_argument(
+        "--workspace",
+        metavar="DIR",
+        default=DEFAULT_WORKSPACE,
+        help="folder that holds everything (default: %(default)s)",
+    )
+
+
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """Adds --wait, for commands that write in the workspace."""
+    parser.add_argument("--wait", action="store_true", help="wait while another one writes in the workspace")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Adds --json."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def workspace_of(arguments: argparse.Namespace) -> Workspace:
+    """Returns the workspace that --workspace names, the default one where it is left out."""
+    return Workspace(Path(arguments.workspace or DEFAULT_WORKSPACE))
+
+
+def resolve(arguments: argparse.Namespace) -> PipelineConfig:
+    """Returns the configuration: preset or file, then --data and --workspace, then --beam and each --set.
+
+    Raises:
+        ConfigError: when one of them does not fit.
+    """
+    if arguments.config is not None and arguments.preset is not None:
+        raise ConfigError("give --preset or --config, not both: the file holds a whole configuration")
+    config = (
+        preset(arguments.preset or _DEFAULT_PRESET) if arguments.config is None else config_file.load(arguments.config)
+    )
+    given = {"source": arguments.data, "workspace": arguments.workspace}
+    config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
+    engine = [] if arguments.beam is None else [f"beam.runner={arguments.beam}"]
+    return override(config, [*engine, *arguments.set])

@@ -1,0 +1,74 @@
+"""`shiftvit serve`: its options. Imports nothing heavy."""
+
+import argparse
+from typing import Any
+
+from pipeline.cli.options import add_command, add_workspace, workspace_of
+from pipeline.graph.nodes import PIPELINE_NAME
+from shiftvit.config import require
+from shiftvit.quiet import hush_libraries
+
+_EPILOG = f"""Answers in TensorFlow Serving's REST form, asks the model once for requests that come together, and serves
+a new version as soon as it is pushed, without a pause. For production, TensorFlow Serving reads the same folder.
+
+  /                                    a page to drop an image on
+  /v1/models/{PIPELINE_NAME}:predict          POST {{"instances": [{{"b64": "..."}}, ...]}}, or "inputs" for columns
+  /v1/models/{PIPELINE_NAME}                  the versions and their state
+  /v1/models/{PIPELINE_NAME}/metadata         the signatures
+  /healthz, /metrics                   200 while a version is served; for Prometheus
+
+A request:
+  curl localhost:8501/v1/models/{PIPELINE_NAME}:predict \\
+      -d '{{"instances": [{{"b64": "'$(base64 -w0 photo.png)'"}}]}}'
+
+examples:
+  shiftvit serve
+  shiftvit serve --workspace /data/cifar --host 0.0.0.0 --port 8501
+"""
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    parser = add_command(commands, "serve", _serve, "serve the newest pushed version over HTTP", epilog=_EPILOG)
+    parser.add_argument(
+        "--host",
+        metavar="NAME",
+        default="127.0.0.1",
+        help="0.0.0.0 for all networks; there is no password (default: %(default)s)",
+    )
+    parser.add_argument("--port", metavar="N", type=int, default=8501, help="0 for a free one (default: %(default)s)")
+    limits = parser.add_argument_group("limits of a request")
+    _add_number(limits, "--max-body", "MB", 32, "the largest body")
+    _add_number(limits, "--max-images", "N", 128, "the most images in it", int)
+    _add_number(limits, "--timeout", "S", 30, "seconds until it is answered, its arrival included")
+    batches = parser.add_argument_group("batches")
+    _add_number(batches, "--max-batch", "N", 64, "the most images that the model is asked at once", int)
+    _add_number(
+        batches, "--batch-wait", "MS", 0, "milliseconds that a request waits for others while the model is idle"
+    )
+    _add_number(parser, "--poll", "S", 1, "seconds between looks for a new version")
+    add_workspace(parser)
+
+
+def _add_number(parser: Any, option: str, metavar: str, default: int, summary: str, kind: type = float) -> None:
+    parser.add_argument(option, metavar=metavar, type=kind, default=default, help=f"{summary} (default: %(default)g)")
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    for option in ("max_body", "max_images", "timeout", "max_batch", "poll"):
+        value = getattr(arguments, option)
+        require(0 < value < float("inf"), f"--{option.replace('_', '-')} {value:g} must be positive, and a number")
+    require(
+        0 <= arguments.batch_wait < float("inf"),
+        f"--batch-wait {arguments.batch_wait:g} must be a number and not negative",
+    )
+    hush_libraries()
+    from pipeline.serving.routes import Limits
+    from pipeline.serving.server import Settings, serve
+
+    limits = Limits(int(arguments.max_body * 1e6), arguments.timeout, arguments.max_images)
+    settings = Settings(
+        arguments.host, arguments.port, limits, arguments.max_batch, arguments.batch_wait / 1e3, arguments.poll
+    )
+    serve(workspace_of(arguments), settings)
+    return 0

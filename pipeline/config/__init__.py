@@ -1,0 +1,1 @@
+"""The configuration of a run: settings, presets, overrides. Imports no TensorFlow."""

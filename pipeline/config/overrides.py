@@ -1,0 +1,57 @@
+"""Applies `--set KEY=VALUE` to a configuration."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.config.settings import PipelineConfig
+from shiftvit.config import from_dict, nearest, require, to_dict
+from shiftvit.errors import ConfigError
+from shiftvit.features import NUM_CLASSES
+from shiftvit.variants import variant
+
+
+def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
+    """Returns `config` with each KEY=VALUE applied; KEY is dotted, VALUE as JSON, a bare text, or a list 1,2,3.
+
+    `model=NAME` takes all settings of a published variant, with our classes; later ones may change some of them.
+
+    Raises:
+        ConfigError: for an unknown key, a wrong type, or a setting without `=`.
+    """
+    values = to_dict(config)
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        require(bool(separator), f"--set {setting}: expected KEY=VALUE, such as train.epochs=20")
+        *groups, leaf = key.split(".")
+        table = values
+        for depth, group in enumerate(groups):
+            path = ".".join(groups[:depth])
+            require(isinstance(table.get(group), dict), f"unknown key {key}; {nearest(group, table, path)}")
+            table = table[group]
+        _set_leaf(table, leaf, text, key)
+    return from_dict(PipelineConfig, values)
+
+
+def _set_leaf(table: dict[str, Any], leaf: str, text: str, key: str) -> None:
+    if leaf not in table:
+        raise ConfigError(f"unknown key {key}; {nearest(leaf, table, key.rpartition('.')[0])}")
+    current = table[leaf]
+    if key == "model":
+        table[leaf] = to_dict(dataclasses.replace(variant(text), num_classes=NUM_CLASSES))
+        return
+    if isinstance(current, dict):
+        raise ConfigError(f"{key} is a group of settings; {nearest('', current, key)}")
+    table[leaf] = _parse(text, current)
+
+
+def _parse(text: str, current: Any) -> Any:
+    if isinstance(current, str):
+        return text
+    if isinstance(current, list) and not text.startswith("["):
+        return [_parse(item, None) for item in text.split(",")] if text else []
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -1,0 +1,101 @@
+"""The presets: whole configurations by name. Imports no TensorFlow."""
+
+from collections.abc import Callable
+
+from pipeline.config.settings import EvaluateConfig, PipelineConfig
+from shiftvit.config import DataConfig, ModelConfig, TrainConfig, nearest
+from shiftvit.errors import ConfigError
+from tuner.config import TuneConfig
+
+
+def quickstart() -> PipelineConfig:
+    """The embedded set and a tiny model: minutes on a 2-core laptop.
+
+    `shiftvit run` (expected: top-1 of 0.90 or more on the embedded test split)
+    """
+    return PipelineConfig(
+        preset="quickstart",
+        source="shapes",
+        model=ModelConfig(patch_size=4, dims=(32, 64), depths=(2, 2), drop_path=0.0, n_div=8),
+        data=DataConfig(crop_padding=0, flip=False),  # a mirrored picture belongs to another class
+        train=TrainConfig(epochs=12, batch_size=64, learning_rate=2e-3),
+        tune=TuneConfig(trials=2, epochs=2),
+        evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99, min_corrupted_top1=0.5),
+    )
+
+
+def cifar10_cpu() -> PipelineConfig:
+    """Real CIFAR-10, sized for a CPU: the whole pipeline within an hour on 2 cores.
+
+    `shiftvit run --preset cifar10-cpu --data DIR`
+    No search: within the hour its trials are too short to tell settings apart. `--set tune.trials=N` has one.
+    """
+    return PipelineConfig(
+        preset="cifar10-cpu",
+        source="tfds",
+        model=ModelConfig(patch_size=2, dims=(64, 128, 256), depths=(2, 4, 2), n_div=8, drop_path=0.05, flip_test=True),
+        train=TrainConfig(epochs=50, batch_size=128, learning_rate=2e-3),
+        tune=TuneConfig(trials=0, epochs=5),
+        evaluate=EvaluateConfig(min_top1=0.8, min_top5=0.97, min_class_top1=0.5, max_ece=0.1, min_corrupted_top1=0.6),
+    )
+
+
+def cifar10() -> PipelineConfig:
+    """Real CIFAR-10, the published width and the full recipe, for GPUs; not measured yet.
+
+    `shiftvit run --preset cifar10 --data DIR`
+    """
+    return PipelineConfig(
+        preset="cifar10",
+        source="tfds",
+        model=ModelConfig(patch_size=2, drop_path=0.1),
+        data=DataConfig(randaugment_ops=2, mixup=0.25, cutmix=0.25, erasing=0.25),
+        train=TrainConfig(epochs=100, batch_size=256, ema_decay=0.999),
+        tune=TuneConfig(trials=12, epochs=10),
+        evaluate=EvaluateConfig(
+            min_top1=0.9, min_top5=0.99, min_class_top1=0.75, max_top1_drop=0.01, min_corrupted_top1=0.3
+        ),
+    )
+
+
+def keras_example() -> PipelineConfig:
+    """Dimensions, batch and schedule of the Keras ShiftViT example (46 epochs of 256, 48 x 48 pixels), for comparison.
+
+    `shiftvit run --preset keras-example --data DIR` (the example publishes 77.20% top-1, 98.64% top-5)
+    """
+    return PipelineConfig(
+        preset="keras-example",
+        source="tfds",
+        model=ModelConfig(image_size=48, patch_size=4, drop_path=0.2, dropout=0.2),
+        data=DataConfig(crop_padding=4),
+        train=TrainConfig(
+            epochs=46,
+            batch_size=256,
+            learning_rate=1e-3,
+            warmup_fraction=0.15,
+            clip_norm=0.0,
+            weight_decay=0.1,  # at the peak, the 1e-4 a step that the example subtracts
+            label_smoothing=0.0,
+        ),
+        tune=TuneConfig(trials=0),
+        evaluate=EvaluateConfig(min_top1=0.772, min_top5=0.98),
+    )
+
+
+PRESETS: dict[str, Callable[[], PipelineConfig]] = {
+    "quickstart": quickstart,
+    "cifar10-cpu": cifar10_cpu,
+    "cifar10": cifar10,
+    "keras-example": keras_example,
+}
+
+
+def preset(name: str) -> PipelineConfig:
+    """Returns the preset of that name.
+
+    Raises:
+        ConfigError: when there is none.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset {name!r}; {nearest(name, PRESETS)}")
+    return PRESETS[name]()

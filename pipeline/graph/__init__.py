@@ -1,0 +1,1 @@
+"""The TFX pipeline, the same for every runner."""

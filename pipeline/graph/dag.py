@@ -1,0 +1,154 @@
+"""The graph. One for every runner."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx import v1 as tfx
+from tfx.dsl.components.base.base_node import BaseNode
+
+from components.canary.component import Canary
+from components.data_gate.component import DataGate
+from components.evaluator.eval_config import EXTRACTION, make_eval_config
+from components.evaluator.eval_config import SPLITS as EVALUATED_SPLITS
+from components.example_gen.component import Cifar10ExampleGen
+from components.lite.component import LiteExport
+from components.pusher import Pusher
+from components.schema import SCHEMA_FILE
+from components.tuner import Tuner
+from pipeline.config.settings import PipelineConfig
+from pipeline.graph.fingerprint import graph_fingerprint
+from pipeline.graph.nodes import PIPELINE_NAME
+from pipeline.sources.prepare import Source
+from shiftvit.config import to_dict
+from shiftvit.features import TEST
+from tuner import space
+
+
+@dataclass(frozen=True)
+class Site:
+    """What differs with the place where the graph runs."""
+
+    root: str  # folder of the artifacts
+    training: str  # folder of the state of trainings that have not ended
+    tuning: str  # folder of the state of searches
+    push_destination: str
+    make_baseline: Callable[[tfx.dsl.Channel], BaseNode]  # takes the candidate; its output `model` is the baseline
+    beam_args: Sequence[str]  # flags of Apache Beam
+    metadata: metadata_store_pb2.ConnectionConfig | None = None  # None: the runner's own
+
+
+def create_pipeline(config: PipelineConfig, source: Source, site: Site) -> tfx.dsl.Pipeline:
+    """Returns the whole pipeline, from the prepared source to the pushed model."""
+    return tfx.dsl.Pipeline(
+        PIPELINE_NAME,
+        site.root,
+        components=_make_nodes(config, source, site),
+        enable_cache=True,
+        metadata_connection_config=site.metadata,
+        beam_pipeline_args=list(site.beam_args),
+    )
+
+
+def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseNode]:
+    code = graph_fingerprint()
+    example_gen, *validation = _make_data_nodes(config, source)
+    gate = validation[-1]
+    examples = example_gen.outputs["examples"]
+    *search, trainer = training = _make_training_nodes(config, source, site, code, examples)
+    for node in training:
+        node.add_upstream_node(gate)
+    model = trainer.outputs["model"]
+    baseline = site.make_baseline(model)
+    evaluator = tfx.components.Evaluator(
+        examples,
+        model,
+        baseline_model=baseline.outputs["model"],
+        example_splits=list(EVALUATED_SPLITS),
+        eval_config=make_eval_config(source.counts[TEST], **asdict(config.evaluate)),
+        module_path=EXTRACTION,
+    )
+    canary = Canary(model, examples, **asdict(config.canary))
+    lite = _make_lite_nodes(config, model, examples)
+    pusher = Pusher(
+        model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=canary.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_run=trainer.outputs["model_run"],
+        examples=examples,
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=site.push_destination)
+        ),
+        custom_config={"keep": config.push.keep},
+        lite_model=lite[0].outputs["lite_model"] if lite else None,
+    )
+    _show_code_to_cache([example_gen, *validation, *training, evaluator, canary, *lite, pusher], code)
+    return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, *lite, pusher]
+
+
+def _make_lite_nodes(config: PipelineConfig, model: tfx.dsl.Channel, examples: tfx.dsl.Channel) -> list[BaseNode]:
+    settings = asdict(config.lite)
+    return [LiteExport(model, examples, **settings)] if settings.pop("enabled") else []
+
+
+def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
+    example_gen = Cifar10ExampleGen(
+        str(source.folder.resolve()), json.dumps(source.identity(), sort_keys=True), config.ingest.images_per_shard
+    )
+    statistics = tfx.components.StatisticsGen(example_gen.outputs["examples"])
+    schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE))
+    validator = tfx.components.ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
+    gate = DataGate(
+        examples=example_gen.outputs["examples"],
+        statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        **asdict(config.gate),
+    )
+    return [example_gen, statistics, schema, validator, gate]
+
+
+def _make_training_nodes(
+    config: PipelineConfig, source: Source, site: Site, code: str, examples: tfx.dsl.Channel
+) -> list[BaseNode]:
+    """Returns the Tuner, if there is to be a search, and the Trainer."""
+    arguments = {"examples": examples, "train_args": tfx.proto.TrainArgs(), "eval_args": tfx.proto.EvalArgs()}
+    # A file of the same name may come to hold others: what was made with those is not taken for this one's, from the
+    # cache or as a state to go on with. The same goes for the code.
+    weights = _digest(config.train.initial_weights)
+    trial = config.tune.trial_of(config.experiment)
+    search = Tuner(
+        tuner_fn="components.tuner.tuner_fn",
+        **arguments,
+        custom_config={
+            "tune": to_dict(config.tune),
+            "experiment": to_dict(trial),
+            "space": space.make(config.tune.space, trial).get_config(),  # one's own is no part of our code
+            "initial_weights": weights,
+            "resume_root": f"{site.tuning}/{code}{weights}",
+        },
+    )
+    trainer = tfx.components.Trainer(
+        run_fn="components.trainer.run_fn.run_fn",
+        **arguments,
+        hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None,
+        custom_config={
+            "experiment": to_dict(config.experiment),
+            "class_names": list(source.class_names),
+            "resume_root": f"{site.training}/{code}{weights}",
+        },
+    )
+    return [search, trainer] if config.tune.trials else [trainer]
+
+
+def _digest(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
+
+
+def _show_code_to_cache(nodes: list[BaseNode], code: str) -> None:
+    """Makes the code part of what TFX's cache compares, which else would not see an edit behind a dotted path."""
+    for node in nodes:
+        node.executor_spec.add_extra_flags([f"--code={code}"])  # no executor reads it

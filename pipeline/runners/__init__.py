@@ -1,0 +1,1 @@
+"""Where the graph runs: this machine, Kubeflow Pipelines, and Beam's engines."""

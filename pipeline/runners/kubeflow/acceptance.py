@@ -1,0 +1,227 @@
+"""KFP's rules for a compiled pipeline, checked before anything is uploaded or run.
+
+KFP applies them in three places: the API server when a file is uploaded, its compiler to Argo when a run is created,
+and its driver when a step is due, hours later perhaps. Here all are applied at once.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from pipeline.config.kubeflow import QUANTITY
+from shiftvit.errors import ConfigError
+
+Json = dict[str, Any]
+
+SCHEMA_VERSION = "2.1.0"
+_PIPELINE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NODE_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]{0,127}")  # of what becomes a template or a task of Argo
+_RESOURCE_TEXTS = ("resourceCpuLimit", "resourceCpuRequest", "resourceMemoryLimit", "resourceMemoryRequest")
+_RESOURCE_NUMBERS = ("cpuLimit", "cpuRequest", "memoryLimit", "memoryRequest")
+_TYPES = {
+    "STRING": str,
+    "NUMBER_INTEGER": int | float,
+    "NUMBER_DOUBLE": int | float,
+    "BOOLEAN": bool,
+    "LIST": list,
+    "STRUCT": dict,
+}
+
+
+def check(documents: Sequence[Json], file: Path) -> None:
+    """Raises ConfigError with the first rule that the documents break, and where, unless KFP accepts and can run them.
+
+    Args:
+        documents: of the compiled file: the PipelineSpec, and the platform's, if there is one.
+        file: where they come from or go, for the message.
+    """
+    spec, *platforms = documents
+    for problem in _problems(spec, platforms):
+        raise ConfigError(f"{file}: {problem}")
+
+
+def fits(value: Any, parameter_type: str) -> bool:
+    """Says whether KFP takes the value for a parameter of the type; whole numbers are no type of their own to it."""
+    if isinstance(value, bool):
+        return parameter_type == "BOOLEAN"
+    return parameter_type in _TYPES and isinstance(value, _TYPES[parameter_type])
+
+
+def dependencies(task: Json) -> set[str]:
+    """Returns the tasks that KFP waits for: those that are named, and those that make the inputs."""
+    inputs = task.get("inputs", {})
+    outputs = [
+        *(source.get("taskOutputArtifact", {}) for source in inputs.get("artifacts", {}).values()),
+        *(source.get("taskOutputParameter", {}) for source in inputs.get("parameters", {}).values()),
+    ]
+    return {*task.get("dependentTasks", []), *(output["producerTask"] for output in outputs if output)}
+
+
+def in_order(tasks: Json) -> list[str]:
+    """Returns the names of the tasks, each after those it depends on.
+
+    Raises:
+        ConfigError: when some depend on each other.
+    """
+    ordered: list[str] = []
+    while len(ordered) < len(tasks):
+        ready = [name for name in tasks if name not in ordered and dependencies(tasks[name]) <= set(ordered)]
+        if not ready:
+            raise ConfigError(f"tasks {', '.join(sorted(set(tasks) - set(ordered)))} depend on each other")
+        ordered += ready
+    return ordered
+
+
+def _problems(spec: Json, platforms: Sequence[Json]) -> Iterator[str]:
+    try:
+        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+        deployment = pipeline_spec_pb2.PipelineDeploymentConfig()
+        json_format.ParseDict(spec.get("deploymentSpec", {}), deployment, ignore_unknown_fields=True)  # as KFP does
+    except json_format.ParseError as error:
+        yield f"no PipelineSpec of KFP ({' '.join(str(error).split())})"
+    yield from _header_problems(spec)
+    yield from _parameter_problems("root", spec["root"])
+    executors = spec.get("deploymentSpec", {}).get("executors", {})
+    for name, component in spec.get("components", {}).items():
+        yield from _component_problems(name, component, executors)
+    tasks = spec["root"]["dag"]["tasks"]
+    for name, task in tasks.items():
+        yield from _task_problems(name, task, spec)
+    try:
+        in_order(tasks)
+    except ConfigError as error:
+        yield str(error)
+    yield from _platform_problems(platforms, executors)
+
+
+def _header_problems(spec: Json) -> Iterator[str]:
+    version = spec.get("schemaVersion")
+    if version != SCHEMA_VERSION:
+        yield f"schemaVersion is {version}, and KFP takes {SCHEMA_VERSION} only"
+    name = spec.get("pipelineInfo", {}).get("name", "")
+    if not _PIPELINE_NAME.fullmatch(name):
+        yield f"pipelineInfo.name is {name!r}, which must be lower-case letters, digits, '-' and '.' within"
+    if not spec.get("root", {}).get("dag", {}).get("tasks"):
+        yield "root.dag.tasks is missing or empty: there is nothing to run"
+
+
+def _parameter_problems(place: str, component: Json) -> Iterator[str]:
+    for name, parameter in component.get("inputDefinitions", {}).get("parameters", {}).items():
+        kind, default = parameter.get("parameterType"), parameter.get("defaultValue")
+        if kind not in _TYPES:
+            yield f"{place}: parameter {name} is of type {kind}, which KFP does not know; it has {', '.join(_TYPES)}"
+        elif default is not None and not fits(default, kind):
+            yield f"{place}: parameter {name} is a {kind}, and its default {default!r} is none"
+
+
+def _component_problems(name: str, component: Json, executors: Json) -> Iterator[str]:
+    place = f"component {name}"
+    if name == "root" or not _NODE_NAME.fullmatch(name):
+        yield f"{place}: a name is letters, digits and '-', 128 at most, and not root"
+    label = component.get("executorLabel")
+    if label not in executors:
+        yield f"{place}: its executor {label} is not in deploymentSpec.executors"
+        return
+    yield from _parameter_problems(place, component)
+    executor = executors[label]
+    if "container" in executor:
+        yield from _container_problems(f"executor {label}", executor["container"])
+    elif "importer" not in executor:
+        yield f"executor {label}: is {', '.join(executor) or 'empty'}, and KFP runs only a container or an importer"
+
+
+def _container_problems(place: str, container: Json) -> Iterator[str]:
+    if not container.get("image"):
+        yield f"{place}: has no image"
+    if not container.get("command"):
+        yield f"{place}: has no command, and KFP's launcher does not know the image's own"
+    resources = container.get("resources", {})
+    for key in _RESOURCE_TEXTS:
+        if key in resources and not QUANTITY.fullmatch(str(resources[key])):
+            yield f"{place}: {key} is {resources[key]!r}, which is no quantity of Kubernetes, such as 500m or 4Gi"
+    for key in _RESOURCE_NUMBERS:
+        if key in resources and (not fits(resources[key], "NUMBER_DOUBLE") or resources[key] <= 0):
+            yield f"{place}: {key} is {resources[key]!r}, which must be a number above 0"
+    accelerator = resources.get("accelerator", {})
+    count = accelerator.get("resourceCount", accelerator.get("count", "1"))  # an int64 is a text in JSON
+    if accelerator and (not re.fullmatch(r"[1-9]\d*", str(count)) or not accelerator.keys() & {"type", "resourceType"}):
+        yield f"{place}: its accelerator must have a type, such as nvidia.com/gpu, and a count above 0"
+
+
+def _task_problems(name: str, task: Json, spec: Json) -> Iterator[str]:
+    place, tasks = f"task {name}", spec["root"]["dag"]["tasks"]
+    if not _NODE_NAME.fullmatch(name):
+        yield f"{place}: a name is letters, digits and '-', 128 at most"
+    if not task.get("taskInfo", {}).get("name"):
+        yield f"{place}: has no taskInfo.name"
+    reference = task.get("componentRef", {}).get("name")
+    if reference not in spec.get("components", {}):
+        yield f"{place}: its component {reference} is not in components"
+        return
+    for other in sorted(dependencies(task) - tasks.keys()):
+        yield f"{place}: depends on the task {other}, which there is not"
+    yield from _declaration_problems(place, task, spec["components"][reference])
+    root = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    declared = spec["components"][reference].get("inputDefinitions", {}).get("parameters", {})
+    for key, source in task.get("inputs", {}).get("parameters", {}).items():
+        yield from _value_problems(f"{place}: parameter {key}", source, declared.get(key, {}), root, spec)
+    for key, source in task.get("inputs", {}).get("artifacts", {}).items():
+        output = source.get("taskOutputArtifact")
+        if output is None:
+            yield f"{place}: input {key} has no taskOutputArtifact, and there is nowhere else for it to come from"
+        else:
+            keys = output["producerTask"], output.get("outputArtifactKey")
+            yield from _output_problems(f"{place}: input {key}", "artifacts", *keys, spec)
+
+
+def _declaration_problems(place: str, task: Json, component: Json) -> Iterator[str]:
+    """Compares what a task gives with what its component takes."""
+    for kind in ("parameters", "artifacts"):
+        given = task.get("inputs", {}).get(kind, {}).keys()
+        declared = component.get("inputDefinitions", {}).get(kind, {})
+        needed = {name for name, one in declared.items() if "defaultValue" not in one and not one.get("isOptional")}
+        for name in sorted(given - declared.keys()):
+            yield f"{place}: gives {name}, which is not in the {kind} of its component's inputDefinitions"
+        for name in sorted(needed - given):
+            yield f"{place}: does not give {name}, which is in the {kind} of its component's inputDefinitions"
+
+
+def _value_problems(place: str, source: Json, declared: Json, root: Json, spec: Json) -> Iterator[str]:
+    kind = declared.get("parameterType")
+    if "componentInputParameter" in source:
+        name = source["componentInputParameter"]
+        if name not in root:
+            yield f"{place} is the pipeline's parameter {name}, which is not in root.inputDefinitions"
+        elif kind and root[name].get("parameterType") != kind:
+            yield f"{place} is a {kind}, and the pipeline's parameter {name} a {root[name].get('parameterType')}"
+    elif "taskOutputParameter" in source:
+        output = source["taskOutputParameter"]
+        yield from _output_problems(place, "parameters", output["producerTask"], output.get("outputParameterKey"), spec)
+    elif "constant" not in source.get("runtimeValue", {}):
+        yield f"{place} has no runtimeValue.constant, the only value at rest that KFP's driver reads"
+    elif kind and not fits(source["runtimeValue"]["constant"], kind):
+        yield f"{place} is a {kind}, and {source['runtimeValue']['constant']!r} is none"
+
+
+def _output_problems(place: str, kind: str, producer: str, key: str | None, spec: Json) -> Iterator[str]:
+    reference = spec["root"]["dag"]["tasks"][producer].get("componentRef", {}).get("name")
+    component = spec["components"].get(reference, {})
+    if key not in component.get("outputDefinitions", {}).get(kind, {}):
+        yield f"{place} comes from {producer}'s output {key}, which {producer} does not have"
+
+
+def _platform_problems(platforms: Sequence[Json], executors: Json) -> Iterator[str]:
+    if len(platforms) > 1:
+        yield "has more than two documents, a PipelineSpec and one for the platform"
+    for document in platforms:
+        settings = document.get("platforms", {}).get("kubernetes")
+        if settings is None:
+            yield "its second document has no platforms.kubernetes, so KFP would leave it unread"
+            continue
+        for label in settings.get("deploymentSpec", {}).get("executors", {}):
+            if label not in executors:
+                yield f"platforms.kubernetes: there is no executor {label}; KFP would drop its settings without a word"

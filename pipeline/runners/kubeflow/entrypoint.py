@@ -1,0 +1,244 @@
+"""Runs one step of the compiled pipeline in its container, in place of TFX's own entrypoint.
+
+TFX's entrypoint is made for Vertex AI. KFP's launcher tells it less (not the types of what it reads) and more (an
+output for its log), and it copies from and to the object store itself. So what the launcher hands over is put right,
+the parameters of the run are applied, TFX's entrypoint runs the executor, and what that reports is put right for the
+launcher.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+
+from components.schema import SCHEMA_FILE
+from pipeline.config.settings import PipelineConfig, ShapesConfig
+from pipeline.graph.fingerprint import graph_fingerprint
+from pipeline.sources.prepare import prepare
+from shiftvit.config import from_dict, require
+from shiftvit.errors import UserError
+from shiftvit.features import TEST
+from shiftvit.files import atomic
+
+MESSAGE_PREFIX = "shiftvit: "  # of the line that says why a step failed
+LOCAL_ROOT = "SHIFTVIT_LOCAL_ROOT"  # environment variable: the folder that stands for / where there is no container
+
+Json = dict[str, Any]
+
+# Where the launcher keeps its copies, by the scheme of what they are copies of.
+_COPIES = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}
+# KFP hands over what its producer left empty; a step reads a missing input as None, and fails on an empty one.
+_OPTIONAL_INPUTS = {"baseline_model"}
+
+
+def local_path(uri: str, root: str) -> str | None:
+    """Returns where, below `root`, the launcher has its copy of `uri`; None if it makes none."""
+    for scheme, folder in _COPIES.items():
+        if uri.startswith(scheme):
+            return root + folder + uri.removeprefix(scheme)
+    return None
+
+
+def remote_uri(path: str, root: str) -> str:
+    """Returns what the launcher's copy at `path` is a copy of; any other text as it is."""
+    for scheme, folder in _COPIES.items():
+        if path.startswith(root + folder):
+            return scheme + path.removeprefix(root + folder)
+    return path
+
+
+def repair_input(executor_input: Json, inputs_spec: Json, root: str) -> Json:
+    """Returns what the launcher hands over as TFX's entrypoint needs it.
+
+    Args:
+        executor_input: KFP's ExecutorInput.
+        inputs_spec: the component's ComponentInputsSpec, which has the types of its inputs.
+        root: the folder that the launcher's copies are below, "" for /.
+    """
+    inputs, outputs = executor_input.get("inputs", {}), executor_input["outputs"]
+    types = {name: {"type": spec["artifactType"]} for name, spec in inputs_spec.get("artifacts", {}).items()}
+    read = {name: _localized(artifact, root) | types[name] for name, artifact in _artifacts(inputs)}
+    written = {name: _localized(artifact, root) for name, artifact in _artifacts(outputs) if _is_tfx(artifact)}
+    present = {name: a for name, a in read.items() if name not in _OPTIONAL_INPUTS or _has_files(a["uri"])}
+    return {
+        "inputs": {"parameterValues": {}, **inputs, "artifacts": _listed(present)},
+        "outputs": {**outputs, "artifacts": _listed(written)},
+    }
+
+
+def repair_output(executor_output: Json, root: str) -> Json:
+    """Returns what TFX's entrypoint reports as the launcher needs it: remote places, and no null, which it refuses."""
+    reported = {}
+    for name, artifact in _artifacts(executor_output):
+        metadata = {key: value for key, value in artifact.get("metadata", {}).items() if value is not None}
+        remote = {key: remote_uri(value, root) if isinstance(value, str) else value for key, value in metadata.items()}
+        reported[name] = {**artifact, "uri": remote_uri(artifact["uri"], root), "metadata": remote}
+    return {**executor_output, "artifacts": _listed(reported)}
+
+
+def _artifacts(holder: Json) -> Iterator[tuple[str, Json]]:
+    """Yields name and artifact; each list has one, since no channel of the graph has more."""
+    for name, listed in holder.get("artifacts", {}).items():
+        for artifact in listed.get("artifacts", []):
+            yield name, artifact
+
+
+def _listed(artifacts: dict[str, Json]) -> Json:
+    return {name: {"artifacts": [artifact]} for name, artifact in artifacts.items()}
+
+
+def _localized(artifact: Json, root: str) -> Json:
+    return {**artifact, "uri": local_path(artifact["uri"], root) or artifact["uri"]}
+
+
+def _is_tfx(artifact: Json) -> bool:
+    """Says whether TFX wrote the type; those of KFP itself, such as its `executor-logs`, have a title alone."""
+    return "instanceSchema" in artifact["type"]
+
+
+def _has_files(path: str) -> bool:
+    return any(file.is_file() for file in Path(path).rglob("*"))
+
+
+def _ingest(inputs: Json, scratch: Path) -> None:
+    """Prepares the source that `data` names, as a run on one machine does before its graph."""
+    parameters = inputs["parameterValues"]
+    shapes = from_dict(ShapesConfig, json.loads(parameters.pop("shapes")))
+    source = prepare(PipelineConfig(source=parameters.pop("data"), workspace=str(scratch), shapes=shapes))
+    parameters["input_base"] = str(source.folder)
+    parameters["identity"] = json.dumps(source.identity(), sort_keys=True)
+
+
+def _import_schema(inputs: Json, _: Path) -> None:
+    inputs["parameterValues"]["schema_file"] = str(SCHEMA_FILE)
+
+
+def _search(inputs: Json, _: Path) -> None:
+    _place_state(inputs["parameterValues"])
+    # Trials are trained in processes of their own, which find what this one leaves of a GPU.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+
+
+def _train(inputs: Json, _: Path) -> None:
+    parameters = inputs["parameterValues"]
+    epochs = parameters.pop("epochs")
+    require(epochs == int(epochs), f"epochs={epochs}: must be a whole number")
+    config = _place_state(parameters)
+    config["experiment"]["train"]["epochs"] = int(epochs)
+    config["class_names"] = json.loads(_examples(inputs)["class_names"])
+    parameters["custom_config"] = json.dumps(config)
+    from shiftvit.strategy import make_strategy
+
+    make_strategy(config["experiment"]["train"]["replicas"])  # devices must be declared before TensorFlow starts
+
+
+def _evaluate(inputs: Json, _: Path) -> None:
+    from components.evaluator.eval_config import make_eval_config
+    from components.example_gen.executor import count_property
+
+    parameters = inputs["parameterValues"]
+    bounds = json.loads(parameters.pop("evaluate"))
+    config = make_eval_config(int(_examples(inputs)[count_property(TEST)]), **bounds)
+    parameters["eval_config"] = json_format.MessageToJson(config)
+
+
+def _examples(inputs: Json) -> Json:
+    """Returns what ingestion recorded of the data."""
+    (examples,) = inputs["artifacts"]["examples"]["artifacts"]
+    return examples["metadata"]
+
+
+def _place_state(parameters: Json) -> Json:
+    """Moves the state that a killed attempt leaves to its volume; returns the custom_config of the step."""
+    config = json.loads(parameters["custom_config"])
+    config["resume_root"] = _mounted(config["resume_root"])
+    parameters["custom_config"] = json.dumps(config)
+    return config
+
+
+def _find_baseline(inputs: Json, _: Path) -> None:
+    parameters = inputs["parameterValues"]
+    parameters["push_destination"] = _mounted(parameters["push_destination"])
+
+
+def _push(inputs: Json, _: Path) -> None:
+    parameters = inputs["parameterValues"]
+    destination = {"filesystem": {"base_directory": _mounted(parameters["push_destination"])}}
+    parameters["push_destination"] = json.dumps(destination)
+
+
+def _mounted(path: str) -> str:
+    return os.environ.get(LOCAL_ROOT, "") + path
+
+
+# What makes the parameters of a run into those of an executor; it may use a scratch folder.
+PREPARATIONS: dict[str, Callable[[Json, Path], None]] = {
+    "components.example_gen.executor.Executor": _ingest,
+    "tfx.components.schema_gen.import_schema_gen.executor.Executor": _import_schema,
+    "components.tuner.Executor": _search,
+    "tfx.components.trainer.executor.GenericExecutor": _train,
+    "components.baseline.PushedBaseline_Executor": _find_baseline,
+    "tfx.components.evaluator.executor.Executor": _evaluate,
+    "components.pusher.Executor": _push,
+}
+
+
+def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> None:
+    """Runs the executor that `options` name.
+
+    Raises:
+        UserError: when it fails in a way that a sentence explains.
+    """
+    code = graph_fingerprint()
+    require(
+        options.code == code,
+        f"the image has other code ({code}) than the pipeline was compiled from ({options.code}): "
+        "build the image and compile the pipeline from the same code",
+    )
+    root = os.environ.get(LOCAL_ROOT, "")
+    inputs_spec = json.loads(options.json_serialized_inputs_spec_args)
+    executor_input = repair_input(json.loads(options.json_serialized_invocation_args), inputs_spec, root)
+    if options.executor_class_path in PREPARATIONS:
+        PREPARATIONS[options.executor_class_path](executor_input["inputs"], scratch)
+    for _, artifact in _artifacts(executor_input["outputs"]):
+        Path(artifact["uri"]).mkdir(parents=True, exist_ok=True)  # TFX's own launcher makes them, KFP's does not
+    options.json_serialized_invocation_args = json.dumps(executor_input)
+    # Takes longer to import than bad data to be found.
+    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+
+    kubeflow_v2_run_executor.main((options, beam_args))
+    _rewrite(Path(executor_input["outputs"]["outputFile"]), root)
+
+
+def _rewrite(file: Path, root: str) -> None:
+    repaired = repair_output(json.loads(file.read_text()), root)
+    atomic.write_file(file, json.dumps(repaired))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one step from the arguments that TFX's compiler wrote; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--executor_class_path", required=True, help="of the TFX executor")
+    parser.add_argument("--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput")
+    parser.add_argument("--json_serialized_inputs_spec_args", required=True, help="the component's ComponentInputsSpec")
+    parser.add_argument("--code", required=True, help="fingerprint of the code that the pipeline was compiled from")
+    options, beam_args = parser.parse_known_args(arguments)
+    logging.basicConfig(level=logging.INFO)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            run(options, beam_args, Path(scratch))
+    except UserError as error:
+        print(f"{MESSAGE_PREFIX}{error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

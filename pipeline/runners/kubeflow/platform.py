@@ -1,0 +1,51 @@
+"""What Kubernetes is to give each step, in KFP's words: container resources, and settings of the platform.
+
+Newer installations of KFP have a second form for some fields. In a container the older ones overlook what they do not
+know, so both forms are given; of the platform's settings they refuse it, and all take the first form. Imports nothing
+heavy.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.config.kubeflow import GPU, KubeflowConfig, StepConfig, amount
+
+Json = dict[str, Any]
+
+
+def executor(task: str) -> str:
+    """Returns the name by which the compiled file knows how the task is executed."""
+    return f"{task}_executor"
+
+
+def container_settings(step: StepConfig, config: KubeflowConfig) -> Json:
+    """Returns the part of a step's container that TFX leaves out: resources and environment."""
+    resources: Json = {}
+    for kind in ("Limit", "Request"):
+        resources[f"resourceCpu{kind}"], resources[f"resourceMemory{kind}"] = step.cpu, step.memory
+        resources[f"cpu{kind}"], resources[f"memory{kind}"] = amount(step.cpu), amount(step.memory) / 1e9
+    if step.gpus:
+        count = str(step.gpus)
+        resources["accelerator"] = {"resourceType": GPU, "resourceCount": count, "type": GPU, "count": count}
+    return {"resources": resources, "env": [{"name": name, "value": value} for name, value in config.environment]}
+
+
+def document(config: KubeflowConfig, tasks: Iterable[str]) -> Json:
+    """Returns the second document of the compiled file: secrets, volumes and placement of each task."""
+    executors = {executor(task): _settings(config.steps.of(task), config) for task in tasks}
+    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
+
+
+def _settings(step: StepConfig, config: KubeflowConfig) -> Json:
+    placement = config.placement(step)
+    settings = {
+        "imagePullSecret": [{"secretName": config.image_pull_secret}] if config.image_pull_secret else [],
+        "secretAsEnv": [
+            {"secretName": secret, "keyToEnv": [{"secretKey": key, "envVar": variable}]}
+            for variable, secret, key in config.secret_variables
+        ],
+        "pvcMount": [{"constant": claim, "mountPath": path} for claim, path in config.mounts.items()],
+        "nodeSelector": {"labels": placement["nodeSelector"]} if placement["nodeSelector"] else {},
+        "tolerations": placement["tolerations"],
+    }
+    return {name: value for name, value in settings.items() if value}

@@ -1,0 +1,29 @@
+"""YAML files of several documents."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shiftvit.errors import ConfigError
+from shiftvit.files import atomic
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what occurs twice twice: an alias is hard to read."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
+def write(documents: Sequence[dict[str, Any]], file: Path) -> None:
+    """Writes the documents, whole or not at all.
+
+    Raises:
+        ConfigError: when the file cannot be written.
+    """
+    try:
+        atomic.write_file(file, yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=10_000))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,1 @@
+"""Runs the graph on this machine, in a process of its own."""

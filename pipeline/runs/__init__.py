@@ -1,0 +1,1 @@
+"""What runs leave in a workspace: lineage, versions, results, predictions."""

@@ -1,0 +1,108 @@
+"""What a run ran on: the machine, the versions of what counts, and the energy where the machine tells it."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+from pipeline.graph.fingerprint import graph_fingerprint
+
+PACKAGES = (
+    "tfx",
+    "tensorflow",
+    "tensorflow-addons",
+    "tensorflow-model-analysis",
+    "tensorflow-data-validation",
+    "keras-tuner",
+    "apache-beam",
+    "ml-metadata",
+    "numpy",
+)
+_POWERCAP = Path("/sys/class/powercap")
+_PACKAGE_ZONE = re.compile(r"intel-rapl:\d+")  # of a whole processor, of AMD too; its parts have longer names
+
+
+def describe() -> dict[str, Any]:
+    """Returns processor, cores, memory in bytes, graphics cards, system and versions; starts TensorFlow."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "gpus": _gpus(),
+        "system": platform.platform(),
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "code": graph_fingerprint(),
+    }
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str]:
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
+
+
+class EnergyMeter:
+    """Adds up, while its block runs, what the processors' own counters tell; most machines let only root read them.
+
+    The counters begin anew after some minutes under load, so they are read more often than that.
+
+    folder: where the kernel has the counters.
+    interval: seconds between two looks.
+    """
+
+    def __init__(self, folder: Path = _POWERCAP, interval: float = 20.0):
+        self._zones = _readable_zones(folder)
+        self._interval, self._ended = interval, threading.Event()
+        self._microjoules = 0
+
+    @property
+    def joules(self) -> float | None:
+        """Of all processors and all that ran on them, up to the end of the block; None where the machine tells none."""
+        return self._microjoules / 1e6 if self._zones else None
+
+    def __enter__(self) -> "EnergyMeter":
+        self._last = self._read()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while self._zones:
+            ended = self._ended.wait(self._interval)
+            now = self._read()
+            for zone, limit in self._zones.items():
+                self._microjoules += (now[zone] - self._last[zone]) % limit
+            self._last = now
+            if ended:
+                return
+
+    def _read(self) -> dict[Path, int]:
+        return {zone: int((zone / "energy_uj").read_text()) for zone in self._zones}
+
+
+def _readable_zones(folder: Path) -> dict[Path, int]:
+    """Returns the counters, each with the value at which it begins anew; none where a single one cannot be read."""
+    zones = [zone for zone in sorted(folder.glob("*")) if _PACKAGE_ZONE.fullmatch(zone.name)]
+    try:
+        for zone in zones:
+            (zone / "energy_uj").read_text()
+        return {zone: int((zone / "max_energy_range_uj").read_text()) for zone in zones}
+    except OSError:
+        return {}

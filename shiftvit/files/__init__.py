@@ -1,0 +1,1 @@
+"""Files: atomic writes and disk space. Standard library only."""

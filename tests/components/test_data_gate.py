@@ -1,0 +1,202 @@
+"""Real statistics of good and bad records, validated by TFX's own ExampleValidator, before the gate."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+from apache_beam.options.pipeline_options import PipelineOptions
+from executions import artifact, context
+from tfx.components.example_validator.executor import Executor as Validator
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.data_gate import component
+from components.schema import SCHEMA_FILE
+from pipeline.config.settings import GateConfig
+from shiftvit.errors import DataError
+from shiftvit.features import IMAGE_SHAPE, encode
+
+IN_THIS_PROCESS = PipelineOptions(["--runner=FnApiRunner"])
+LIMITS = asdict(GateConfig())
+
+
+def drawn(count, seed):
+    """Returns images of noise, no two alike, and labels that are as many of each class."""
+    images = np.random.default_rng(seed).integers(0, 256, (count, *IMAGE_SHAPE), np.uint8)
+    return images, np.arange(count) % 10
+
+
+def serialize(images, labels):
+    return [encode(image, int(label)) for image, label in zip(images, labels, strict=True)]
+
+
+def record(label=3, without=(), pixels=None):
+    """Returns a record with `label` and `pixels`, which need not fit, and without the features named."""
+    example = tf.train.Example.FromString(encode(np.zeros(IMAGE_SHAPE, np.uint8), 0))
+    example.features.feature["label"].int64_list.value[0] = label
+    if pixels is not None:
+        example.features.feature["image"].bytes_list.value[0] = pixels
+    for name in without:
+        del example.features.feature[name]
+    return example.SerializeToString()
+
+
+GOOD = serialize(*drawn(20, 0))
+OTHER = serialize(*drawn(20, 1))
+
+
+def write(folder, **splits):
+    """Returns the Examples of the records of each split."""
+    examples = artifact(standard_artifacts.Examples, folder / "Examples")
+    examples.split_names = artifact_utils.encode_split_names(list(splits))
+    for split, records in splits.items():
+        examples.set_int_custom_property(f"count_{split}", len(records))
+        (folder / "Examples" / f"Split-{split}").mkdir(parents=True)
+        with tf.io.TFRecordWriter(f"{folder}/Examples/Split-{split}/data_tfrecord-00000-of-00001") as writer:
+            for serialized in records:
+                writer.write(serialized)
+    return examples
+
+
+def validate(folder, **splits):
+    """Returns the inputs of the gate, with the statistics and anomalies that TFX finds in the records of each split."""
+    examples = write(folder, **splits)
+    statistics, schema, anomalies = (
+        artifact(kind, folder / kind.TYPE_NAME)
+        for kind in (
+            standard_artifacts.ExampleStatistics,
+            standard_artifacts.Schema,
+            standard_artifacts.ExampleAnomalies,
+        )
+    )
+    (folder / "Schema").mkdir()
+    (folder / "Schema" / "schema.pbtxt").write_text(SCHEMA_FILE.read_text())
+    statistics.split_names = examples.split_names
+    for split in splits:
+        (folder / "ExampleStatistics" / f"Split-{split}").mkdir(parents=True)
+        found = tfdv.generate_statistics_from_tfrecord(
+            f"{folder}/Examples/Split-{split}/*", pipeline_options=IN_THIS_PROCESS
+        )
+        path = folder / "ExampleStatistics" / f"Split-{split}" / "FeatureStats.pb"
+        path.write_bytes(found.SerializeToString())
+    Validator(context(folder)).Do(
+        {"statistics": [statistics], "schema": [schema]}, {"anomalies": [anomalies]}, {"exclude_splits": "[]"}
+    )
+    return {"examples": [examples], "statistics": [statistics], "anomalies": [anomalies]}
+
+
+def run_gate(folder, inputs):
+    """Returns what the gate measured."""
+    drift = artifact(standard_artifacts.ExampleAnomalies, folder / "drift")
+    component.DataGate.EXECUTOR_SPEC.executor_class().Do(inputs, {"drift": [drift]}, LIMITS)
+    return drift
+
+
+def judge(folder, limits=None, **splits):
+    """Returns what the gate measures of records that fit the schema."""
+    drift = artifact(standard_artifacts.ExampleAnomalies, folder / "drift")
+    component.check_records(write(folder, **splits), drift, **(LIMITS | (limits or {})))
+    return drift
+
+
+def test_good_records_pass_and_what_was_measured_is_kept(tmp_path):
+    drift = run_gate(tmp_path, validate(tmp_path, train=GOOD, eval=OTHER))
+
+    assert drift.get_int_custom_property("train_duplicates") == drift.get_int_custom_property("eval_duplicates") == 0
+    assert drift.get_float_custom_property("eval_least_class_share") == pytest.approx(0.1)
+    counted = json.loads(drift.get_string_custom_property("eval_class_counts"))
+    assert counted == np.bincount(drawn(20, 1)[1], minlength=10).tolist()
+    assert drift.get_float_custom_property("eval_label_drift") == 0
+    assert 0 < drift.get_float_custom_property("eval_contrast_drift") < 1
+    assert (tmp_path / "drift" / "Split-eval" / "SchemaDiff.pb").exists()
+
+
+@pytest.mark.parametrize(
+    "bad, sentence",
+    [
+        (record(10), "split eval, feature label: .*10"),
+        (record(-1), "split eval, feature label: .*-1"),
+        (record(without=["image"]), "split eval, feature image: "),
+        (record().replace(b"image", b"pixel"), "split eval, feature pixel: "),
+    ],
+    ids=["label too large", "label negative", "no image", "another feature"],
+)
+def test_a_bad_record_in_any_split_stops_the_run_by_split_and_feature(tmp_path, bad, sentence):
+    with pytest.raises(DataError, match=f"the data does not fit the schema: .*{sentence}"):
+        run_gate(tmp_path, validate(tmp_path, train=GOOD, eval=[*OTHER, bad]))
+
+
+def test_a_split_without_records_stops_the_run(tmp_path):
+    with pytest.raises(DataError, match="split eval: has no records"):
+        run_gate(tmp_path, validate(tmp_path, train=GOOD, eval=[]))
+
+
+@pytest.mark.parametrize("count", [19, 21])
+def test_statistics_of_fewer_or_more_images_than_the_split_has_stop_the_run(tmp_path, count):
+    inputs = validate(tmp_path, train=GOOD, eval=OTHER)
+    inputs["examples"][0].set_int_custom_property("count_eval", count)
+
+    with pytest.raises(DataError, match=rf"FeatureStats.pb: statistics of 20 of the {count} images of the split eval"):
+        run_gate(tmp_path, inputs)
+
+
+@pytest.mark.parametrize("size", [0, 3071, 3073, 6144])
+def test_an_image_that_does_not_decode_stops_the_run_by_split_and_place(tmp_path, size):
+    with pytest.raises(DataError, match=f"split eval, image 20: {size:,} bytes do not decode, an image has 3,072"):
+        judge(tmp_path, train=GOOD, eval=[*OTHER, record(pixels=bytes(size))])
+
+
+def test_duplicates_within_and_across_splits_are_counted_listed_and_stop_the_run(tmp_path):
+    splits = {"train": [*GOOD, GOOD[3]], "eval": [GOOD[5], *OTHER], "test": serialize(*drawn(20, 2))}
+
+    with pytest.raises(DataError) as caught:
+        judge(tmp_path, **splits)
+
+    told = str(caught.value)
+    assert "split train: 1 images (4.76%) repeat earlier ones, such as train 20 is train 3, where " in told
+    assert "split eval: 1 images (4.76%) repeat earlier ones, such as eval 0 is train 5, where " in told
+    assert "gate.max_duplicates=0.01 allows 1.00%" in told and "split test" not in told
+
+
+def test_duplicates_within_the_limit_pass_and_are_told(tmp_path):
+    splits = {"train": GOOD, "eval": OTHER, "test": [*serialize(*drawn(20, 2)), OTHER[7]]}
+
+    drift = judge(tmp_path, {"max_duplicates": 0.05}, **splits)
+
+    assert drift.get_int_custom_property("test_duplicates") == 1
+    assert drift.get_string_custom_property("first_duplicates") == "test 20 is eval 7"
+
+
+def test_a_rare_class_stops_the_run_by_split_and_class(tmp_path):
+    images, labels = drawn(40, 1)
+    labels[labels == 6] = 5
+
+    with pytest.raises(DataError, match=r"split eval: 0.00% of the images are of class 6, where gate.min_class_share="):
+        judge(tmp_path, {"max_label_drift": 1.0}, train=GOOD, eval=serialize(images, labels))
+
+
+def test_other_shares_of_classes_than_in_train_stop_the_run(tmp_path):
+    images, labels = drawn(40, 1)
+    labels[:3] = 9
+
+    with pytest.raises(DataError, match=r"split eval against train, label: .*0\.075.*\(gate.max_label_drift\)"):
+        judge(tmp_path, {"min_class_share": 0.0}, train=GOOD, eval=serialize(images, labels))
+
+
+@pytest.mark.parametrize(
+    "spoil, feature",
+    [(lambda images: images // 2, "contrast"), (lambda images: images // (1, 1, 2), "blue")],
+    ids=["darker", "less blue"],
+)
+def test_images_that_look_otherwise_than_those_of_train_stop_the_run(tmp_path, spoil, feature):
+    images, labels = drawn(200, 1)
+
+    with pytest.raises(DataError, match=rf"split test against train, {feature}: .*\(gate.max_image_drift\)"):
+        judge(
+            tmp_path,
+            train=serialize(*drawn(200, 0)),
+            eval=serialize(*drawn(100, 2)),
+            test=serialize(spoil(images).astype(np.uint8), labels),
+        )

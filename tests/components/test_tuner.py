@@ -1,0 +1,85 @@
+"""The search through the Tuner component's own executor, and its hyperparameters through the Trainer's."""
+
+import json
+
+import executions
+import pytest
+from tfx.types import standard_artifacts
+
+from components.trainer.run_fn import tuned
+from components.tuner import Executor
+from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, to_dict
+from tuner import results
+from tuner.config import TuneConfig
+from tuner.results import REPORT_FILE, RESULTS_FILE
+
+EXPERIMENT = ExperimentConfig(
+    ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4),
+    DataConfig(crop_padding=0, flip=False),
+    TrainConfig(epochs=7, batch_size=32, precision="float32"),
+)
+CONFIG = {
+    "tune": to_dict(TuneConfig(trials=2, epochs=1, steps_per_epoch=2)),
+    "experiment": to_dict(EXPERIMENT),
+    "code": "0",
+}
+
+
+def search(drawn_examples, folder, resume_root):
+    """Runs the executor; the examples have no test split to look at."""
+    made = {
+        "best_hyperparameters": standard_artifacts.HyperParameters,
+        "tuner_results": standard_artifacts.TunerResults,
+    }
+    Executor(executions.context(folder / "tmp")).Do(
+        {"examples": [executions.examples(drawn_examples)]},
+        {key: [executions.artifact(kind, folder / key)] for key, kind in made.items()},
+        {
+            "tuner_fn": "components.tuner.tuner_fn",
+            "train_args": "{}",
+            "eval_args": "{}",
+            "custom_config": json.dumps(CONFIG | {"resume_root": str(resume_root)}),
+        },
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def resume_root(tmp_path_factory):
+    return tmp_path_factory.mktemp("tuning")
+
+
+@pytest.fixture(scope="module")
+def outputs(drawn_examples, tmp_path_factory, resume_root):
+    """The folder with what the Tuner left of a search of two trials."""
+    return search(drawn_examples, tmp_path_factory.mktemp("tuner"), resume_root)
+
+
+def best_of(outputs):
+    return json.loads((outputs / "best_hyperparameters" / "best_hyperparameters.txt").read_text())
+
+
+def test_the_best_hyperparameters_are_the_first_row_of_the_leaderboard_and_what_the_trainer_takes(outputs):
+    first = results.read(outputs / "tuner_results" / RESULTS_FILE).leaderboard()[0]
+
+    assert best_of(outputs)["values"] == first.values
+    assert tuned(EXPERIMENT, best_of(outputs)).train.learning_rate == first.values["train.learning_rate"]
+    assert tuned(EXPERIMENT, best_of(outputs)).train.epochs == 7, "not the budget of a trial"
+
+
+def test_tfx_keeps_its_table_and_we_keep_all_trials_and_their_report(outputs):
+    table = json.loads((outputs / "tuner_results" / "tuner_results.json").read_text())
+    ours = results.read(outputs / "tuner_results" / RESULTS_FILE)
+
+    assert [(row["trial_id"], row["score"]) for row in table] == [(t.id, t.score) for t in ours.leaderboard()]
+    assert len(ours.trials) == 2 and all(trial.curve for trial in ours.trials)
+    assert "<html" in (outputs / "tuner_results" / REPORT_FILE).read_text()
+
+
+def test_the_next_execution_of_the_same_search_finds_it_done(outputs, drawn_examples, tmp_path, resume_root):
+    again = search(drawn_examples, tmp_path, resume_root)
+
+    assert best_of(again) == best_of(outputs)
+    before, after = (results.read(f / "tuner_results" / RESULTS_FILE).trials for f in (outputs, again))
+    assert after == before, "the time of each trial included: none was run again"
+    assert len(list(resume_root.iterdir())) == 1

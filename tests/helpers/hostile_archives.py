@@ -1,0 +1,134 @@
+"""Archives that are damaged or made to do harm, each with what is told of it."""
+
+import gzip
+import pickle
+import tarfile
+
+from cifar_files import BLOCKS, batch
+
+from components.example_gen import records
+from pipeline.sources import cifar
+from shiftvit.features import CLASS_NAMES
+
+BINARY, PYTHON = cifar.BINARY.root, cifar.PYTHON.root
+ONE_BATCH = (f"{BINARY}/data_batch_1.bin", BLOCKS[0])
+META = pickle.dumps({"label_names": list(CLASS_NAMES)}, 2)
+
+
+def member(name, content=b"", kind=tarfile.REGTYPE, link="", **fields):
+    """Returns the blocks of one member; `fields` are of its header."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname = len(content), kind, link
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def raw_header(blocks, start, value):
+    """Returns the blocks with other bytes in their first header, its checksum put right."""
+    header = bytearray(blocks[:512])
+    header[start : start + len(value)] = value
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + blocks[512:]
+
+
+def members(*parts, end=bytes(1024)):
+    return gzip.compress(b"".join(parts) + end, 1)
+
+
+def whole(form, **instead):
+    """Returns an archive that is right but for some files, by name: other bytes, or None for none."""
+    make = {BINARY: binary_files, PYTHON: python_files}[form]
+    files = make() | instead
+    return members(*(member(f"{form}/{name}", content) for name, content in files.items() if content is not None))
+
+
+def binary_files():
+    names = {"batches.meta.txt": "\n".join(CLASS_NAMES).encode()}
+    return names | {f"{name}.bin": block for name, block in zip(cifar.BATCHES, BLOCKS, strict=True)}
+
+
+def python_files():
+    return {"batches.meta": META} | {name: pickled(number) for number, name in enumerate(cifar.BATCHES)}
+
+
+def pickled(number=0, protocol=2, **instead):
+    data, labels = batch(number)
+    return pickle.dumps({b"data": data, b"labels": labels} | {k.encode(): v for k, v in instead.items()}, protocol)
+
+
+def label_at(position, label):
+    block = bytearray(BLOCKS[1])
+    block[position * records.RECORD_BYTES] = label
+    return bytes(block)
+
+
+PAX_OF_DIGITS = member("x", b"1" * 1_000_000, tarfile.XHDTYPE)
+PAX_SMALL = member("x", b"11 a=12345\n", tarfile.XHDTYPE)
+PAX_NEGATIVE = member("x", b"12 size=-99\n", tarfile.XHDTYPE)
+PAX_HUGE = member("x", b"30 size=9999999999999999999\n", tarfile.XHDTYPE)
+PAX_SPARSE = member("x", b"27 GNU.sparse.map=x,y,zzzz\n", tarfile.XHDTYPE)
+PAX_NOT_TEXT = member("x", b"20 hdrcharset=\xff\xfe\xfd\xfc\n", tarfile.XHDTYPE)
+
+ARCHIVES = {
+    "absolute path": (members(member(f"/{BINARY}/data_batch_1.bin", b"x")), "points outside"),
+    "absolute path to etc": (members(member("/etc/cron.d/job", b"x")), "points outside"),
+    "parent": (members(member(f"{BINARY}/../../out.bin", b"x")), "points outside"),
+    "parent alone": (members(member("..", kind=tarfile.DIRTYPE)), "points outside"),
+    "parent inside": (members(member(f"a/../{BINARY}/data_batch_1.bin", BLOCKS[0])), "points outside"),
+    "symbolic link": (members(member(ONE_BATCH[0], kind=tarfile.SYMTYPE, link="/etc/passwd")), "a link or a device"),
+    "link of a folder": (members(member(BINARY, kind=tarfile.SYMTYPE, link="/etc")), "a link or a device"),
+    "hard link": (members(member(ONE_BATCH[0], kind=tarfile.LNKTYPE, link="/etc/shadow")), "a link or a device"),
+    "link to a member": (members(member(*ONE_BATCH), member("b", kind=tarfile.LNKTYPE, link=ONE_BATCH[0])), "a link"),
+    "pipe": (members(member(ONE_BATCH[0], kind=tarfile.FIFOTYPE)), "a link or a device"),
+    "character device": (members(member("zero", kind=tarfile.CHRTYPE, devmajor=1, devminor=5)), "a link or a device"),
+    "block device": (members(member("disk", kind=tarfile.BLKTYPE, devmajor=8)), "a link or a device"),
+    "socket": (members(member("socket", kind=b"s")), "a link or a device"),
+    "cursor in a name": (members(member(f"{BINARY}/data_batch_\x1b[2J", b"x")), r"\\x1b"),
+    "newline in a name": (members(member(f"{BINARY}/data_batch_\n9", b"x")), r"\\n9"),
+    "unknown batch": (whole(BINARY, **{"data_batch_6.bin": BLOCKS[0]}), "none of the 6"),
+    "batch is a folder": (members(member(ONE_BATCH[0], kind=tarfile.DIRTYPE)), "not CIFAR-10"),
+    "batch twice": (members(member(*ONE_BATCH), member(*ONE_BATCH)), "is there twice"),
+    "zeros": (members(member(f"{BINARY}/readme.html", bytes(40 << 20))), "unpacks to far more"),
+    "zeros after the end": (members(member(*ONE_BATCH), end=bytes(40 << 20)), "missing"),
+    "zeros after whole": (whole(BINARY) + gzip.compress(bytes(40 << 20), 9), "unpacks to far more"),
+    "a million members": (members(*[member("a", kind=tarfile.DIRTYPE)] * 100_000), "unpacks to far more"),
+    "headers in a row": (members(*[PAX_SMALL] * 900), "damaged one"),
+    "long header": (members(PAX_OF_DIGITS, member(*ONE_BATCH)), "a header of 1,000,000 bytes"),
+    "long name": (members(member("n", b"n" * 100_000, tarfile.GNUTYPE_LONGNAME), member(*ONE_BATCH)), "a header of"),
+    "long link": (members(member("n", b"n" * 100_000, tarfile.GNUTYPE_LONGLINK), member(*ONE_BATCH)), "a header of"),
+    "negative size": (members(PAX_NEGATIVE, member(*ONE_BATCH)), "archive|bytes where"),
+    "huge size": (members(PAX_HUGE, member(*ONE_BATCH)), "bytes where 12 records take"),
+    "broken sparse map": (members(PAX_SPARSE, member(*ONE_BATCH)), "damaged one"),
+    "header in no charset": (members(PAX_NOT_TEXT, member(*ONE_BATCH)), "damaged one|missing"),
+    "claims 8 GB": (members(raw_header(member(*ONE_BATCH), 124, b"77777777777\0")), "bytes where 12 records take"),
+    "claims a size in base 256": (members(raw_header(member(*ONE_BATCH), 124, b"\x80" + b"\x7f" * 11)), "bytes where"),
+    "size below zero": (members(raw_header(member(*ONE_BATCH), 124, b"\xff" * 12)), "archive|bytes where"),
+    "size is no number": (members(raw_header(member(*ONE_BATCH), 124, b"zzzzzzzzzzz\0")), "damaged one"),
+    "sparse, claims more": (members(raw_header(member(*ONE_BATCH), 156, b"S")), "archive|bytes|missing|twice"),
+    "wrong checksum": (members(bytes(100) + member(*ONE_BATCH)), "damaged one"),
+    "no end": (members(member(*ONE_BATCH)[:-700], end=b""), "damaged one|truncated"),
+    "no tar": (gzip.compress(b"no tar inside " * 1000), "not a tar archive"),
+    "only zeros": (gzip.compress(bytes(1 << 20)), "not CIFAR-10|archive"),
+    "empty": (b"", "empty|truncated|archive"),
+    "half a gzip header": (b"\x1f\x8b\x08", "truncated"),
+    "gzip in gzip": (gzip.compress(whole(BINARY)), "not a tar archive"),
+    "garbage after": (whole(BINARY) + b"garbage", "not a gzip archive, or a damaged one"),
+    "another compression": (b"BZh91AY&SY" + bytes(100), "not a gzip archive"),
+    "zip": (b"PK\x03\x04" + bytes(100), "not a gzip archive"),
+    "plain tar": (gzip.decompress(whole(BINARY)), "not a gzip archive"),
+    "another set": (members(member("cifar-100-binary/train.bin", b"x")), "not CIFAR-10"),
+    "cut at a record": (whole(BINARY, **{"data_batch_2.bin": BLOCKS[1][: -records.RECORD_BYTES]}), "has 33,803 bytes"),
+    "cut in a record": (whole(BINARY, **{"data_batch_2.bin": BLOCKS[1][:-1]}), "has 36,875 bytes"),
+    "one byte more": (whole(BINARY, **{"test_batch.bin": BLOCKS[5] + b"x"}), "has 36,877 bytes"),
+    "empty batch": (whole(BINARY, **{"test_batch.bin": b""}), "has 0 bytes"),
+    "no test batch": (whole(BINARY, **{"test_batch.bin": None}), "test_batch.bin missing"),
+    "first label wrong": (whole(BINARY, **{"data_batch_2.bin": label_at(0, 10)}), "label 10 at byte 0"),
+    "last label wrong": (whole(BINARY, **{"data_batch_2.bin": label_at(11, 255)}), "label 255 at byte 33803"),
+    "two classes": (whole(BINARY, **{"batches.meta.txt": b"cat\ndog\n"}), "names of 10 classes, found 2"),
+    "one class ten times": (whole(BINARY, **{"batches.meta.txt": b"cat\n" * 10}), "names of 10 classes"),
+    "a cursor as class": (whole(BINARY, **{"batches.meta.txt": b"\x1b[2J b c d e f g h i j"}), "no name of a class"),
+    "a novel as class": (whole(BINARY, **{"batches.meta.txt": b"a" * 999 + b" b c d e f g h i j"}), "no name"),
+    "much text as classes": (whole(BINARY, **{"batches.meta.txt": b"a " * 50_000}), "bytes where the names"),
+}  # fmt: skip

@@ -1,0 +1,65 @@
+"""What judges and pushes a model, run as the graph runs it: TFX's Evaluator, the Canary, TFX's Pusher."""
+
+import json
+from dataclasses import asdict
+
+from executions import artifact, context
+from google.protobuf import json_format
+from tfx.components.evaluator.executor import Executor as Evaluator
+from tfx.components.pusher.executor import Executor as Pusher
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import standard_artifacts
+
+from components.canary.executor import Executor as Canary
+from components.evaluator.eval_config import EXTRACTION, SPLITS, make_eval_config
+from pipeline.config.beam import BeamConfig
+from pipeline.config.settings import CanaryConfig, EvaluateConfig
+from pipeline.runners.beam import arguments
+
+
+def evaluate(folder, examples, model, images, baseline=None, flags=None, **bounds):
+    """Runs the Evaluator with those bounds, else the default ones; returns its evaluation and its blessing."""
+    evaluation = artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")
+    blessing = artifact(standard_artifacts.ModelBlessing, folder / "blessing")
+    blessing.id = 1
+    config = make_eval_config(images, **asdict(EvaluateConfig(**bounds)))
+    flags = arguments(BeamConfig()) if flags is None else flags
+    Evaluator(BaseBeamExecutor.Context(beam_pipeline_args=flags, tmp_dir=str(folder / "tmp"))).Do(
+        {"examples": [examples], "model": [model]} | ({"baseline_model": [baseline]} if baseline else {}),
+        {"evaluation": [evaluation], "blessing": [blessing]},
+        {
+            "eval_config": json_format.MessageToJson(config),
+            "example_splits": json.dumps(list(SPLITS)),
+            "fairness_indicator_thresholds": "null",
+            "module_path": EXTRACTION,
+        },
+    )
+    return evaluation, blessing
+
+
+def try_out(folder, examples, model, **settings):
+    """Runs the Canary on 12 images; returns its blessing."""
+    blessing = artifact(standard_artifacts.InfraBlessing, folder / "infra_blessing")
+    Canary(context(folder)).Do(
+        {"model": [model], "examples": [examples]},
+        {"blessing": [blessing]},
+        asdict(CanaryConfig(**{"images": 12, "timeout": 120} | settings)),
+    )
+    return blessing
+
+
+def push(folder, model, **blessings):
+    """Runs the Pusher; returns the versions it pushed."""
+    Pusher(context(folder)).Do(
+        {"model": [model]} | {name: [blessing] for name, blessing in blessings.items()},
+        {"pushed_model": [artifact(standard_artifacts.PushedModel, folder / "pushed")]},
+        {
+            "push_destination": json.dumps({"filesystem": {"base_directory": str(folder / "serving")}}),
+            "custom_config": "null",
+        },
+    )
+    return sorted((folder / "serving").glob("*")) if (folder / "serving").exists() else []
+
+
+def is_blessed(blessing) -> bool:
+    return bool(blessing.get_int_custom_property("blessed"))

@@ -1,0 +1,46 @@
+"""Command lines in a process of their own, with what they took."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_CHILD = """
+import json, sys, time
+from pathlib import Path
+from pipeline.cli.main import main
+
+ended = []
+for arguments in json.loads(sys.argv[1]):
+    start = time.monotonic()
+    code = main(arguments)
+    ended.append([code, time.monotonic() - start])
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(json.dumps([ended, int(status["VmHWM"].split()[0]) / 1024]))
+"""
+
+
+@dataclass
+class Measured:
+    exit_codes: list[int]
+    seconds: list[float]
+    peak_mb: float  # of memory, of all together
+    sentences: list[str]
+
+
+def run_measured(commands, folder):
+    """Runs `shiftvit` with each list of arguments, one after another in one process whose folder is `folder`."""
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-c", _CHILD, json.dumps(commands)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(root), "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert ended.returncode == 0, ended.stderr
+    results, peak = json.loads(ended.stdout.splitlines()[-1])
+    sentences = [line for line in ended.stderr.splitlines() if line.startswith("shiftvit: ")]
+    return Measured([code for code, _ in results], [seconds for _, seconds in results], peak, sentences)

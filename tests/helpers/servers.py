@@ -1,0 +1,128 @@
+"""`shiftvit serve` as a process, on a model that answers at once."""
+
+import base64
+import contextlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+import tensorflow as tf
+from PIL import Image
+
+from components import serving_folder
+from pipeline.runs.workspace import Workspace
+from shiftvit import export
+
+ROOT = Path(__file__).parents[2]
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+ENGLISH, GERMAN = tuple(COLOURS), ("rot", "grün", "blau")
+PREDICT = "/v1/models/shiftvit:predict"
+
+
+class ByColour(tf.Module):
+    """Logits by the mean of each colour channel."""
+
+    def __call__(self, images, training=False):
+        return tf.reduce_mean(tf.cast(images, tf.float32), axis=(1, 2)) / 25.5
+
+
+def save_model(folder, class_names=ENGLISH):
+    """Exports ByColour as the real model is."""
+    server = export.Server(ByColour(), class_names)
+    signatures = {export.SERVING_DEFAULT: server.serve_images, export.SERVING_EXAMPLES: server.serve_examples}
+    tf.saved_model.save(server, str(folder), signatures=signatures)
+    return folder
+
+
+def publish(workspace, model, keep=3):
+    """Makes the model the newest version; returns its number."""
+    return serving_folder.publish(model, workspace.serving, serving_folder.Origin(keep=keep))[0]
+
+
+def png(colour, size=(32, 32)):
+    file = io.BytesIO()
+    Image.new("RGB", size, COLOURS[colour]).save(file, "PNG")
+    return file.getvalue()
+
+
+def b64(content):
+    return {"b64": base64.b64encode(content).decode()}
+
+
+RED = {"instances": [b64(png("red"))]}
+
+
+@dataclass
+class Server:
+    """A server that runs, and what it has said."""
+
+    process: subprocess.Popen
+    url: str
+    first_line: str
+    workspace: Workspace
+
+    @property
+    def port(self):
+        return int(self.url.rsplit(":", 1)[1])
+
+    def get(self, path, **options):
+        return requests.get(self.url + path, timeout=30, **options)
+
+    def post(self, body, path=PREDICT, **options):
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return requests.post(self.url + path, timeout=30, **content, **options)
+
+    def metric(self, name):
+        """Returns a figure of /metrics, 0 where there is none of that name."""
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics").text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    def version(self):
+        """Returns the number of the version that is served, None without one."""
+        states = self.get("/v1/models/shiftvit").json()["model_version_status"]
+        return next((int(state["version"]) for state in states if state["state"] == "AVAILABLE"), None)
+
+    def wait_for(self, holds):
+        """Returns once `holds` does."""
+        deadline = time.monotonic() + 60
+        while not holds():
+            assert self.process.poll() is None, "the server has ended"
+            assert time.monotonic() < deadline, "that takes too long"
+            time.sleep(0.02)
+
+    def stop(self, number=signal.SIGTERM):
+        """Returns the exit code and what else it said."""
+        self.process.send_signal(number)
+        said, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+
+@contextlib.contextmanager
+def running(workspace, *options):
+    """Gives a server at a free port, once it has said its first line."""
+    command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--workspace", str(workspace.root), "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        cwd=workspace.root,
+    )
+    try:
+        line = process.stdout.readline()
+        url = re.match(r"(http://127\.0\.0\.1:\d+): ", line)
+        assert url, line + process.stdout.read()
+        yield Server(process, url[1], line, workspace)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -1,0 +1,228 @@
+"""`shiftvit train`, alone and by two workers on 127.0.0.1."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.trainer.training import resume_folder
+from pipeline.cli.main import main
+from pipeline.config import config_file
+from pipeline.config.settings import PipelineConfig
+from pipeline.sources import shapes
+from shiftvit.config import DataConfig, ModelConfig, TrainConfig
+
+ROOT = Path(__file__).parents[3]
+# Updates are 3e-3 at most, and the least of rounding may turn a small one around, since Adam scales all to that.
+SAME = {"rtol": 0, "atol": 3e-4}
+
+
+def experiment(**train):
+    return PipelineConfig(
+        model=ModelConfig(patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4, drop_path=0.0),
+        data=DataConfig(crop_padding=0, flip=False),
+        train=TrainConfig(
+            **{"batch_size": 32, "learning_rate": 3e-3, "precision": "float32", "ema_decay": 0.9, "epochs": 3} | train
+        ),
+    ).experiment
+
+
+def options(examples, folder, **train):
+    """Returns the options of a tiny training, whose configuration it writes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settled = experiment(**train)
+    config = PipelineConfig(model=settled.model, data=settled.data, train=settled.train)
+    config_file.save(config, folder / "config.json")
+    places = {
+        "records": examples,
+        "model": folder / "model",
+        "state": folder / "state",
+        "config": folder / "config.json",
+    }
+    return [text for name, path in places.items() for text in (f"--{name}", str(path))]
+
+
+def start(arguments, tf_config=None):
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli.main", "train", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)} | ({"TF_CONFIG": tf_config} if tf_config else {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def clusters():
+    """Returns the TF_CONFIG of each of two workers."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    workers = [f"127.0.0.1:{server.getsockname()[1]}" for server in held]
+    for server in held:
+        server.close()
+    return [
+        json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}) for index in (0, 1)
+    ]
+
+
+def start_both(arguments):
+    return [start(arguments, tf_config) for tf_config in clusters()]
+
+
+def end(process):
+    """Returns exit code, stdout and stderr."""
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    return process.returncode, out, err
+
+
+def weights(model):
+    saved = tf.train.load_checkpoint(str(model / "variables" / "variables"))
+    return {name: saved.get_tensor(name) for name in saved.get_variable_to_shape_map() if "VARIABLE_VALUE" in name}
+
+
+def history(folder):
+    return np.genfromtxt(folder / "history.csv", delimiter=",", skip_header=1, ndmin=2)
+
+
+def assert_same_weights(ours, theirs):
+    ours, theirs = weights(ours), weights(theirs)
+    assert ours.keys() == theirs.keys() and len(ours) > 20
+    for name, value in ours.items():
+        np.testing.assert_allclose(value, theirs[name], err_msg=name, **SAME)
+
+
+@pytest.fixture(scope="module")
+def trained(drawn_examples, tmp_path_factory):
+    """The folder of a training by two workers, and how each ended."""
+    folder = tmp_path_factory.mktemp("two")
+    return folder, [end(worker) for worker in start_both(options(drawn_examples, folder))]
+
+
+@pytest.mark.slow
+def test_the_chief_alone_tells_and_keeps_what_two_workers_made(trained):
+    folder, (chief, other) = trained
+    model = folder / "model"
+
+    assert (chief[:2], other[:2]) == ((0, f"Trained {model}.\n"), (0, "")), chief[2] + other[2]
+    (told,) = (line for line in chief[2].splitlines() if line.startswith("Trainer: train 3/3 epochs"))
+    loss = history(model / "assets.extra")[-1, 1]
+    assert float(re.search(r"loss ([\d.]+)", told)[1]) == pytest.approx(loss, abs=0.01) and other[2] == ""
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model", "state"]
+    assert list((folder / "state").iterdir()) == [], "nothing is left of a training that is over"
+    answer = tf.saved_model.load(str(model)).list_classes().numpy()
+    assert [name.decode() for name in answer] == list(shapes.CLASS_NAMES)
+
+
+@pytest.mark.slow
+def test_two_workers_train_as_one_process_with_two_replicas(trained, drawn_examples, tmp_path):
+    code, _, err = end(start(options(drawn_examples, tmp_path, replicas=2)))
+
+    assert code == 0, err
+    rows = [history(folder / "model" / "assets.extra") for folder in (trained[0], tmp_path)]
+    assert rows[0].shape == (3, 8) and rows[0][-1, 1] < rows[0][0, 1] - 0.01, "it must learn"
+    np.testing.assert_allclose(*rows, atol=1e-4)
+    assert_same_weights(trained[0] / "model", tmp_path / "model")
+
+
+@pytest.mark.slow
+def test_a_training_that_is_over_is_not_done_again(trained, drawn_examples, capsys):
+    """So ends a worker that was killed when the model was there already, and that is started again alone."""
+    arguments = options(drawn_examples, trained[0])
+    assert main(["train", *arguments]) == 0
+    assert capsys.readouterr().out == f"Nothing to train: {trained[0]}/model is the model of this training.\n"
+    assert main(["train", *arguments, "--set", "train.epochs=4"]) == 2
+    assert "model: is there already, and not of this training" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_when_a_worker_is_killed_the_other_ends_and_both_go_on_from_the_last_epoch(drawn_examples, tmp_path):
+    """They end at the weights that one process with two replicas ends at when it goes on from the same state."""
+    epochs = 8
+    arguments = options(drawn_examples, tmp_path / "two", epochs=epochs)
+    chief, other = start_both(arguments)
+    wait_for_epochs(tmp_path / "two" / "state", 2, chief)
+    chief.send_signal(signal.SIGKILL)
+    code, _, err = end(other)
+    chief.communicate()
+    assert (chief.returncode, code) == (-signal.SIGKILL, 1)
+    assert "shiftvit: worker 1 of 2 lost the others (" in err and "started again on all" in err
+    assert not (tmp_path / "two" / "model").exists()
+
+    alone = options(drawn_examples, tmp_path / "one", epochs=epochs, replicas=2)
+    (state,) = (tmp_path / "two" / "state").iterdir()
+    shutil.copytree(state, own_state(tmp_path / "one" / "state", drawn_examples, epochs=epochs, replicas=2))
+    ended = [end(process) for process in (*start_both(arguments), start(alone))]
+
+    assert [code for code, *_ in ended] == [0, 0, 0], ended
+    left = sorted(path.name for path in (tmp_path / "two").iterdir())
+    assert left == ["config.json", "model", "state"], "of the killed attempt, too"
+    rows = history(tmp_path / "two" / "model" / "assets.extra")
+    assert list(rows[:, 0]) == list(range(epochs))
+    first = next(line for line in ended[0][2].splitlines() if "epochs" in line)
+    assert float(first.split("train ")[1].split("/")[0]) > 1, first
+    assert_same_weights(tmp_path / "two" / "model", tmp_path / "one" / "model")
+
+
+def own_state(root, examples, **train):
+    return resume_folder(str(root), experiment(**train), [f"{examples}/Split-train/*"])
+
+
+def wait_for_epochs(state, epochs, process):
+    deadline = time.monotonic() + 60
+    while not any(len(history(path.parent)) >= epochs for path in state.glob("*/history.csv")):
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        time.sleep(0.02)
+
+
+BOTH = json.dumps({"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}})
+
+
+@pytest.mark.parametrize("command", ["run", "tune"])
+def test_what_runs_on_one_machine_refuses_several_workers(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TF_CONFIG", BOTH)
+    assert main([command]) == 2
+    err = capsys.readouterr().err
+    assert "TF_CONFIG names several workers" in err and "`shiftvit train`" in err and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "told"),
+    [
+        (lambda records: shutil.rmtree(records / "Split-eval"), 3, "Split-eval: holds no records"),
+        (lambda records: (records / "class_names.json").unlink(), 3, "class_names.json: cannot be read"),
+        (lambda records: (records / "class_names.json").write_text('["a"]'), 3, "class_names.json: must list the 10"),
+    ],
+)
+def test_records_that_are_not_all_there_are_told(drawn_examples, tmp_path, capsys, spoil, code, told):
+    records = Path(shutil.copytree(drawn_examples, tmp_path / "records"))
+    spoil(records)
+    assert main(["train", *options(records, tmp_path)]) == code
+    err = capsys.readouterr().err
+    assert told in err and str(records) in err and err.count("\n") == 1
+    assert not (tmp_path / "model").exists() and not (tmp_path / "state").exists()
+
+
+def test_a_wrong_tf_config_is_told_before_anything_else(drawn_examples, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TF_CONFIG", "workers")
+    assert main(["train", *options(drawn_examples, tmp_path)]) == 2
+    assert "shiftvit: TF_CONFIG is not JSON" in capsys.readouterr().err
+
+
+def test_a_state_that_cannot_be_kept_is_told(drawn_examples, tmp_path, capsys):
+    arguments = options(drawn_examples, tmp_path)
+    (tmp_path / "state").write_text("")
+    assert main(["train", *arguments]) == 2
+    assert f"--state {tmp_path}/state: cannot write there (File exists)" in capsys.readouterr().err

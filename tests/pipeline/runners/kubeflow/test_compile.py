@@ -1,0 +1,158 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from compiled import FULL, compile_small, compiled
+
+import components
+from pipeline.graph.fingerprint import graph_fingerprint
+from shiftvit.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory):
+    return compiled(tmp_path_factory.mktemp("compiled"), *FULL)
+
+
+@pytest.fixture(scope="module")
+def containers(documents):
+    executors = documents[0]["deploymentSpec"]["executors"]
+    return {label.removesuffix("_executor"): executor["container"] for label, executor in executors.items()}
+
+
+@pytest.fixture(scope="module")
+def settings(documents):
+    executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    return {label.removesuffix("_executor"): executor for label, executor in executors.items()}
+
+
+def test_every_node_is_a_container_of_the_image_that_runs_our_entrypoint(documents, containers):
+    assert containers.keys() == documents[0]["root"]["dag"]["tasks"].keys() and len(containers) == 11
+    for container in containers.values():
+        assert container["image"] == "registry/shiftvit:1"
+        assert container["command"] == ["python", "-m", "pipeline.runners.kubeflow.entrypoint"]
+
+
+def test_a_run_may_set_data_epochs_and_push_destination_and_has_defaults(documents):
+    assert documents[0]["root"]["inputDefinitions"]["parameters"] == {
+        "data": {"parameterType": "STRING", "defaultValue": "shapes"},
+        "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 7},
+        "push_destination": {"parameterType": "STRING", "defaultValue": "/serving/shiftvit"},
+    }
+
+
+def test_the_evaluator_finds_its_extraction_in_the_image(documents):
+    parameters = documents[0]["root"]["dag"]["tasks"]["Evaluator"]["inputs"]["parameters"]
+
+    assert parameters["module_path"] == {"runtimeValue": {"constant": "components.evaluator.extraction"}}
+
+
+def test_trainer_and_tuner_alone_have_gpus_and_go_where_these_are(containers, settings):
+    accelerators = {name: container["resources"].get("accelerator") for name, container in containers.items()}
+
+    for name, count in (("Trainer", "4"), ("Tuner", "1")):
+        assert accelerators.pop(name) == {
+            "resourceType": "nvidia.com/gpu",
+            "resourceCount": count,
+            "type": "nvidia.com/gpu",
+            "count": count,
+        }
+    assert set(accelerators.values()) == {None}
+    on_gpus = {name for name, executor in settings.items() if executor["nodeSelector"]["labels"].get("card") == "h100"}
+    assert on_gpus == {"Trainer", "Tuner"}
+    tolerant = {name for name, executor in settings.items() if len(executor["tolerations"]) == 2}
+    assert tolerant == {"Trainer", "Tuner"}
+
+
+def test_each_step_has_its_own_resources_in_both_forms(containers):
+    assert containers["Evaluator"]["resources"] == {
+        "resourceCpuLimit": "1500m",
+        "resourceCpuRequest": "1500m",
+        "resourceMemoryLimit": "3Gi",
+        "resourceMemoryRequest": "3Gi",
+        "cpuLimit": 1.5,
+        "cpuRequest": 1.5,
+        "memoryLimit": 3 * 1024**3 / 1e9,
+        "memoryRequest": 3 * 1024**3 / 1e9,
+    }
+    assert containers["Pusher"]["resources"]["resourceMemoryLimit"] == "2Gi"
+
+
+def test_every_step_has_environment_secrets_volumes_and_placement(containers, settings):
+    for name, container in containers.items():
+        assert container["env"] == [{"name": "MODE", "value": "a=b"}, {"name": "LEVEL", "value": "2"}], name
+    assert settings["Pusher"] == {
+        "imagePullSecret": [{"secretName": "registry"}],
+        "secretAsEnv": [{"secretName": "store", "keyToEnv": [{"secretKey": "key", "envVar": "TOKEN"}]}],
+        "pvcMount": [{"constant": "models", "mountPath": "/serving"}, {"constant": "kept", "mountPath": "/state"}],
+        "nodeSelector": {"labels": {"pool": "ml"}},
+        "tolerations": [{"key": "team", "operator": "Equal", "value": "vision", "effect": "NoExecute"}],
+    }
+    assert settings["Trainer"]["tolerations"][1] == {
+        "key": "nvidia.com/gpu",
+        "operator": "Exists",
+        "effect": "NoSchedule",
+    }
+    assert settings.keys() == containers.keys()
+
+
+def test_the_file_says_nothing_of_the_machine_that_compiled_it(tmp_path):
+    text = compile_small(tmp_path / "p.yaml").read_text()
+
+    assert str(Path(components.__file__).parents[1]) not in text
+    assert str(tmp_path) not in text
+
+
+def test_another_state_of_the_code_is_another_step_to_the_cache(tmp_path, monkeypatch):
+    def arguments():
+        return {name: each["container"]["args"][-1] for name, each in executors(compiled(tmp_path)).items()}
+
+    def executors(documents):
+        return documents[0]["deploymentSpec"]["executors"]
+
+    before, code = arguments(), graph_fingerprint()
+    shutil.copytree(Path(components.__file__).parent, tmp_path / "components")
+    (tmp_path / "components/data_gate/component.py").write_text("# another\n")
+    monkeypatch.setattr(components, "__file__", str(tmp_path / "components/__init__.py"))
+
+    assert set(before.values()) == {f"--code={code}"}
+    assert set(arguments().values()) == {f"--code={graph_fingerprint()}"} != set(before.values())
+
+
+def test_the_artifacts_go_to_the_pipeline_root(tmp_path):
+    (spec, _), (default, _) = compiled(tmp_path, "kubeflow.pipeline_root=s3://bucket/runs"), compiled(tmp_path)
+
+    assert spec["defaultPipelineRoot"] == "s3://bucket/runs"
+    assert "defaultPipelineRoot" not in default
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("kubeflow.image=", r"kubeflow\.image is not set: --set kubeflow\.image=NAME .*`make image`"),
+        (
+            "kubeflow.push_destination=/models",
+            r"push_destination=/models is on no volume \(/serving, /state\): --set kubeflow\.volumes=CLAIM:/PATH",
+        ),
+        ("kubeflow.push_destination=/servings/x", r"is on no volume"),
+        ("kubeflow.volumes=kept:/state", r"push_destination=/serving/shiftvit is on no volume \(/state\)"),
+        ("kubeflow.state=/elsewhere", r"kubeflow\.state=/elsewhere is on no volume"),
+        ("source=/data/cifar.tar.gz", r"--data=/data/cifar\.tar\.gz is on no volume"),
+        ("train.initial_weights=/w.npz", r"train\.initial_weights=/w\.npz is on no volume"),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_is_written(setting, sentence, tmp_path):
+    with pytest.raises(ConfigError, match=sentence):
+        compile_small(tmp_path / "p.yaml", setting)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_does_not_see_the_artifacts_of_a_step_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"beam\.runner=spark: .*compile with --beam local"):
+        compile_small(tmp_path / "p.yaml", "beam.runner=spark", "beam.address=h:1")
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/no/p\.yaml: cannot be written \(No such file or directory\)"):
+        compile_small(tmp_path / "no" / "p.yaml")

@@ -1,0 +1,215 @@
+import dataclasses
+import json
+
+import pytest
+from compiled import compiled
+from google.protobuf import json_format
+
+from components.schema import SCHEMA_FILE
+from pipeline.config.settings import PipelineConfig, ShapesConfig
+from pipeline.graph.fingerprint import graph_fingerprint
+from pipeline.runners.kubeflow import entrypoint
+from pipeline.sources.prepare import prepare, split_file
+from shiftvit.config import ExperimentConfig, TrainConfig, to_dict
+from shiftvit.errors import ConfigError, DataError
+
+INGEST = "components.example_gen.executor.Executor"
+TUNE = "components.tuner.Executor"
+TRAIN = "tfx.components.trainer.executor.GenericExecutor"
+EVALUATE = "tfx.components.evaluator.executor.Executor"
+BASELINE = "components.baseline.PushedBaseline_Executor"
+PUSH = "components.pusher.Executor"
+MODEL = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
+CONFIG = PipelineConfig(shapes=ShapesConfig(train=20, eval=10, test=10))
+
+
+def one(uri, **more):
+    return {"artifacts": [{"name": "7", "uri": uri, **more}]}
+
+
+def repaired(root, inputs=None, outputs=None):
+    executor_input = {
+        "inputs": {"parameterValues": {"images": 3.0}, "artifacts": inputs or {}},
+        "outputs": {"artifacts": outputs or {}, "outputFile": "/out"},
+    }
+    spec = {"artifacts": {name: {"artifactType": MODEL} for name in inputs or {}}}
+    return entrypoint.repair_input(executor_input, spec, str(root))
+
+
+@pytest.mark.parametrize(
+    ("remote", "local"), [("minio://b/k/m", "/minio/b/k/m"), ("s3://b/k", "/s3/b/k"), ("gs://b/k", "/gcs/b/k")]
+)
+def test_an_input_is_read_from_the_launchers_copy_and_gets_its_type(remote, local):
+    read = repaired("/root", {"model": one(remote, metadata={"blessed": 1.0})})["inputs"]
+
+    assert read["artifacts"]["model"] == one("/root" + local, metadata={"blessed": 1.0}, type=MODEL)
+    assert read["parameterValues"] == {"images": 3.0}
+
+
+def test_an_output_is_written_to_the_launchers_copy_and_that_for_its_log_is_left_to_it():
+    outputs = {
+        "model": one("minio://b/m", type=MODEL),
+        "executor-logs": one("x", type={"schemaTitle": "system.Artifact"}),
+    }
+
+    written = repaired("/root", outputs=outputs)["outputs"]
+
+    assert written == {"artifacts": {"model": one("/root/minio/b/m", type=MODEL)}, "outputFile": "/out"}
+
+
+def test_a_baseline_that_is_not_there_yet_is_no_input(tmp_path):
+    inputs = {"baseline_model": one("minio://b/baseline"), "model": one("minio://b/model")}
+    folder = tmp_path / "minio/b/baseline"
+
+    assert list(repaired(tmp_path, inputs)["inputs"]["artifacts"]) == ["model"]
+    (folder / "Format-Serving").mkdir(parents=True)
+    assert list(repaired(tmp_path, inputs)["inputs"]["artifacts"]) == ["model"]
+    (folder / "Format-Serving/saved_model.pb").touch()
+    assert list(repaired(tmp_path, inputs)["inputs"]["artifacts"]) == ["baseline_model", "model"]
+
+
+def test_what_is_reported_has_remote_places_and_no_null():
+    metadata = {"of": "/root/s3/b/m", "pushed_destination": "/models/1", "blessed": 1.0, "nothing": None}
+
+    reported = entrypoint.repair_output({"artifacts": {"blessing": one("/root/minio/b/x", metadata=metadata)}}, "/root")
+
+    kept = {"of": "s3://b/m", "pushed_destination": "/models/1", "blessed": 1.0}
+    assert reported == {"artifacts": {"blessing": one("minio://b/x", metadata=kept)}}
+
+
+def prepared(executor, folder, parameters, artifacts=None):
+    """Returns the parameters that the executor gets."""
+    inputs = {"parameterValues": parameters, "artifacts": artifacts or {}}
+    entrypoint.PREPARATIONS[executor](inputs, folder)
+    return inputs["parameterValues"]
+
+
+def ingest_parameters(**changes):
+    return {"shapes": json.dumps(to_dict(CONFIG.shapes)), "data": "shapes"} | changes
+
+
+def test_ingestion_prepares_the_source_of_this_run(tmp_path):
+    there = prepare(dataclasses.replace(CONFIG, workspace=str(tmp_path / "there")))
+
+    parameters = prepared(INGEST, tmp_path / "here", ingest_parameters(images_per_shard=5.0))
+
+    assert parameters.keys() == {"identity", "input_base", "images_per_shard"}
+    assert json.loads(parameters["identity"]) == there.identity()
+    made = split_file(tmp_path / "here/sources" / there.folder.name, "test")
+    assert parameters["input_base"] == str(made.parent)
+    assert made.read_bytes() == split_file(there.folder, "test").read_bytes()
+
+
+def run_bad_data(folder, code):
+    executor_input = {
+        "inputs": {"parameterValues": ingest_parameters(data=str(folder / "missing"))},
+        "outputs": {"outputFile": str(folder / "out")},
+    }
+    arguments = ["--executor_class_path", INGEST, "--json_serialized_inputs_spec_args", "{}", "--runner=FnApiRunner"]
+    return entrypoint.main(
+        [*arguments, "--json_serialized_invocation_args", json.dumps(executor_input), "--code", code]
+    )
+
+
+def test_bad_data_ends_the_step_in_one_sentence_and_its_exit_code(tmp_path, capfd):
+    assert run_bad_data(tmp_path, graph_fingerprint()) == DataError.exit_code
+
+    (sentence,) = capfd.readouterr().err.splitlines()
+    assert sentence.startswith(f"shiftvit: {tmp_path}/missing: no such file or folder")
+
+
+def test_an_image_of_other_code_than_was_compiled_from_runs_nothing(tmp_path, capfd):
+    assert run_bad_data(tmp_path, "0123456789abcdef") == ConfigError.exit_code
+
+    (sentence,) = capfd.readouterr().err.splitlines()
+    assert f"other code ({graph_fingerprint()}) than the pipeline was compiled from (0123456789abcdef)" in sentence
+
+
+EXAMPLES = {"examples": one("minio://b/e", metadata={"class_names": '["cat", "dog"]', "count_test": 50.0})}
+
+
+def train_parameters(epochs):
+    experiment = ExperimentConfig(CONFIG.model, CONFIG.data, TrainConfig(epochs=12))
+    config = {"experiment": to_dict(experiment), "class_names": [], "resume_root": "/state/training/code"}
+    return {"epochs": epochs, "custom_config": json.dumps(config), "run_fn": "f"}
+
+
+def test_training_gets_the_epochs_of_the_run_and_the_classes_of_the_data(tmp_path):
+    parameters = prepared(TRAIN, tmp_path, train_parameters(3.0), EXAMPLES)
+
+    assert parameters.keys() == {"custom_config", "run_fn"}
+    before, after = (json.loads(config["custom_config"]) for config in (train_parameters(0), parameters))
+    before["experiment"]["train"]["epochs"] = 3
+    assert after == before | {"class_names": ["cat", "dog"]}
+    assert isinstance(after["experiment"]["train"]["epochs"], int)
+
+
+def test_evaluation_is_held_to_the_images_of_the_data(tmp_path):
+    from components.evaluator.eval_config import make_eval_config
+
+    parameters = prepared(EVALUATE, tmp_path, {"evaluate": json.dumps(to_dict(CONFIG.evaluate))}, EXAMPLES)
+
+    wanted = make_eval_config(50, **dataclasses.asdict(CONFIG.evaluate))
+    assert parameters.keys() == {"eval_config"}
+    assert json_format.Parse(parameters["eval_config"], type(wanted)()) == wanted
+
+
+def test_epochs_must_be_whole(tmp_path):
+    with pytest.raises(ConfigError, match=r"epochs=1\.5: must be a whole number"):
+        prepared(TRAIN, tmp_path, train_parameters(1.5), EXAMPLES)
+
+
+@pytest.mark.parametrize("root", ["", "/rehearsed"])
+def test_what_is_on_a_volume_is_found_where_the_volume_is(root, tmp_path, monkeypatch):
+    monkeypatch.setenv(entrypoint.LOCAL_ROOT, root)
+    state = {"custom_config": json.dumps({"resume_root": "/state/tuning/code"})}
+
+    pushed = prepared(PUSH, tmp_path, {"push_destination": "/models"})
+    trained = prepared(TRAIN, tmp_path, train_parameters(1.0), EXAMPLES)
+
+    assert json.loads(pushed["push_destination"]) == {"filesystem": {"base_directory": f"{root}/models"}}
+    assert prepared(BASELINE, tmp_path, {"push_destination": "/models"}) == {"push_destination": f"{root}/models"}
+    assert json.loads(prepared(TUNE, tmp_path, state)["custom_config"]) == {"resume_root": f"{root}/state/tuning/code"}
+    assert json.loads(trained["custom_config"])["resume_root"] == f"{root}/state/training/code"
+
+
+def test_the_schema_is_that_of_this_installation(tmp_path):
+    importer = "tfx.components.schema_gen.import_schema_gen.executor.Executor"
+
+    assert prepared(importer, tmp_path, {}) == {"schema_file": str(SCHEMA_FILE)}
+
+
+@pytest.mark.slow
+def test_a_step_writes_where_the_launcher_uploads_from_and_reports_the_remote_place(tmp_path, monkeypatch):
+    monkeypatch.setenv(entrypoint.LOCAL_ROOT, str(tmp_path))
+    report = tmp_path / "report.json"
+    outputs = {
+        "model": one("minio://b/m", type=MODEL),
+        "executor-logs": one("x", type={"schemaTitle": "system.Artifact"}),
+    }
+    executor_input = {
+        "inputs": {"parameterValues": {"text": "abc"}},
+        "outputs": {"artifacts": outputs, "outputFile": str(report)},
+    }
+    spec = {"parameters": {"text": {"parameterType": "STRING"}}}
+    arguments = [
+        "--executor_class_path",
+        "write_file.WriteFile",
+        "--json_serialized_inputs_spec_args",
+        json.dumps(spec),
+    ]
+    arguments += ["--code", graph_fingerprint()]
+
+    assert entrypoint.main([*arguments, "--json_serialized_invocation_args", json.dumps(executor_input)]) == 0
+
+    assert (tmp_path / "minio/b/m/weights").read_text() == "abc"
+    (artifact,) = json.loads(report.read_text())["artifacts"]["model"]["artifacts"]
+    assert artifact["uri"] == artifact["metadata"]["made_in"] == "minio://b/m"
+
+
+@pytest.mark.slow
+def test_every_preparation_is_for_an_executor_of_the_graph(tmp_path):
+    spec, _ = compiled(tmp_path, "tune.trials=1")
+    arguments = [executor["container"]["args"] for executor in spec["deploymentSpec"]["executors"].values()]
+
+    assert entrypoint.PREPARATIONS.keys() <= {each[each.index("--executor_class_path") + 1] for each in arguments}

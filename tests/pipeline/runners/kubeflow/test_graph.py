@@ -1,0 +1,95 @@
+"""The real graph, compiled, through the rehearsal."""
+
+import json
+
+import pytest
+from compiled import compile_small
+
+from pipeline.graph.fingerprint import graph_fingerprint
+from pipeline.runners.kubeflow.rehearse import rehearse
+from pipeline.sources import shapes
+from shiftvit.errors import DataError, UserError
+
+pytestmark = pytest.mark.slow
+
+STOCK = ("python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor")
+
+
+class Silent:
+    def show(self, event):
+        pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("kubeflow")
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+    """The outputs of two runs in one cluster, the second with two epochs."""
+    file = compile_small(folder / "p.yaml", "tune.trials=1", "tune.epochs=1", "kubeflow.state=/state")
+    return [rehearse(file, {"epochs": epochs}, folder / "cluster", Silent()) for epochs in (1, 2)]
+
+
+@pytest.fixture
+def serving(folder):
+    """Where the pushed versions come to be: on the volume that is mounted at /serving."""
+    return folder / "cluster/volumes/models/shiftvit"
+
+
+def test_each_run_pushes_its_model(serving, runs):
+    pushed = [run.metadata("Pusher", "pushed_model") for run in runs]
+
+    assert [metadata["pushed"] for metadata in pushed] == [1.0, 1.0]
+    versions = sorted(metadata["pushed_version"] for metadata in pushed)
+    assert versions == sorted(path.name for path in serving.iterdir())
+    assert all((serving / version / "saved_model.pb").exists() for version in versions)
+
+
+def test_the_second_run_is_measured_against_what_the_first_pushed(serving, runs):
+    first, second = runs
+
+    assert not first.path("Baseline", "model").exists()
+    assert "baseline_model_id" not in first.metadata("Evaluator", "blessing")
+    pushed = first.metadata("Pusher", "pushed_model")["pushed_version"]
+    baseline = second.path("Baseline", "model") / "Format-Serving"
+    assert (baseline / "saved_model.pb").read_bytes() == (serving / pushed / "saved_model.pb").read_bytes()
+    assert second.metadata("Baseline", "model")["pushed_version"] == pushed
+    blessing = second.metadata("Evaluator", "blessing")
+    assert blessing["baseline_model_id"] == second.outputs["Baseline"]["model"]["name"]
+    assert blessing["current_model"] == second.outputs["Trainer"]["model"]["uri"]
+
+
+def test_epochs_of_a_run_are_trained_with_the_best_of_its_search(runs):
+    trained = [json.loads((run.path("Trainer", "model_run") / "experiment.json").read_text()) for run in runs]
+    best = [
+        json.loads((run.path("Tuner", "best_hyperparameters") / "best_hyperparameters.txt").read_text()) for run in runs
+    ]
+
+    assert [experiment["train"]["epochs"] for experiment in trained] == [1, 2]
+    for experiment, found in zip(trained, best, strict=True):
+        assert found["values"]["train.learning_rate"] == experiment["train"]["learning_rate"]
+
+
+def test_the_pushed_model_answers_with_the_classes_of_the_data(serving, runs):
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(max(serving.iterdir())))
+
+    assert [name.decode() for name in model.list_classes().numpy()] == list(shapes.CLASS_NAMES)
+
+
+def test_what_a_killed_training_would_resume_from_is_on_the_volume_and_gone_at_the_end(folder, runs):
+    assert [path.name for path in (folder / "cluster/volumes/kept/training").iterdir()] == [graph_fingerprint()]
+    assert list((folder / "cluster/volumes/kept/training" / graph_fingerprint()).iterdir()) == []
+
+
+def test_bad_data_of_a_run_is_told_by_its_step(folder, runs, tmp_path):
+    with pytest.raises(DataError, match=f"step Cifar10ExampleGen failed: {tmp_path}/missing: no such file or folder"):
+        rehearse(folder / "p.yaml", {"data": f"{tmp_path}/missing"}, tmp_path / "cluster", Silent())
+
+
+def test_with_the_entrypoint_of_tfx_itself_the_same_pipeline_fails(tmp_path):
+    with pytest.raises(UserError, match=r"failed: ImportError: Could not import system\.Artifact"):
+        rehearse(compile_small(tmp_path / "p.yaml", command=STOCK), {}, tmp_path / "cluster", Silent())

@@ -1,0 +1,99 @@
+import pytest
+import yaml
+
+from pipeline.runners.kubeflow.pipeline_file import load
+from shiftvit.errors import ConfigError
+
+PARAMETERS = {
+    "data": {"parameterType": "STRING", "defaultValue": "shapes"},
+    "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1},
+    "rate": {"parameterType": "NUMBER_DOUBLE", "isOptional": True},
+    "flip": {"parameterType": "BOOLEAN", "defaultValue": False},
+    "dims": {"parameterType": "LIST", "defaultValue": []},
+    "tune": {"parameterType": "STRUCT", "defaultValue": {}},
+    "state": {"parameterType": "TASK_FINAL_STATUS", "isOptional": True},
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "shiftvit.yaml"
+
+
+def write(path, parameters, *more):
+    spec = {"pipelineInfo": {"name": "shiftvit"}, "root": {"inputDefinitions": {"parameters": parameters}}}
+    path.write_text(yaml.safe_dump_all([spec, *more]))
+    return load(path)
+
+
+def refusal(act, *arguments):
+    with pytest.raises(ConfigError) as raised:
+        act(*arguments)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_values_are_of_the_types_of_the_file(path):
+    settings = ["data=a=b", "epochs=12", "rate=1e-3", "flip=true", "dims=[1, 2]", 'tune={"a": null}']
+
+    values = write(path, PARAMETERS).read_parameters(settings)
+
+    assert list(values.items()) == [
+        ("data", "a=b"), ("epochs", 12), ("rate", 0.001), ("flip", True), ("dims", [1, 2]), ("tune", {"a": None}),
+    ]  # fmt: skip
+    assert [type(value) for value in values.values()] == [str, int, float, bool, list, dict]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["epochs=1.5", "epochs=", "rate=x", "rate=nan", "flip=yes", "dims=1,2", "dims={}", "tune=[1]", 'tune={"a": NaN}'],
+)
+def test_a_value_that_does_not_fit_is_refused(path, setting):
+    assert f"--set-parameter {setting}: expected" in refusal(write(path, PARAMETERS).read_parameters, [setting])
+
+
+def test_a_parameter_that_no_text_can_give_is_refused(path):
+    assert "--set-parameter state" in refusal(write(path, PARAMETERS).read_parameters, ["state=x"])
+
+
+def test_an_unknown_parameter_is_refused_with_the_nearest_ones(path):
+    file = write(path, PARAMETERS)
+
+    assert f"{path}: has no parameter epoch; did you mean epochs?" in refusal(file.read_parameters, ["epoch=1"])
+    assert "--set-parameter epochs: expected NAME=VALUE" in refusal(file.read_parameters, ["epochs"])
+
+
+def test_a_parameter_without_default_must_be_given(path):
+    file = write(path, PARAMETERS | {"epochs": {"parameterType": "NUMBER_INTEGER"}})
+
+    assert "--set-parameter epochs=VALUE" in refusal(file.read_parameters, ["data=x"])
+    assert file.read_parameters(["epochs=2"]) == {"epochs": 2}
+
+
+def test_what_is_for_the_platform_may_follow(path):
+    file = write(path, PARAMETERS, {"platforms": {"kubernetes": {}}})
+
+    assert (file.name, file.content) == ("shiftvit", path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: [1", "no YAML (line 1)"),
+        (b"\xff\xfe", "no text"),
+        (b"", "not a compiled pipeline"),
+        (b"kind: Workflow\n", "not a compiled pipeline"),
+        (b"pipelineInfo: {name: 1}\nroot: {}\n", "not a compiled pipeline"),
+        (b"pipelineInfo: {name: x}\nroot: {}\n---\nother: {}\n", "not a compiled pipeline"),
+    ],
+)
+def test_a_file_that_is_no_compiled_pipeline_is_refused(path, content, said):
+    path.write_bytes(content)
+
+    message = refusal(load, path)
+
+    assert message.startswith(f"{path}: ") and said in message
+
+
+def test_a_missing_file_is_refused(path):
+    assert refusal(load, path) == f"{path}: cannot read the compiled pipeline (No such file or directory)"

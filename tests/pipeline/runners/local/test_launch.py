@@ -1,0 +1,223 @@
+"""Watching a run, with real processes that speak the protocol of events."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import config_file
+from pipeline.config.overrides import override
+from pipeline.config.presets import quickstart
+from pipeline.runners.local import launch
+from pipeline.runs import run_folder
+from pipeline.runs.outcome import Outcome
+from pipeline.runs.workspace import RunFolder
+from shiftvit.errors import ConfigError
+
+PREAMBLE = """
+import json, os, signal, subprocess, sys, time
+def send(**event):
+    os.write(int(sys.argv[sys.argv.index("--events-fd") + 1]), (json.dumps(event) + "\\n").encode())
+def node(name, state):
+    send(event="node", node=name, state=state)
+send(event="plan", nodes=["Trainer"])
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return run_folder.create(override(quickstart(), [f"workspace={tmp_path / 'workspace'}"]))
+
+
+def child(folder: RunFolder, body: str) -> list[str]:
+    script = folder.path / "child.py"
+    script.write_text(PREAMBLE + textwrap.dedent(body))
+    return [sys.executable, str(script)]
+
+
+def execute(folder: RunFolder, body: str) -> tuple[Outcome, list]:
+    events = []
+    return launch.execute(folder, events.append, child(folder, body)), events
+
+
+def test_each_run_gets_a_folder_of_its_own_with_its_configuration(tmp_path):
+    config = override(quickstart(), [f"workspace={tmp_path}", "train.epochs=3"])
+    folders = [run_folder.create(config) for _ in range(3)]
+    assert len({folder.id for folder in folders}) == 3
+    assert sorted(folders, key=lambda folder: folder.id) == folders
+    assert config_file.load(folders[1].config) == config
+
+
+def test_workspace_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"--workspace .*file: cannot write there"):
+        run_folder.create(override(quickstart(), [f"workspace={tmp_path / 'file'}"]))
+
+
+def test_events_arrive_in_order_and_chatter_goes_to_the_log(folder):
+    outcome, events = execute(
+        folder,
+        """
+        print("chatter"); print("complaint", file=sys.stderr)
+        node("Trainer", "running"); node("Trainer", "complete")
+        send(event="result", pushed_version="7", new=True, destination="d/7", metrics={"top1": 0.9}, reasons=[])
+    """,
+    )
+    assert [event["event"] for event in events] == ["plan", "node", "node", "result"]
+    assert outcome.exit_code == 0 and outcome.message is None and outcome.result["pushed_version"] == "7"
+    assert {"chatter", "complaint"} <= set(folder.log.read_text().split())
+    assert json.loads(folder.outcome.read_text())["exit_code"] == 0
+
+
+def test_error_event_gives_sentence_and_exit_code(folder):
+    outcome, _ = execute(
+        folder,
+        """
+        send(event="error", message="data.bin: label 200 at offset 3073", exit_code=3)
+        sys.exit(3)
+    """,
+    )
+    assert (outcome.exit_code, outcome.message) == (3, "data.bin: label 200 at offset 3073")
+
+
+def test_unblessed_model_ends_with_the_child_s_exit_code(folder):
+    outcome, _ = execute(
+        folder,
+        """
+        send(event="result", pushed_version=None, new=False, destination="d", metrics={}, reasons=["top-1 too low"])
+        sys.exit(4)
+    """,
+    )
+    assert outcome.exit_code == 4 and outcome.message is None
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "ended by SIGKILL, which is what happens when memory runs out"),
+        ("raise ValueError('no such thing')", "ValueError: no such thing"),
+        ("sys.exit(9)", "exit status 9"),
+        ("pass", "without a reason"),
+    ],
+)
+def test_death_without_an_error_event_is_explained_and_names_the_log(folder, body, told):
+    outcome, _ = execute(folder, body)
+    assert outcome.exit_code == 1
+    assert told in outcome.message and str(folder.log) in outcome.message
+
+
+def test_crash_after_the_result_is_a_failure(folder):
+    outcome, _ = execute(
+        folder,
+        """
+        send(event="result", pushed_version="7", new=True, destination="d/7", metrics={}, reasons=[])
+        raise OSError("disk full")
+    """,
+    )
+    assert outcome.exit_code == 1 and "OSError: disk full" in outcome.message
+
+
+def test_a_process_left_behind_does_not_hold_the_run_up(folder):
+    started = time.monotonic()
+    outcome, _ = execute(
+        folder,
+        """
+        send(event="result", pushed_version="7", new=True, destination="d/7", metrics={}, reasons=[])
+        left = subprocess.Popen(["sleep", "20"], close_fds=False)
+        open(os.path.join(os.path.dirname(sys.argv[0]), "left"), "w").write(str(left.pid))
+    """,
+    )
+    try:
+        assert outcome.exit_code == 0 and time.monotonic() - started < 10
+        assert run_folder.is_alive(folder), "what it left still holds the log"
+    finally:
+        os.kill(int((folder.path / "left").read_text()), signal.SIGKILL)
+
+
+# Started from a script's background, Python would ignore SIGINT, as it is told to there.
+WATCHER = """
+import signal
+import sys
+from pathlib import Path
+from pipeline import run
+from pipeline.runs.workspace import RunFolder
+signal.signal(signal.SIGINT, signal.default_int_handler)
+outcome = run.execute(RunFolder(Path(sys.argv[1])), print, sys.argv[2:])
+print(outcome.message)
+sys.exit(outcome.exit_code)
+"""
+
+
+@pytest.fixture
+def watched(folder):
+    """A watcher process whose child has started to wait; its pid is in the file `pid`."""
+    command = child(
+        folder,
+        """
+        open(os.path.join(os.path.dirname(sys.argv[0]), "pid.partial"), "w").write(str(os.getpid()))
+        os.rename(os.path.join(os.path.dirname(sys.argv[0]), "pid.partial"),
+                  os.path.join(os.path.dirname(sys.argv[0]), "pid"))
+        node("Trainer", "running")
+        time.sleep(60)
+    """,
+    )
+    watcher = subprocess.Popen(
+        [sys.executable, "-c", WATCHER, str(folder.path), *command],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(launch.__file__).parents[3])},
+    )
+    wait_until((folder.path / "pid").exists)
+    yield watcher, folder
+    watcher.kill()
+    watcher.communicate()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_ends_the_child_and_exits_130(watched, sent):
+    watcher, folder = watched
+    assert run_folder.is_alive(folder)
+    watcher.send_signal(sent)
+    told, _ = watcher.communicate(timeout=20)
+    assert watcher.returncode == 130 and "the same command goes on" in told
+    assert not run_folder.is_alive(folder) and is_gone(folder)
+    assert json.loads(folder.outcome.read_text())["exit_code"] == 130
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel call is Linux's")
+def test_child_does_not_outlive_a_watcher_that_is_killed(watched):
+    watcher, folder = watched
+    watcher.kill()
+    wait_until(lambda: is_gone(folder))
+    assert not run_folder.is_alive(folder) and not folder.outcome.exists()
+
+
+def is_gone(folder: RunFolder) -> bool:
+    try:
+        os.kill(int((folder.path / "pid").read_text()), 0)
+    except ProcessLookupError:
+        return True
+    status = Path(f"/proc/{(folder.path / 'pid').read_text()}/stat")
+    return status.exists() and status.read_text().split()[2] == "Z"  # dead, and waiting for its new parent
+
+
+def wait_until(condition, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_the_child_holds_the_workspace_as_long_as_it_lives(tmp_path):
+    folder = run_folder.create(override(quickstart(), [f"workspace={tmp_path}"]))
+    with (tmp_path / "lock").open("w") as lock:
+        program = f"import os; os.fstat({lock.fileno()}); raise SystemExit(7)"
+        outcome = launch.execute(folder, lambda event: None, [sys.executable, "-c", program], lock.fileno())
+
+    assert "exit status 7" in outcome.message

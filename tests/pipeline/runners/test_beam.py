@@ -1,0 +1,127 @@
+import sys
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.cli.main import make_parser
+from pipeline.cli.options import resolve
+from pipeline.config.beam import BeamConfig
+from pipeline.config.config_file import load, save
+from pipeline.config.overrides import override
+from pipeline.config.presets import quickstart
+from pipeline.runners import beam
+from pipeline.runners.beam import arguments
+from shiftvit.errors import ConfigError
+
+GOOGLE = ("--project=my-project", "--region=europe-west1", "--temp_location=gs://bucket/temp")
+SETUP = f"--setup_file={beam._SETUP}"
+
+
+def configure(*options):
+    return resolve(make_parser().parse_args(["run", *options])).beam
+
+
+@pytest.mark.parametrize(
+    "settings, flags",
+    [
+        ({}, ["--runner=FnApiRunner", "--sdk_container_image=unused"]),
+        (
+            {"runner": "flink", "address": "master:8081", "options": ("--parallelism=4",)},
+            ["--runner=FlinkRunner", "--flink_master=master:8081", SETUP, "--parallelism=4"],
+        ),
+        (
+            {"runner": "flink", "address": "http://master:8081", "image": "registry/shiftvit:1"},
+            [
+                "--runner=FlinkRunner",
+                "--flink_master=http://master:8081",
+                "--environment_type=DOCKER",
+                "--environment_config=registry/shiftvit:1",
+                "--sdk_container_image=registry/shiftvit:1",
+            ],
+        ),
+        (
+            {"runner": "spark", "address": "master:8099"},
+            ["--runner=PortableRunner", "--job_endpoint=master:8099", SETUP],
+        ),
+        (
+            {"runner": "dataflow", "options": GOOGLE, "image": "registry/shiftvit:1"},
+            ["--runner=DataflowRunner", "--sdk_container_image=registry/shiftvit:1", *GOOGLE],
+        ),
+    ],
+    ids=lambda value: value.get("runner", "local") if isinstance(value, dict) else "",
+)
+def test_each_engine_gets_the_flags_that_beam_documents_for_it(settings, flags):
+    found = arguments(BeamConfig(**settings))
+
+    assert found == flags
+    known = PipelineOptions(found).get_all_options(drop_default=True)
+    given = {flag.removeprefix("--").partition("=")[0] for flag in flags}
+    assert given <= set(known), "Beam drops a flag that it does not know, with no more than a warning"
+
+
+def test_an_image_is_what_the_workers_of_a_portable_runner_start():
+    from apache_beam.options.pipeline_options import PortableOptions
+    from apache_beam.transforms.environments import DockerEnvironment
+
+    flags = arguments(BeamConfig(runner="spark", address="master:8099", image="registry/shiftvit:1"))
+
+    options = PipelineOptions(flags).view_as(PortableOptions)
+    assert DockerEnvironment.from_options(options).container_image == "registry/shiftvit:1"
+
+
+@pytest.mark.parametrize(
+    "settings, sentence",
+    [
+        (["beam.runner=prism"], "beam.runner='prism' is not one of local, dask, flink, spark, dataflow"),
+        (["beam.runner=flink"], "beam.runner=flink needs beam.address: the REST address of a Flink master"),
+        (["beam.runner=spark"], "beam.runner=spark needs beam.address: the endpoint of Beam's Spark job server"),
+        (["beam.runner=dataflow"], "needs --project, --region, --temp_location in beam.options"),
+        (
+            ["beam.runner=dataflow", "beam.options=--project=p,--temp_location=gs://b"],
+            "beam.runner=dataflow needs --region in beam.options",
+        ),
+        (["beam.address=tcp://a:1"], "beam.address=tcp://a:1 is for dask, flink, spark; beam.runner=local takes none"),
+        (["beam.runner=dask", "beam.address=a:1"], "beam.address=a:1 is not the address of a Dask scheduler, such as"),
+        (["beam.runner=flink", "beam.address=master"], "beam.address=master is not the REST address of a Flink"),
+        (["beam.runner=spark", "beam.address=spark://a:1"], "beam.address=spark://a:1 is not the endpoint of Beam's"),
+        (["beam.runner=dask", "beam.workers=-1"], "beam.workers must not be negative"),
+        (["beam.workers=2"], "beam.workers=2 is how many workers Dask starts on this host"),
+        (["beam.runner=dask", "beam.address=tcp://a:1", "beam.workers=2"], "beam.workers=2 .* without beam.address"),
+        (["beam.runner=dask", "beam.image=i"], "beam.image=i is for flink, spark, dataflow"),
+        (["beam.options=region=x"], "beam.options: 'region=x' is not a flag of Beam, --NAME or --NAME=VALUE"),
+        (["beam.options=--runner=x"], "beam.options: --runner is what beam.runner is for"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_key(settings, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        override(quickstart(), settings)
+
+
+def test_the_option_is_short_for_its_setting_and_kept_with_the_run(tmp_path):
+    assert configure() == BeamConfig()
+    assert configure("--beam", "flink", "--set", "beam.address=a:1") == BeamConfig(runner="flink", address="a:1")
+    with pytest.raises(ConfigError, match=r"beam\.runner=flink needs beam\.address"):
+        configure("--beam", "flink")
+
+    config = override(quickstart(), ["beam.runner=dataflow", f"beam.options={','.join(GOOGLE)}"])
+    save(config, tmp_path / "config.json")
+    assert load(tmp_path / "config.json").beam == BeamConfig(runner="dataflow", options=GOOGLE)
+
+
+def test_dask_that_is_not_installed_is_told_with_the_way_out(monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "distributed"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    with pytest.raises(ConfigError, match=r"beam.runner=dask: Dask is not installed; `pip install .*\[dask\]`"):
+        arguments(BeamConfig(runner="dask"))
+
+
+def test_workers_elsewhere_need_a_setup_file_or_an_image(monkeypatch, tmp_path):
+    monkeypatch.setattr(beam, "_SETUP", tmp_path / "setup.py")
+    away = {"runner": "spark", "address": "a:1"}
+
+    with pytest.raises(ConfigError, match=f"{tmp_path}/setup.py is not there: run it from a checkout, or set beam.im"):
+        arguments(BeamConfig(**away))
+    assert arguments(BeamConfig(**away, image="i"))[-1] == "--sdk_container_image=i"
+    assert arguments(BeamConfig())[0] == "--runner=FnApiRunner"

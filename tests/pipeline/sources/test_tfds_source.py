@@ -1,0 +1,60 @@
+import dataclasses
+import socket
+import time
+
+import pytest
+from cifar_files import SPLITS, left_behind, make_archive, make_binary, prepare, splits
+
+from pipeline.sources import cifar, tfds_source
+from shiftvit.errors import DataError
+from shiftvit.features import CLASS_NAMES
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A small archive that stands for the published one: tensorflow-datasets is told to expect its checksum."""
+    import tensorflow_datasets as tfds
+
+    known = tfds.builder_cls("cifar10").url_infos
+    assert known[tfds_source.URL].checksum == cifar.PUBLISHED[0]
+    path = make_archive(make_binary(tmp_path / "data"))
+    expected = dataclasses.replace(
+        known[tfds_source.URL],
+        checksum=cifar.file_checksum(path),
+        size=type(known[tfds_source.URL].size)(path.stat().st_size),
+    )
+    monkeypatch.setitem(known, tfds_source.URL, expected)
+    monkeypatch.setattr(tfds_source, "SHA256", expected.checksum)
+    return path
+
+
+def test_tensorflow_datasets_reads_a_local_archive_in_the_official_order(published, tmp_path):
+    source = prepare(f"tfds:{published}", tmp_path)
+    assert splits(source) == SPLITS
+    assert (source.kind, source.sha256, source.published) == ("tfds", cifar.file_checksum(published), True)
+    assert source.class_names == CLASS_NAMES
+    assert list((tmp_path / "workspace/sources").iterdir()) == [source.folder]
+    assert prepare("tfds", tmp_path).folder == source.folder  # nothing is downloaded that is there
+
+
+def test_tensorflow_datasets_is_given_no_other_archive(tmp_path):
+    archive = make_archive(make_binary(tmp_path))
+    with pytest.raises(DataError, match=r"reads only the published.*give its path without tfds:"):
+        prepare(f"tfds:{archive}", tmp_path)
+    with pytest.raises(DataError, match=r"gone\.tar\.gz: no such file; tfds:ARCHIVE takes a local copy"):
+        prepare("tfds:gone.tar.gz", tmp_path)
+
+
+@pytest.mark.parametrize("answer, reason", [("refused", "refused"), ("silence", r"timed out|no answer in 1 second")])
+def test_without_a_network_tfds_ends_soon_and_says_what_to_do(answer, reason, tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds_source, "_PROBE_SECONDS", 1)
+    with socket.socket() as proxy:
+        proxy.bind(("127.0.0.1", 0))
+        if answer == "silence":
+            proxy.listen()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(DataError, match=rf"cannot download .*({reason}).*give a local copy with --data tfds:"):
+            prepare("tfds", tmp_path)
+    assert time.monotonic() - started < 5
+    assert not left_behind(tmp_path)

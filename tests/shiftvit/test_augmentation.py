@@ -1,0 +1,142 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.sources import shapes
+from shiftvit.augmentation import augment
+from shiftvit.config import DataConfig
+from shiftvit.features import NUM_CLASSES
+from shiftvit.strategy import make_strategy
+
+SEED = (3, 7)
+OFF = DataConfig(crop_padding=0, flip=False)
+EVERYTHING = DataConfig(
+    crop_padding=4, flip=True, randaugment_ops=2, randaugment_magnitude=0.7, mixup=0.4, cutmix=0.4, erasing=0.5
+)
+PIECES = {
+    "crop": replace(OFF, crop_padding=4),
+    "flip": replace(OFF, flip=True),
+    "randaugment": replace(OFF, randaugment_ops=2),
+    "mixup": replace(OFF, mixup=0.5),
+    "cutmix": replace(OFF, cutmix=0.5),
+    "erasing": replace(OFF, erasing=0.5),
+    "everything": EVERYTHING,
+}
+
+
+@pytest.fixture(scope="module")
+def batch():
+    images, labels = shapes.draw(24, 0, "train")
+    return images, labels.astype(np.int64)
+
+
+def in_a_graph(batch, config, **options):
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, 32, 32, 3), tf.uint8),
+            tf.TensorSpec((None,), tf.int64),
+            tf.TensorSpec((2,), tf.int64),
+        ],
+        **options,
+    )
+    def step(images, labels, seed):
+        return augment(images, labels, seed, config)
+
+    return step(*batch, SEED)
+
+
+def compiled_by_xla(batch, config):
+    return in_a_graph(batch, config, jit_compile=True)
+
+
+def in_a_map(batch, config):
+    return next(iter(tf.data.Dataset.from_tensors(batch).map(lambda *each: augment(*each, SEED, config))))
+
+
+def under_a_strategy(batch, config):
+    return tf.function(lambda: make_strategy().run(lambda: augment(*batch, SEED, config)))()
+
+
+@pytest.mark.parametrize(
+    "piece, way",
+    [
+        *((piece, way) for piece in PIECES for way in (in_a_map, compiled_by_xla)),
+        *(("everything", way) for way in (in_a_graph, under_a_strategy)),
+    ],
+)
+def test_it_gives_the_same_eagerly_and_every_other_way(batch, piece, way):
+    images, targets = augment(*batch, SEED, PIECES[piece])
+    also_images, also_targets = way(batch, PIECES[piece])
+
+    difference = np.abs(images.numpy().astype(int) - also_images.numpy())
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3, "but for a rounding"
+    np.testing.assert_allclose(also_targets, targets, atol=1e-5)
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_the_seed_alone_decides(batch, piece):
+    first, again, other = (augment(*batch, seed, PIECES[piece]) for seed in (SEED, SEED, (3, 8)))
+
+    for ours, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(ours, same)
+    assert (first[0] != other[0]).numpy().any()
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_it_gives_images_and_targets_of_the_promised_kind(batch, piece):
+    images, targets = augment(*batch, SEED, PIECES[piece])
+
+    assert images.shape == (24, 32, 32, 3) and images.dtype == tf.uint8
+    if piece in ("mixup", "cutmix", "everything"):
+        assert targets.shape == (24, NUM_CLASSES) and targets.dtype == tf.float32
+        np.testing.assert_allclose(tf.reduce_sum(targets, axis=1), 1, rtol=1e-6)
+    else:
+        assert targets is batch[1], "the labels as they came"
+
+
+def test_nothing_asked_for_changes_nothing(batch):
+    images, labels = augment(*batch, SEED, OFF)
+
+    np.testing.assert_array_equal(images, batch[0])
+    np.testing.assert_array_equal(labels, batch[1])
+
+
+def test_an_image_is_changed_by_no_other_but_the_one_it_is_mixed_with(batch):
+    images, labels = batch
+    before, _ = augment(images, labels, SEED, EVERYTHING)
+    offsets = set()
+
+    for k in range(0, 24, 3):
+        others = images.copy()
+        others[k] = 255 - others[k]
+        after, _ = augment(others, labels, SEED, EVERYTHING)
+        changed = set(np.flatnonzero((before != after).numpy().any(axis=(1, 2, 3))))
+        assert changed <= {(k - distance) % 24 for distance in (0, *(offsets or range(1, 24)))}
+        offsets |= {(k - place) % 24 for place in changed} - {0}
+
+    assert len(offsets) == 1
+
+
+def test_a_piece_does_not_draw_otherwise_because_of_another(batch):
+    cropped, _ = augment(*batch, SEED, DataConfig())
+    also_erased, _ = augment(*batch, SEED, DataConfig(erasing=0.5))
+    _, shares = augment(*batch, SEED, DataConfig(cutmix=0.5))
+    _, also_randaugmented = augment(*batch, SEED, DataConfig(cutmix=0.5, randaugment_ops=1))
+
+    assert 0.7 < (cropped == also_erased).numpy().mean() < 1
+    np.testing.assert_array_equal(shares, also_randaugmented)
+
+
+def test_pieces_of_one_seed_are_not_drawn_alike():
+    rows = np.broadcast_to(np.arange(32, dtype=np.uint8)[:, None, None], (400, 32, 32, 3))
+    labels = np.arange(400) % NUM_CLASSES
+
+    offsets = augment(rows, labels, SEED, DataConfig(flip=False))[0].numpy()[:, 16, 0, 0].astype(int) - 16
+    shares = augment(rows, labels, SEED, DataConfig(flip=False, mixup=0.5))[1].numpy()
+    mixed = np.count_nonzero(shares, axis=1) == 2
+    erased = (augment(rows, labels, SEED, replace(OFF, erasing=0.5))[0] != rows).numpy().any(axis=(1, 2, 3))
+
+    assert set(offsets) == set(range(-4, 5)) and 0.3 < mixed.mean() < 0.7 and 0.3 < erased.mean() < 0.7
+    assert np.abs(np.corrcoef([offsets, mixed, erased]) - np.eye(3)).max() < 0.15
