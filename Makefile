@@ -18,9 +18,10 @@ test: .venv .tools/kfp
 
 # All that can go wrong, at length: three quarters of an hour. Prints the table of the README. The quick part, FAULTS, is
 # in `test` too.
-FAULTS = $(addprefix shiftvit/test_,resume whole disk) tuner/test_search_disk \
-	$(addprefix components/test_,gate model_gates component_disk pusher serving) \
-	$(addprefix pipeline/test_,run_disk writer readers versions hostile_archives hostile_images)
+FAULTS = shiftvit/test_resume $(addprefix shiftvit/files/test_,atomic disk) tuner/test_search_disk \
+	$(addprefix components/test_,data_gate model_gates component_disk pusher serving_folder) \
+	$(addprefix pipeline/,runners/local/test_run_disk runs/test_workspace_lock runs/test_readers runs/test_versions \
+	sources/test_hostile_archives serving/test_hostile_images)
 
 soak: .venv
 	.venv/bin/pytest -rP tests/soak/soak_*.py $(FAULTS:%=tests/%.py)

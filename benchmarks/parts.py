@@ -17,7 +17,7 @@ from shiftvit.features import IMAGE_BYTES, IMAGE_SHAPE
 from shiftvit.fused import fused_bias_activation
 from shiftvit.input_pipeline import training_batches
 from shiftvit.layers import Patches, ShiftBlock
-from shiftvit.metrics import make_metrics
+from shiftvit.loss import make_metrics
 from shiftvit.model import Normalise, build_network
 from shiftvit.strategy import make_strategy
 from shiftvit.train import resolve_precision

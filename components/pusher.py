@@ -21,8 +21,8 @@ from tfx.utils import io_utils, json_utils, proto_utils
 
 from components import model_card, serving_folder
 from components.evaluator.results import read_metrics
-from components.trainer.training import EXPERIMENT_FILE
 from shiftvit.files import disk
+from shiftvit.training_record import EXPERIMENT_FILE
 
 LITE_KEY = "lite_model"  # the input that has the TFLite files
 ALREADY_PUSHED = "already_pushed"  # property of a PushedModel: its version was there, and nothing was copied

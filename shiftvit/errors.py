@@ -1,6 +1,11 @@
 """The errors a user can cause, each with the exit code the command line ends with."""
 
 
+def one_line(error: BaseException) -> str:
+    """Returns the first line of an error of TensorFlow, whose further lines are a trace of its graph."""
+    return str(getattr(error, "message", error)).strip().partition("\n")[0]
+
+
 class UserError(Exception):
     """The run failed in a way that one sentence explains. Shown without a traceback."""
 

@@ -4,6 +4,8 @@ An Example holds IMAGE, the 32 x 32 x 3 pixels as raw uint8 bytes in row-major R
 Imports TensorFlow only where a tensor is made, so that the names are cheap to have.
 """
 
+import os
+
 import numpy as np
 
 IMAGE = "image"
@@ -22,6 +24,11 @@ MAX_FILE_SCANS = 100  # of a JPEG; a progressive one has about ten
 JPEG_SCAN = b"\xff\xda"  # a scan starts so; it does not occur within one
 
 TRAIN, EVAL, TEST = SPLITS = ("train", "eval", "test")
+
+
+def split_folder(examples: str | os.PathLike, split: str) -> str:
+    """Returns the folder of a split in an Examples artifact, in TFX's layout."""
+    return f"{os.fspath(examples)}/Split-{split}"
 
 
 def encode(image: np.ndarray, label: int) -> bytes:

@@ -7,6 +7,7 @@ import tensorflow as tf
 from shiftvit import features
 from shiftvit.augmentation import augment
 from shiftvit.config import DataConfig
+from shiftvit.errors import DataError
 
 PARSED_AT_ONCE = 1024  # examples
 _CIPHER_ROUNDS = 16  # with TensorFlow's own 4, the order of an epoch half tells that of the next
@@ -20,6 +21,18 @@ def count_records(patterns: Sequence[str]) -> int:
         .batch(1024)
         .reduce(tf.constant(0, tf.int64), lambda count, records: count + tf.size(records, tf.int64))
     )
+
+
+def first_records(folder: str, count: int) -> list[bytes]:
+    """Returns at most `count` serialized Examples from the beginning of a split's folder, in the order of its files.
+
+    Raises:
+        DataError: when it holds none.
+    """
+    records = list(_records([f"{folder}/*"]).take(count).as_numpy_iterator())
+    if not records:
+        raise DataError(f"{folder}: holds no records")
+    return records
 
 
 def training_batches(

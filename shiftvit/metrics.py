@@ -1,53 +1,23 @@
-"""The loss, the metrics, their names and the objective of tuning: the one owner of all four."""
-
-import tensorflow as tf
+"""The names of the loss and the metrics, their titles, and the objective of tuning. Imports no TensorFlow."""
 
 LOSS = "loss"
-TOP1 = "top1"
-TOP5 = "top5"
+TOP1 = "top1"  # share of images whose true class is the first answer
+TOP5 = "top5"  # share of images whose true class is among the first five
+ECE = "ece"  # expected calibration error: how far confidence is from how often it is right
 
-OBJECTIVE = f"val_{TOP1}"  # on the eval split
-OBJECTIVES = {
-    f"val_{LOSS}": False,
-    OBJECTIVE: True,
-    f"val_{TOP5}": True,
-}  # what a search can aim at: is greater better?
+TITLES = {LOSS: "loss", TOP1: "top-1", TOP5: "top-5", ECE: "expected calibration error"}
+SHARES = (TOP1, TOP5)  # from 0 to 1, written as percentages
 
 
-class SmoothedCrossEntropy(tf.keras.losses.Loss):
-    """Softmax cross-entropy of logits (N, classes), with label smoothing.
-
-    Targets are class ids (N,) or (N, 1), or, where images are mixed, shares of the classes (N, classes).
-    """
-
-    def __init__(self, label_smoothing: float = 0.0):
-        super().__init__(name="smoothed_cross_entropy")
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true, y_pred):
-        """Returns the loss of each example, (N,)."""
-        targets = tf.cast(y_true, y_pred.dtype)
-        if not _are_shares(y_true, y_pred):
-            targets = tf.one_hot(_class_ids(y_true, y_pred), tf.shape(y_pred)[-1], dtype=y_pred.dtype)
-        return tf.keras.losses.categorical_crossentropy(
-            targets, y_pred, from_logits=True, label_smoothing=self.label_smoothing
-        )
+def of_eval(name: str) -> str:
+    """Returns the name that Keras gives the metric on the eval split."""
+    return f"val_{name}"
 
 
-def make_metrics() -> list[tf.keras.metrics.Metric]:
-    """Returns the metrics every fit and evaluation records; a mixed image counts as of its greatest share."""
-    return [tf.keras.metrics.MeanMetricWrapper(_in_top, name, k=k) for name, k in ((TOP1, 1), (TOP5, 5))]
+def is_share(name: str) -> bool:
+    """Says whether a metric, of any split, is a share of images."""
+    return name.removeprefix(of_eval("")) in SHARES
 
 
-def _in_top(y_true, y_pred, k: int):
-    return tf.keras.metrics.sparse_top_k_categorical_accuracy(_class_ids(y_true, y_pred), y_pred, k=k)
-
-
-def _class_ids(y_true, y_pred):
-    if _are_shares(y_true, y_pred):
-        return tf.argmax(y_true, axis=-1, output_type=tf.int32)
-    return tf.reshape(tf.cast(y_true, tf.int32), [-1])
-
-
-def _are_shares(y_true, y_pred) -> bool:
-    return len(y_true.shape) == 2 and y_true.shape[-1] == y_pred.shape[-1]
+OBJECTIVE = of_eval(TOP1)
+OBJECTIVES = {of_eval(LOSS): False, OBJECTIVE: True, of_eval(TOP5): True}  # what a search can aim at: is more better?

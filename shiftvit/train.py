@@ -15,13 +15,13 @@ from shiftvit.config import DataConfig, ExperimentConfig, TrainConfig
 from shiftvit.errors import ConfigError
 from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
-from shiftvit.metrics import SmoothedCrossEntropy, make_metrics
+from shiftvit.loss import SmoothedCrossEntropy, make_metrics
 from shiftvit.model import NETWORK, build_model, build_network
 from shiftvit.official_weights import load_official, read_official
 from shiftvit.optimizer import UseAverage, make_optimizer
 from shiftvit.strategy import make_strategy
+from shiftvit.training_record import HISTORY_FILE
 
-HISTORY_FILE = "history.csv"
 _HISTORY_BYTES = 1_000_000  # enough for it, and for what TensorBoard is told
 
 

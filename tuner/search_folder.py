@@ -11,7 +11,7 @@ from typing import Any
 from shiftvit.config import ExperimentConfig, from_dict, to_dict
 from shiftvit.errors import ConfigError
 from shiftvit.files import atomic
-from shiftvit.train import HISTORY_FILE
+from shiftvit.training_record import HISTORY_FILE
 from tuner.config import TuneConfig
 
 

@@ -10,10 +10,10 @@ import tensorflow as tf
 from shiftvit.config import ExperimentConfig, to_dict
 from shiftvit.export import export
 from shiftvit.files import disk
-from shiftvit.train import HISTORY_FILE, train
+from shiftvit.train import train
+from shiftvit.training_record import EXPERIMENT_FILE, HISTORY_FILE
 
 _GRAPH_BYTES = 4_000_000  # of a model of many blocks, beside its weights
-EXPERIMENT_FILE = "experiment.json"  # beside the history: what was trained, hyperparameters of the search included
 
 
 def resume_folder(root: str, experiment: ExperimentConfig, train_files: Sequence[str]) -> str:

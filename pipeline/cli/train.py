@@ -23,6 +23,7 @@ from shiftvit.config import ExperimentConfig, require, to_dict
 from shiftvit.errors import ConfigError, DataError, UserError
 from shiftvit.files import atomic
 from shiftvit.quiet import hush_libraries, hush_xla
+from shiftvit.training_record import EXPERIMENT_FILE
 
 _EPILOG = """Start it on every worker with the same options and, in TF_CONFIG, the same cluster: the first worker shows
 how far it is and writes the model. If one dies, the others end too; started again, all go on after the last epoch.
@@ -130,8 +131,6 @@ def _read_class_names(records: Path) -> list[str]:
 
 def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:
     """Says whether `model` is what the training of `experiment` made: then a worker that was killed late is done."""
-    from components.trainer.training import EXPERIMENT_FILE
-
     if not model.exists():
         return False
     record = model / EXTRA_FOLDER / EXPERIMENT_FILE

@@ -1,12 +1,25 @@
-"""Names of the pipeline and its nodes."""
+"""The names of the pipeline and of its nodes. Imports nothing heavy."""
+
+from enum import Enum
 
 PIPELINE_NAME = "shiftvit"  # of the graph in ML Metadata, and of the served model
 
 
-BASELINE = "Baseline"
+class Node(str, Enum):
+    """The id of each node, in the order in which they run; equal to the plain text."""
 
+    EXAMPLE_GEN = "Cifar10ExampleGen"
+    STATISTICS_GEN = "StatisticsGen"
+    SCHEMA_GEN = "ImportSchemaGen"
+    EXAMPLE_VALIDATOR = "ExampleValidator"
+    DATA_GATE = "DataGate"
+    TUNER = "Tuner"
+    TRAINER = "Trainer"
+    BASELINE = "Baseline"
+    EVALUATOR = "Evaluator"
+    CANARY = "Canary"
+    LITE_EXPORT = "LiteExport"
+    PUSHER = "Pusher"
 
-SEARCH = "Tuner"
-
-
-LITE = "LiteExport"
+    def __str__(self) -> str:
+        return self.value

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from shiftvit.metrics import OBJECTIVE, TOP1, TOP5, SmoothedCrossEntropy, make_metrics
+from shiftvit.loss import SmoothedCrossEntropy, make_metrics
+from shiftvit.metrics import OBJECTIVE, TOP1, TOP5
 
 LOGITS = np.random.default_rng(0).standard_normal((6, 10)).astype(np.float32) * 3
 CLASS_IDS = np.array([0, 9, 3, 3, 7, 1])

@@ -14,7 +14,7 @@ from pipeline.config.locations import locate, parse_source
 from pipeline.config.settings import PipelineConfig
 from pipeline.graph.dag import Site, create_pipeline
 from pipeline.graph.fingerprint import graph_fingerprint
-from pipeline.graph.nodes import BASELINE
+from pipeline.graph.nodes import Node
 from pipeline.runners import beam
 from pipeline.runners.kubeflow import acceptance, platform
 from pipeline.runners.kubeflow.yaml_files import write
@@ -32,7 +32,7 @@ _TEXT, _WHOLE = "STRING", "NUMBER_INTEGER"
 _PARAMETERS = {
     "data": (_TEXT, ["Cifar10ExampleGen"]),
     "epochs": (_WHOLE, ["Trainer"]),
-    "push_destination": (_TEXT, [BASELINE, "Pusher"]),
+    "push_destination": (_TEXT, [Node.BASELINE, "Pusher"]),
 }
 _KNOWN_THERE = {
     "Cifar10ExampleGen": ["identity", "input_base"],
@@ -116,7 +116,7 @@ def _compile(config: PipelineConfig, command: Sequence[str]) -> Json:
 
 def find_baseline(candidate: tfx.dsl.Channel) -> BaseNode:
     """Returns the node that finds the newest pushed model: KFP has no ML Metadata to resolve the last blessed one."""
-    return PushedBaseline(candidate=candidate, push_destination="").with_id(BASELINE)
+    return PushedBaseline(candidate=candidate, push_destination="").with_id(Node.BASELINE)
 
 
 def _set_parameters(spec: Json, config: PipelineConfig) -> None:

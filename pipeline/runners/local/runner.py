@@ -27,7 +27,7 @@ from components.pusher import ALREADY_PUSHED
 from pipeline.config.presets import quickstart
 from pipeline.config.settings import PipelineConfig
 from pipeline.graph.dag import Site, create_pipeline
-from pipeline.graph.nodes import BASELINE, LITE, SEARCH
+from pipeline.graph.nodes import Node
 from pipeline.runners import beam
 from pipeline.runs import machine
 from pipeline.runs import predictions as saved_predictions
@@ -95,7 +95,7 @@ def resolve_baseline(candidate: tfx.dsl.Channel) -> tfx.dsl.Resolver:
         candidate=candidate,
         model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id(BASELINE)
+    ).with_id(Node.BASELINE)
 
 
 def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Events, search_only: bool) -> int:
@@ -112,12 +112,12 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     nodes = [node.id for node in pipeline.components]
     waits = {node.id: sorted(giver.id for giver in node.upstream_nodes) for node in pipeline.components}
     atomic.write_file(folder.graph, json.dumps(waits, indent=2) + "\n")
-    events.plan(nodes[: nodes.index(SEARCH) + 1] if search_only else [*nodes, REPORT])
+    events.plan(nodes[: nodes.index(Node.TUNER) + 1] if search_only else [*nodes, REPORT])
     watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
     absl_logging.get_absl_logger().addHandler(watcher)
     try:
         with EnergyMeter() as energy:
-            NamedRunner(folder.id).run(pipeline, RunOptions(to_nodes=[SEARCH]) if search_only else None)
+            NamedRunner(folder.id).run(pipeline, RunOptions(to_nodes=[Node.TUNER]) if search_only else None)
     finally:
         absl_logging.get_absl_logger().removeHandler(watcher)
     executions = {execution.node: execution for execution in lineage.executions(folder.id)}
@@ -163,9 +163,9 @@ def conclude_search(executions: dict[str, Execution]) -> dict[str, Any]:
     Raises:
         UserError: when what an earlier run found is gone.
     """
-    search = read_search([executions[SEARCH]])
+    search = read_search([executions[Node.TUNER]])
     if search is None:
-        folder = _output(executions[SEARCH], "tuner_results").uri
+        folder = _output(executions[Node.TUNER], "tuner_results").uri
         raise UserError(
             f"{folder}: an earlier run left the results of this search there, and they are gone; "
             "another --workspace, or another train.seed, searches anew"
@@ -183,8 +183,8 @@ def conclude(executions: dict[str, Execution], source: Source) -> dict[str, Any]
     pushed = _output(executions["Pusher"], "pushed_model")
     result = {"event": "result", "metrics": read_metrics(evaluation), "reasons": [], "pushed_version": None}
     result["latency_ms"] = canary.read_latency(_output(executions["Canary"], "blessing").uri)
-    if LITE in executions:
-        result["lite"] = lite.read_report(_output(executions[LITE], "lite_model").uri)
+    if Node.LITE_EXPORT in executions:
+        result["lite"] = lite.read_report(_output(executions[Node.LITE_EXPORT], "lite_model").uri)
     if not pushed.properties["pushed"]:
         return result | {"reasons": _reasons(executions, evaluation, source)}
     destination = Path(pushed.properties[PUSHED_DESTINATION])

@@ -12,8 +12,8 @@ from shiftvit.files import atomic
 MAKE_A_FOLDER = """
 import sys, time
 from pathlib import Path
-from shiftvit import whole
-with whole.folder(Path(sys.argv[1])) as unfinished:
+from shiftvit.files import atomic
+with atomic.folder(Path(sys.argv[1])) as unfinished:
     (unfinished / "half").write_text("")
     print("half", flush=True)
     time.sleep(600)
@@ -21,26 +21,26 @@ with whole.folder(Path(sys.argv[1])) as unfinished:
 WRITE_FOR_EVER = """
 import itertools, sys
 from pathlib import Path
-from shiftvit import whole
+from shiftvit.files import atomic
 print("begins", flush=True)
 for number in itertools.count():
-    whole.write_file(Path(sys.argv[1]), b"ab"[number % 2 : number % 2 + 1] * 1_000_000)
+    atomic.write_file(Path(sys.argv[1]), b"ab"[number % 2 : number % 2 + 1] * 1_000_000)
 """
 WRITE_WITH_LITTLE_ROOM = """
 import resource, sys
 from pathlib import Path
-from shiftvit import whole
+from shiftvit.files import atomic
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    whole.write_file(Path(sys.argv[1]), "new" * 1000)
+    atomic.write_file(Path(sys.argv[1]), "new" * 1000)
 except OSError:
     print("refused")
 """
 HOLD = """
 import sys, time
 from pathlib import Path
-from shiftvit import whole
-with whole.hold(Path(sys.argv[1])):
+from shiftvit.files import atomic
+with atomic.hold(Path(sys.argv[1])):
     print("holds", flush=True)
     time.sleep(600)
 """

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 import pytest
 import yaml
 
+from pipeline.cli import worker_job as commands
 from pipeline.cli.main import make_parser
 from pipeline.cli.options import resolve
 from pipeline.config.overrides import override
@@ -29,7 +30,7 @@ SETTINGS = (
 
 def parse(folder, *arguments):
     parser = argparse.ArgumentParser()
-    worker_job.add(parser.add_subparsers())
+    commands.add(parser.add_subparsers())
     places = ("--records", "/data/examples", "--model", "/data/model", "--state", "/scratch/state")
     return parser.parse_args(["worker-job", "-o", str(folder / "job.yaml"), *places, *arguments])
 

@@ -145,10 +145,10 @@ WATCHER = """
 import signal
 import sys
 from pathlib import Path
-from pipeline import run
+from pipeline.runners.local import launch
 from pipeline.runs.workspace import RunFolder
 signal.signal(signal.SIGINT, signal.default_int_handler)
-outcome = run.execute(RunFolder(Path(sys.argv[1])), print, sys.argv[2:])
+outcome = launch.execute(RunFolder(Path(sys.argv[1])), print, sys.argv[2:])
 print(outcome.message)
 sys.exit(outcome.exit_code)
 """

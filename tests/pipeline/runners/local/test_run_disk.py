@@ -5,6 +5,7 @@ import pytest
 from pipeline.config.settings import PipelineConfig, ShapesConfig
 from pipeline.runners.local import launch, process
 from pipeline.runs import run_folder
+from pipeline.sources.prepare import prepare
 from shiftvit.errors import DiskFullError
 from shiftvit.files import disk
 
@@ -18,17 +19,17 @@ os.write(int(sys.argv[-1]), json.dumps({"event": "error", "message": "no", "exit
 def test_a_source_is_whole_or_not_there(small_disk, seen, monkeypatch):
     """Also where it was not seen in the beginning that there is no room."""
 
-    def prepare():
+    def make_source():
         pictures = ShapesConfig(train=800, eval=100, test=100)
-        return prepare.prepare(PipelineConfig(source="shapes", workspace=str(small_disk.folder), shapes=pictures))
+        return prepare(PipelineConfig(source="shapes", workspace=str(small_disk.folder), shapes=pictures))
 
     if not seen:
         monkeypatch.setattr(disk, "_free", lambda folder: 2**40)
     with small_disk.filled(left=1_000_000), pytest.raises(DiskFullError, match=r"3\.1 MB are needed for the source"):
-        prepare()
+        make_source()
 
     assert small_disk.files() == []
-    assert prepare().counts["train"] == 800
+    assert make_source().counts["train"] == 800
 
 
 def test_a_run_does_not_begin_without_room_for_its_folder(small_disk):

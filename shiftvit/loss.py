@@ -1,0 +1,44 @@
+"""The loss that training minimises, and the metrics that Keras computes beside it."""
+
+import tensorflow as tf
+
+from shiftvit.metrics import TOP1, TOP5
+
+
+class SmoothedCrossEntropy(tf.keras.losses.Loss):
+    """Softmax cross-entropy of logits (N, classes), with label smoothing.
+
+    Targets are class ids (N,) or (N, 1), or, where images are mixed, shares of the classes (N, classes).
+    """
+
+    def __init__(self, label_smoothing: float = 0.0):
+        super().__init__(name="smoothed_cross_entropy")
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        """Returns the loss of each example, (N,)."""
+        targets = tf.cast(y_true, y_pred.dtype)
+        if not _are_shares(y_true, y_pred):
+            targets = tf.one_hot(_class_ids(y_true, y_pred), tf.shape(y_pred)[-1], dtype=y_pred.dtype)
+        return tf.keras.losses.categorical_crossentropy(
+            targets, y_pred, from_logits=True, label_smoothing=self.label_smoothing
+        )
+
+
+def make_metrics() -> list[tf.keras.metrics.Metric]:
+    """Returns the metrics every fit and evaluation records; a mixed image counts as of its greatest share."""
+    return [tf.keras.metrics.MeanMetricWrapper(_in_top, name, k=k) for name, k in ((TOP1, 1), (TOP5, 5))]
+
+
+def _in_top(y_true, y_pred, k: int):
+    return tf.keras.metrics.sparse_top_k_categorical_accuracy(_class_ids(y_true, y_pred), y_pred, k=k)
+
+
+def _class_ids(y_true, y_pred):
+    if _are_shares(y_true, y_pred):
+        return tf.argmax(y_true, axis=-1, output_type=tf.int32)
+    return tf.reshape(tf.cast(y_true, tf.int32), [-1])
+
+
+def _are_shares(y_true, y_pred) -> bool:
+    return len(y_true.shape) == 2 and y_true.shape[-1] == y_pred.shape[-1]
