@@ -7,17 +7,15 @@ Imports nothing heavy.
 """
 
 import contextlib
-import fcntl
 import filecmp
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from shiftvit.files import atomic
+from shiftvit.files import atomic, locks
 
 MODEL_FILE = "saved_model.pb"
 EXTRA_FOLDER = "assets.extra"  # of a SavedModel: what others add to it
@@ -87,7 +85,7 @@ def publish(source: Path, base: Path, origin: Origin, at_least: int = 0) -> tupl
         OSError, shutil.Error: when it cannot be copied; nothing of it is left then.
     """
     base.mkdir(parents=True, exist_ok=True)
-    with _alone(base):
+    with locks.hold(base):
         atomic.remove_left(base)
         number = _find(source, base, origin)
         new = number is None
@@ -116,17 +114,6 @@ def _enter_newest(stack: contextlib.ExitStack, base: Path) -> Path | None:
             stack.enter_context(atomic.hold(version))
             return version
     return None
-
-
-@contextlib.contextmanager
-def _alone(base: Path) -> Iterator[None]:
-    """Waits for others that change the folder."""
-    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _find(source: Path, base: Path, origin: Origin) -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from shiftvit.errors import ConfigError, DataError
+from shiftvit.errors import ConfigError, DataError, one_line
 
 # The official names of our layers outside the stages, and of the variables that a layer may have.
 _LAYERS = {"stem": "patch_embed.proj", "stem_norm": "patch_embed.norm", "norm": "norm", "head": "head"}
@@ -46,7 +46,7 @@ def read_official(path: str) -> dict[str, np.ndarray]:
         with tf.io.gfile.GFile(path, "rb") as file:
             content = io.BytesIO(file.read())
     except tf.errors.OpError as error:
-        raise DataError(f"{path} cannot be read: {error.message.rpartition('; ')[2]}") from error
+        raise DataError(f"{path} cannot be read: {one_line(error).rpartition('; ')[2]}") from error
     arrays = _without_counters(read(content, path))
     for name, array in arrays.items():
         if not np.issubdtype(array.dtype, np.floating):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from shiftvit.cluster import TF_CONFIG, Cluster, read_cluster
 from shiftvit.config import require
-from shiftvit.errors import ConfigError, UserError
+from shiftvit.errors import ConfigError, UserError, one_line
 
 
 @functools.cache
@@ -43,8 +43,7 @@ def _join(cluster: Cluster, replicas: int, devices: int) -> tf.distribute.MultiW
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         raise UserError(
-            f"{TF_CONFIG}: worker {cluster.index} at {cluster.address} could not join the others "
-            f"({error.message.splitlines()[0]})"
+            f"{TF_CONFIG}: worker {cluster.index} at {cluster.address} could not join the others ({one_line(error)})"
         ) from error
     signal.signal(signal.SIGTERM, on_terminate)  # TensorFlow takes it for an announcement, and works on
     return strategy

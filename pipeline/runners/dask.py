@@ -18,7 +18,7 @@ from apache_beam.transforms.environments import Environment, python_sdk_capabili
 from distributed.comm import get_address_host
 from distributed.utils import get_ip
 
-from shiftvit.errors import UserError
+from shiftvit.errors import UserError, one_line
 
 _URN = "shiftvit:environment:dask"
 _CONNECT_SECONDS = 30
@@ -123,7 +123,7 @@ class _DaskWorkerHandler(worker_handlers.GrpcWorkerHandler):
         while not self._stopped.wait(1.0):
             if self._task.status == "error":
                 error = self._task.exception()
-                cause = " ".join(f"{error.__cause__ or error}".split())
+                cause = one_line(error.__cause__ or error)
                 reason = f"cannot work ({cause}); Dask's scheduler and workers need this project installed"
             elif self._task.done() or self._address not in self._client.nthreads():
                 reason = "was lost; its own log says why: no memory, or this project not installed there"

@@ -1,6 +1,5 @@
 """Creates the folder of a run, and finds out whether the run is alive."""
 
-import fcntl
 import time
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from pipeline.config.locations import locate
 from pipeline.config.settings import PipelineConfig
 from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.errors import ConfigError
-from shiftvit.files import disk
+from shiftvit.files import disk, locks
 
 _BEGINNING = 1_000_000  # bytes, for the run's folder and ML Metadata
 
@@ -53,9 +52,6 @@ def is_alive(folder: RunFolder) -> bool:
     """Says whether a process of that run lives: each of them holds the lock of the log, which ends with the last."""
     try:
         with folder.log.open("rb") as log:
-            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return not locks.acquire(log, shared=True, wait=False)
     except FileNotFoundError:
         return False
-    except BlockingIOError:
-        return True
-    return False

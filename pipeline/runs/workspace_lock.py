@@ -5,7 +5,6 @@ what a dead one leaves in the file is no lock.
 """
 
 import contextlib
-import fcntl
 import os
 import socket
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 from pipeline.runs.workspace import Workspace
 from shiftvit.errors import ConfigError, UserError
+from shiftvit.files import locks
 
 _PATIENCE = 10.0  # seconds for a run that was killed a moment ago, whose processes are about to end
 _PAUSE = 0.1
@@ -61,7 +61,7 @@ def writing(workspace: Workspace, wait: bool, tell: Callable[[str], None] = prin
                     "another workspace nobody has to"
                 )
             tell(f"Waiting for {holder}, at work in {workspace.root}.")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            locks.acquire(file)
         yield Hold(file)
     finally:
         os.close(file)
@@ -69,11 +69,8 @@ def writing(workspace: Workspace, wait: bool, tell: Callable[[str], None] = prin
 
 def _lock_soon(file: int) -> bool:
     deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_PAUSE)
+    while not locks.acquire(file, wait=False):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_PAUSE)
+    return True

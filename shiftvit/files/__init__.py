@@ -1,1 +1,1 @@
-"""Files: atomic writes and disk space. Standard library only."""
+"""Files: atomic writes, disk space and locks. Standard library only."""

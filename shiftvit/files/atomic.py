@@ -7,13 +7,14 @@ left is known from what is being made, and the next maker of the same name remov
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from shiftvit.files import locks
 
 _UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{8}\.partial")
 
@@ -61,14 +62,10 @@ def hold(path: Path) -> Iterator[None]:
     Raises:
         FileNotFoundError: when it is not there, or was removed just now.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with locks.hold(path, shared=True) as descriptor:
         if not _is_at(path, descriptor):
             raise FileNotFoundError(errno.ENOENT, "was removed just now", str(path))
         yield
-    finally:
-        os.close(descriptor)
 
 
 def remove(path: Path) -> bool:
@@ -79,12 +76,11 @@ def remove(path: Path) -> bool:
     """
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not locks.acquire(descriptor, wait=False):
+            return False
         if _is_at(path, descriptor):
             _remove_hidden(path.rename(_hidden_sibling(path)))
         return True
-    except BlockingIOError:
-        return False
     finally:
         os.close(descriptor)
 
@@ -114,7 +110,7 @@ def _begin(target: Path, make: Callable[[Path], int]) -> tuple[Path, int]:
     while True:
         path = _hidden_sibling(target)
         descriptor = make(path)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        locks.acquire(descriptor)
         if _is_at(path, descriptor):
             return path, descriptor
         os.close(descriptor)  # before it was locked, it was taken for a dead one's

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.config.kubeflow import QUANTITY
-from shiftvit.errors import ConfigError
+from shiftvit.errors import ConfigError, one_line
 
 Json = dict[str, Any]
 
@@ -82,7 +82,7 @@ def _problems(spec: Json, platforms: Sequence[Json]) -> Iterator[str]:
         deployment = pipeline_spec_pb2.PipelineDeploymentConfig()
         json_format.ParseDict(spec.get("deploymentSpec", {}), deployment, ignore_unknown_fields=True)  # as KFP does
     except json_format.ParseError as error:
-        yield f"no PipelineSpec of KFP ({' '.join(str(error).split())})"
+        yield f"no PipelineSpec of KFP ({one_line(error)})"
     yield from _header_problems(spec)
     yield from _parameter_problems("root", spec["root"])
     executors = spec.get("deploymentSpec", {}).get("executors", {})

@@ -5,7 +5,6 @@ progress, note, error, result.
 """
 
 import ctypes
-import fcntl
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from pipeline.runs.events import Event
 from pipeline.runs.outcome import DONE, FAILED, INTERRUPTED, Outcome, record
 from pipeline.runs.workspace import RunFolder
 from shiftvit.errors import NotBlessedError
+from shiftvit.files import locks
 
 CHILD = (sys.executable, "-m", "pipeline.runners.local.process")
 _GRACE = 10.0  # seconds that an interrupted child gets to end by itself
@@ -44,7 +44,7 @@ def execute(
     """
     started = time.monotonic()
     with folder.log.open("ab") as log:
-        fcntl.flock(log, fcntl.LOCK_EX)  # shared by all who inherit the file: see is_alive
+        locks.acquire(log)  # inherited by every process of the run: see run_folder.is_alive
         outcome = _watch(folder, show, command, log, [] if lock is None else [lock])
         outcome.seconds = round(time.monotonic() - started, 1)
         record(folder, outcome)

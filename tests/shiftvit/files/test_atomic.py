@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from shiftvit.files import atomic
+from shiftvit.files import atomic, locks
 
 MAKE_A_FOLDER = """
 import sys, time
@@ -172,12 +172,12 @@ def test_what_is_removed_is_gone_at_once_for_who_looks_at_its_name(tmp_path, mon
 
 def test_what_was_removed_or_made_anew_while_one_waited_for_it_is_not_held(tmp_path, monkeypatch):
     (tmp_path / "version").mkdir()
-    lock = atomic.fcntl.flock
+    lock = locks.fcntl.flock
 
     def remove_meanwhile(descriptor, kind):
         os.rename(tmp_path / "version", tmp_path / "other")
         lock(descriptor, kind)
 
-    monkeypatch.setattr(atomic.fcntl, "flock", remove_meanwhile)
+    monkeypatch.setattr(locks.fcntl, "flock", remove_meanwhile)
     with pytest.raises(FileNotFoundError, match="removed just now"), atomic.hold(tmp_path / "version"):
         pass
