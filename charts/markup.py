@@ -1,4 +1,4 @@
-"""HTML and SVG as text: elements, tables, and the frame of a page that loads nothing."""
+"""HTML as text: elements, tables, and self-contained pages with one stylesheet."""
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,21 +42,21 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--ink); stroke: var(--pap
 svg .quiet { fill: var(--muted); }
 svg .rule { stroke: var(--rule); }
 svg .lead { stroke: var(--muted); stroke-dasharray: 1 3; }
-svg .strand path { fill: none; stroke-linejoin: round; }
-svg .reach { stroke: transparent; stroke-width: 9; }
-svg .seen { stroke: var(--faint); stroke-width: 1.25; stroke-opacity: .7; }
-svg .strand circle { fill: var(--faint); }
-svg .first .seen, svg .best .seen { stroke-opacity: 1; }
-svg .first .seen { stroke: var(--first); stroke-width: 2.5; stroke-dasharray: 7 4; }
-svg .best .seen { stroke: var(--best); stroke-width: 3; }
+svg .curve path { fill: none; stroke-linejoin: round; }
+svg .hover-area { stroke: transparent; stroke-width: 9; }
+svg .stroke { stroke: var(--faint); stroke-width: 1.25; stroke-opacity: .7; }
+svg .curve circle { fill: var(--faint); }
+svg .first .stroke, svg .best .stroke { stroke-opacity: 1; }
+svg .first .stroke { stroke: var(--first); stroke-width: 2.5; stroke-dasharray: 7 4; }
+svg .best .stroke { stroke: var(--best); stroke-width: 3; }
 svg .first circle, svg text.first { fill: var(--first); }
 svg .best circle, svg text.best { fill: var(--best); }
 svg text.first, svg text.best, svg text.strong { font-weight: 700; }
-svg .shaded .seen { stroke-opacity: 1; stroke: var(--shade); stroke-width: var(--width); }
+svg .shaded .stroke { stroke-opacity: 1; stroke: var(--shade); stroke-width: var(--width); }
 svg .shaded circle { fill: var(--shade); }
-svg .strands:hover .strand { opacity: .2; }
-svg .strands .strand:hover { opacity: 1; }
-svg .strands .strand:hover .seen { stroke-width: 4; }
+svg .curves:hover .curve { opacity: .2; }
+svg .curves .curve:hover { opacity: 1; }
+svg .curves .curve:hover .stroke { stroke-width: 4; }
 svg .bar { fill: var(--best); }
 svg .bar.stopped, svg .bar.failed, svg .bar.running { fill: var(--band); stroke: var(--faint); }
 svg .bar.failed { stroke: var(--bad); stroke-dasharray: 3 2; }
@@ -79,7 +79,11 @@ svg .whisker { stroke: var(--ink); stroke-width: 1.5; fill: none; }
 
 
 def escape(text: object) -> str:
-    """Returns the text as markup; characters that no document may hold, such as control characters, become spaces."""
+    r"""Returns plain text as markup; control characters, which no document may hold, become spaces.
+
+    >>> escape("a < b\x1b")
+    'a &lt; b '
+    """
     return html.escape("".join(c if c.isprintable() or c == "\n" else " " for c in str(text)))
 
 
@@ -88,68 +92,71 @@ def element(tag: str, *content: str, **attributes: object) -> str:
 
     Args:
         tag: its name.
-        *content: markup, escaped already.
-        **attributes: plain values, to be escaped; `_` stands for `-`, and is left out at the end of a name.
+        *content: markup.
+        **attributes: plain values. An underscore in a name stands for a hyphen; one at the end is dropped.
+
+    >>> element("p", "a", element("b", "c"), class_="note", aria_label='"d"')
+    '<p class="note" aria-label="&quot;d&quot;">a<b>c</b></p>'
     """
     written = "".join(f' {name.rstrip("_").replace("_", "-")}="{escape(v)}"' for name, v in attributes.items())
     return f"<{tag}{written}>{''.join(content)}</{tag}>"
 
 
 def scrollable(label: str, content: str) -> str:
-    """Returns the markup in a box of its own that scrolls sideways, with the keyboard too."""
+    """Returns the markup in a box that scrolls sideways, by keyboard too; `label` is plain text."""
     return element("div", content, class_="scroll", role="region", tabindex=0, aria_label=label)
 
 
 def table(
     caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], header: int = 0, kind: str = "numbers"
 ) -> str:
-    """Returns a table that scrolls sideways.
+    """Returns a table in a box that scrolls sideways.
 
     Args:
         caption: plain text.
-        headings: markup of the headings.
-        rows: markup of the cells.
-        header: the column that names its row.
-        kind: `numbers` stand to the right, `words` to the left.
+        headings: markup of each column's heading.
+        rows: markup of each row's cells.
+        header: index of the column that names the row.
+        kind: "numbers" aligns cells to the right, "words" to the left.
     """
     head = element("tr", *(element("th", heading, scope="col") for heading in headings))
     body = [
         element("tr", *(element("th", c, scope="row") if i == header else element("td", c) for i, c in enumerate(row)))
         for row in rows
     ]
-    whole = element("caption", escape(caption)) + element("thead", head) + element("tbody", *body)
-    return scrollable(caption, element("table", whole, class_=kind))
+    content = element("caption", escape(caption)) + element("thead", head) + element("tbody", *body)
+    return scrollable(caption, element("table", content, class_=kind))
 
 
 def breakable(name: str) -> str:
-    """Returns the markup of a dotted name that a line may end within."""
+    """Returns a dotted name as markup that may wrap after a dot or an underscore."""
     return escape(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
 
 
 def note(text: str) -> str:
-    """Returns a quiet paragraph of plain text."""
+    """Returns plain text as a paragraph in smaller, muted type."""
     return element("p", escape(text), class_="note")
 
 
 def section(heading: str, *content: str, **attributes: object) -> str:
-    """Returns a part of a page under a heading of plain text."""
+    """Returns a section of a page under a plain-text heading."""
     return element("section", element("h2", escape(heading)), *content, **attributes)
 
 
 def definitions(facts: Mapping[str, str]) -> str:
-    """Returns a list of names, each with a fact; both are plain text."""
+    """Returns a definition list; names and values are plain text."""
     pairs = (element("dt", escape(name)) + element("dd", escape(fact)) for name, fact in facts.items())
     return element("dl", *pairs)
 
 
 def page(title: str, body: str, style: str = "", before: str = "") -> str:
-    """Returns a whole document around the markup; the browser is told to run nothing, and to load nothing from outside.
+    """Returns a complete document; its content security policy forbids scripts and anything from the network.
 
     Args:
         title: plain text.
-        body: markup of the main part.
-        style: rules of this page alone, behind those of all.
-        before: markup ahead of the main part, such as a way to skip to it; `#main` is its address.
+        body: markup of the <main> element, whose id is "main".
+        style: further CSS rules, which override the common ones.
+        before: markup ahead of <main>, such as a skip link.
     """
     return f"""<!doctype html>
 <html lang="en">

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from charts.formats import count, duration, grouped, rounded
+from charts.formats import count, duration, grouped, significant
 from pipeline.runs.events import Event
 from tuner.results import COMPLETED, FAILED, RUNNING, STOPPED
 
@@ -81,7 +81,7 @@ def _settings(trial: Trial, first: Trial) -> str:
     values, others = trial["values"], {} if trial is first else first["values"]
     told = {name: value for name, value in values.items() if name not in others or others[name] != value}
     told |= {name: "off" for name in others if name not in values}  # another hyperparameter has switched it off
-    return " ".join(f"{name.rpartition('.')[2]}={rounded(value, 3)}" for name, value in told.items())
+    return " ".join(f"{name.rpartition('.')[2]}={significant(value, 3)}" for name, value in told.items())
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], style: str, ascii_only: bool) -> Text:

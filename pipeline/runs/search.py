@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from charts.formats import count, rounded
+from charts.formats import count, significant
 from pipeline.runs.lineage import Execution
 from tuner import results
 
@@ -33,7 +33,7 @@ def read_search(executions: Iterable[Execution]) -> dict[str, Any] | None:
 
 def describe_search(search: Mapping[str, Any]) -> str:
     """Returns for example `Best of 12 trials: val_top1 71.2% with train.learning_rate=0.0021; report: FILE`."""
-    values = ", ".join(f"{name}={rounded(value)}" for name, value in search["best"]["values"].items())
+    values = ", ".join(f"{name}={significant(value)}" for name, value in search["best"]["values"].items())
     trials = count(sum(search["trials"].values()), "trial")
     return f"Best of {trials}: {describe_best(search)} with {values}; report: {search['report']}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from charts import axis, line_chart, svg
 from charts.line_chart import Axes, Series
 from charts.markup import element, escape
-from charts.svg import LETTER, LINE, Point
+from charts.svg import LETTER_WIDTH, LINE_HEIGHT, Point
 from tuner.report import scale, wording
 from tuner.results import COMPLETED, Results, Trial
 
@@ -32,11 +32,13 @@ def learning_curves(results: Results) -> str:
             curves[trial.id],
             f"{role}: trial {trial.id}, {_score(results, trial)}" if (role := _role(results, trial)) else "",
             _kind(results, trial),
-            framed=trial.score is not None,
+            sets_range=trial.score is not None,
         )
         for trial in drawn
     ]
-    axes = Axes("epoch", results.objective, lambda v: wording.score(results.objective, v), first=1, last=results.epochs)
+    axes = Axes(
+        "epoch", results.objective, lambda y: wording.score(results.objective, y), x_min=1, x_max=results.epochs
+    )
     return line_chart.draw(series, axes, f"{results.objective} by epoch of {len(drawn)} trials")
 
 
@@ -88,7 +90,7 @@ class _Axes:
     @property
     def reach(self) -> float:
         """How far to the right the names go."""
-        return max(x + len(name) * LETTER * math.cos(_TURN) for x, name in zip(self.xs, self.names, strict=True))
+        return max(x + len(name) * LETTER_WIDTH * math.cos(_TURN) for x, name in zip(self.xs, self.names, strict=True))
 
     def y(self, position: float | None) -> float:
         """Returns the height of a position from 0 to 1; what is switched off lies below the axes."""
@@ -100,7 +102,7 @@ class _Axes:
 
     def _draw_words(self, x: float, name: str, ticks: Sequence[scale.Tick]) -> str:
         every = math.ceil(len(ticks) / 18)  # more would stand on each other
-        marks = "".join(svg.text(x + 8, self.y(place), svg.cut(words, 13)) for place, words in ticks[::every])
+        marks = "".join(svg.text(x + 8, self.y(place), svg.shorten(words, 13)) for place, words in ticks[::every])
         turned = f"translate({x} {self.top - 14:.1f}) rotate({-math.degrees(_TURN):.0f})"
         return marks + element("text", escape(name), transform=turned)
 
@@ -115,16 +117,16 @@ def parallel_coordinates(results: Results) -> str:
     space, x = scale.space(results), axes.xs[-1]
     placed = [
         [scale.position(d, trial.values[d.name]) if d.name in trial.values else None for d in space]
-        + [axis.between(low, trial.score, high)]
+        + [axis.position(low, trial.score, high)]
         for trial in trials
     ]
     label = f"best: trial {trials[-1].id}"
     return svg.drawing(
-        max(axes.reach, x + 90 + 1.1 * LETTER * len(label)),
+        max(axes.reach, x + 90 + 1.1 * LETTER_WIDTH * len(label)),
         axes.bottom + 44,
         f"{len(trials)} trials, each a line across {len(space)} hyperparameters to its {results.objective}",
         svg.text(32, axes.y(None), "off", "quiet", "end") if any(None in positions for positions in placed) else "",
-        element("g", *(_setting(results, *line, axes) for line in zip(trials, placed, strict=True)), class_="strands"),
+        element("g", *(_setting(results, *line, axes) for line in zip(trials, placed, strict=True)), class_="curves"),
         _colours(x, axes.y(None)),
         axes.draw(),
         svg.text(x + 84, axes.y(placed[-1][-1]), label, "strong"),
@@ -135,9 +137,9 @@ def _make_axes(results: Results, trials: Sequence[Trial]) -> _Axes:
     low, high = _span(trials)
     space = scale.space(results)
     names = [*(f"{d.name}{' (log)' if d.log else ''}" for d in space), results.objective]
-    names = [svg.cut(name, _LONGEST) for name in names]
-    steps = [(axis.between(low, s, high), wording.score(results.objective, s)) for s in axis.round_steps(low, high)]
-    top = _TOP + LINE + max(map(len, names)) * LETTER * math.sin(_TURN)
+    names = [svg.shorten(name, _LONGEST) for name in names]
+    steps = [(axis.position(low, s, high), wording.score(results.objective, s)) for s in axis.ticks(low, high)]
+    top = _TOP + LINE_HEIGHT + max(map(len, names)) * LETTER_WIDTH * math.sin(_TURN)
     return _Axes(names, [*map(scale.ticks, space), steps], top)
 
 
@@ -151,7 +153,7 @@ def _setting(results: Results, trial: Trial, positions: Sequence[float | None], 
     best = _is_best(results, trial)
     dots = "".join(svg.dot(point, 4) for point in (points if best else points[-1:]))
     style = f"--shade: var(--s{round((_SHADES - 1) * _goodness(results, trial))}); --width: {4 if best else 1.5}px"
-    return svg.strand(wording.trial(results, trial), points, dots, "shaded", style=style)
+    return svg.curve(wording.trial(results, trial), points, dots, "shaded", style=style)
 
 
 def _goodness(results: Results, trial: Trial) -> float:
@@ -162,7 +164,7 @@ def _goodness(results: Results, trial: Trial) -> float:
 
 def _colours(x: float, y: float) -> str:
     """Returns the legend of the colours, under the score's axis."""
-    boxes = (svg.box(x + 14 * i, y - 5, 14, 10, style=f"fill: var(--s{i})") for i in range(_SHADES))
+    boxes = (svg.rectangle(x + 14 * i, y - 5, 14, 10, style=f"fill: var(--s{i})") for i in range(_SHADES))
     words = svg.text(x - 8, y, "worst", "quiet", "end") + svg.text(x + 14 * _SHADES + 8, y, "best", "quiet")
     return words + "".join(boxes)
 
@@ -180,8 +182,8 @@ class Bar:
 
 def bars(rows: Sequence[Bar], label: str) -> str:
     """Returns a bar for each row, one row at least."""
-    names = [svg.cut(row.name, _LONGEST) for row in rows]
-    left, length, height = 16 + max(map(len, names)) * LETTER, 320, 26
+    names = [svg.shorten(row.name, _LONGEST) for row in rows]
+    left, length, height = 16 + max(map(len, names)) * LETTER_WIDTH, 320, 26
     longest = max(max(row.value + row.error for row in rows), 1e-9)
     drawn = []
     for index, (row, name) in enumerate(zip(rows, names, strict=True)):
@@ -189,10 +191,10 @@ def bars(rows: Sequence[Bar], label: str) -> str:
         low, end, high = (
             left + length * max(part, 0) / longest for part in (row.value - row.error, row.value, row.value + row.error)
         )
-        bar = svg.box(left, y - 8, end - left, 16, class_=f"bar {row.kind}")
+        bar = svg.rectangle(left, y - 8, end - left, 16, class_=f"bar {row.kind}")
         whisker = element("path", d=f"M{low:.1f} {y - 4}v8m0 -4H{high:.1f}m0 -4v8", class_="whisker")
         words = svg.text(left - 8, y, name, "", "end") + svg.text(high + 8, y, row.words, "quiet")
         title = element("title", escape(f"{row.name}: {row.words}"))
         drawn.append(element("g", title, bar, whisker if row.error else "", words, class_="row"))
-    width = left + length + 16 + LETTER * max(len(row.words) for row in rows)
+    width = left + length + 16 + LETTER_WIDTH * max(len(row.words) for row in rows)
     return svg.drawing(width, height * len(rows), label, *drawn)

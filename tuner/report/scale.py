@@ -42,7 +42,7 @@ def position(dimension: Dimension, value: Any) -> float:
         return dimension.choices.index(value) / (len(dimension.choices) - 1) if len(dimension.choices) > 1 else 0.5
     if not _is_finite(value):
         return 0.5
-    return axis.between(dimension.low, value, dimension.high, dimension.log)
+    return axis.position(dimension.low, value, dimension.high, dimension.log)
 
 
 def ticks(dimension: Dimension) -> list[Tick]:

@@ -57,7 +57,7 @@ def _chart(facts: Facts, column: str, write: Callable[[float], str]) -> str:
         for run, points in curves.items()
     ]
     label = f"{column} by epoch of {len(series)} runs"
-    return scrollable(label, line_chart.draw(series, Axes("epoch", column, write, first=1), label))
+    return scrollable(label, line_chart.draw(series, Axes("epoch", column, write, x_min=1), label))
 
 
 def _points(run: Mapping, column: str) -> list[tuple[float, float]]:

@@ -100,12 +100,12 @@ def _draw_node(name: str, execution: Mapping[str, Any] | None, place: svg.Point)
     x, y = place
     state = execution["state"] if execution else "not run"
     told = f"{state}, {_time(execution)}" if execution and _time(execution) else state
-    letters = math.floor((_WIDTH - 12) / (svg.LETTER + 0.6))
+    letters = math.floor((_WIDTH - 12) / (svg.LETTER_WIDTH + 0.6))
     return element(
         "g",
         element("title", escape(f"{name}: {told}")),
-        svg.box(x, y, _WIDTH, _HEIGHT, rx="6"),
-        svg.text(x + _WIDTH / 2, y + 15, svg.cut(name, letters), "name", "middle"),
+        svg.rectangle(x, y, _WIDTH, _HEIGHT, rx="6"),
+        svg.text(x + _WIDTH / 2, y + 15, svg.shorten(name, letters), "name", "middle"),
         svg.text(x + _WIDTH / 2, y + 32, told, "quiet", "middle"),
         class_=f"node {state}",
     )

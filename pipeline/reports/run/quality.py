@@ -136,9 +136,9 @@ def _calibration(facts: Facts) -> str:
     points = [(found["confidence"], found["top1"]) for found in bins]
     series = [
         Series("as confident as right", [(0, 0), (1, 1)], "as confident as right", "first"),
-        Series("the model", points, "the model", "best", dotted=True),
+        Series("the model", points, "the model", "best", markers=True),
     ]
-    tenths = Axes("mean confidence of a bin", "top-1", "{:.0%}".format, _tenths, "{:.0%}".format, first=0, last=1)
+    tenths = Axes("mean confidence of a bin", "top-1", "{:.0%}".format, _tenths, "{:.0%}".format, x_min=0, x_max=1)
     rows = [
         [
             f"{found['low']:.2f} to {found['high']:.2f}",

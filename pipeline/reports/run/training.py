@@ -58,7 +58,7 @@ def _chart(title: str, history: History, columns: Mapping[str, str], write: Call
     ]
     if not series:
         return ""
-    axes = Axes("epoch", title, write, first=1)
+    axes = Axes("epoch", title, write, x_min=1)
     drawn = line_chart.draw(series, axes, f"{title} by epoch; the table below has the figures")
     return element("h3", title) + scrollable(title, drawn)
 

@@ -4,7 +4,6 @@ import pytest
 from rich.console import Console
 from trial_events import trial, trials
 
-from charts.formats import duration
 from pipeline.cli.terminal import LiveDisplay, PlainDisplay, print_table
 from pipeline.runs.events import ProgressHandler
 from shiftvit import progress
@@ -278,11 +277,6 @@ def test_reports_of_this_process_become_events():
         {"event": "progress", "stage": "read", "done": 1, "total": 6, "unit": "batch", "metrics": {}},
         trials(trial(0, "running")),
     ]
-
-
-@pytest.mark.parametrize(("seconds", "told"), [(None, "0:00"), (7.4, "0:07"), (750, "12:30"), (3725, "1:02:05")])
-def test_duration(seconds, told):
-    assert duration(seconds) == told
 
 
 def test_table_into_a_pipe_cuts_nothing(capsys):

@@ -11,12 +11,12 @@ from tuner.report import plots
 from tuner.results import Dimension
 
 
-def strands(drawing):
+def curves(drawing):
     """Of each line: its class, title, points and style, lowest layer first."""
     found = []
     for group in ElementTree.fromstring(drawing).iter("g"):
-        if group.get("class", "").split(" ")[0] == "strand":
-            path = group.find("path[@class='seen']").get("d")
+        if group.get("class", "").split(" ")[0] == "curve":
+            path = group.find("path[@class='stroke']").get("d")
             points = [tuple(map(float, point.split(" "))) for point in path[1:].split("L")]
             found.append((group.get("class"), group.find("title").text, points, group.get("style")))
     return found
@@ -27,18 +27,18 @@ def texts(drawing):
 
 
 def heights(drawing, trial):
-    return [y for _, title, points, _ in strands(drawing) if title.startswith(f"trial {trial}:") for _, y in points]
+    return [y for _, title, points, _ in curves(drawing) if title.startswith(f"trial {trial}:") for _, y in points]
 
 
 def test_every_curve_is_drawn_and_the_best_and_the_first_are_emphasised_on_top():
     scores = {"00": 0.5, "01": 0.6, "02": 0.4, "03": 0.55}
     drawing = plots.learning_curves(make_results(*(make_trial(trial, score) for trial, score in scores.items())))
 
-    assert [(kind, title[:8]) for kind, title, _, _ in strands(drawing)] == [
-        ("strand", "trial 02"),
-        ("strand", "trial 03"),
-        ("strand first", "trial 00"),
-        ("strand best", "trial 01"),
+    assert [(kind, title[:8]) for kind, title, _, _ in curves(drawing)] == [
+        ("curve", "trial 02"),
+        ("curve", "trial 03"),
+        ("curve first", "trial 00"),
+        ("curve best", "trial 01"),
     ]
     assert texts(drawing)["best: trial 01, 60.0%"].get("class") == "best"
     assert texts(drawing)["first: trial 00, 50.0%"].get("class") == "first"
@@ -59,7 +59,7 @@ def test_one_trial_is_best_and_first():
 def test_curves_run_over_the_epochs_and_higher_values_are_higher():
     rising = make_trial("00", 0.6, curve=curve(0.2, 0.4, 0.6))
 
-    (_, _, points, _), *_ = strands(plots.learning_curves(make_results(rising)))
+    (_, _, points, _), *_ = curves(plots.learning_curves(make_results(rising)))
 
     assert [x for x, _ in points] == [70, 345, 620]
     assert [y for _, y in points] == [344, 184, 24]
@@ -77,7 +77,7 @@ def test_what_diverged_leaves_the_others_their_height():
 def test_values_that_are_missing_or_not_finite_are_left_out():
     gaps = make_trial("00", curve=(*curve(0.2, math.nan, 0.4), {"epoch": 3, "loss": 1.0}))
 
-    (_, _, points, _), *rest = strands(
+    (_, _, points, _), *rest = curves(
         plots.learning_curves(make_results(gaps, failed_trial("01", curve=curve(math.inf))))
     )
 
@@ -90,7 +90,7 @@ def test_the_labels_of_the_ends_keep_apart(other):
 
     one, two = (float(t.get("y")) for words, t in texts(drawing).items() if "trial" in words)
 
-    assert abs(one - two) >= svg.LINE
+    assert abs(one - two) >= svg.LINE_HEIGHT
 
 
 def test_spread_keeps_the_order_and_moves_nothing_without_need():
@@ -137,7 +137,7 @@ def test_off_is_not_written_where_nothing_is():
 def test_lines_are_coloured_by_rank_and_the_best_is_thick_and_on_top(greater, order):
     trials = [make_trial(f"0{n}", score) for n, score in enumerate([0.5, 0.6, 0.49, -1e9])]
 
-    found = strands(plots.parallel_coordinates(make_results(*trials, greater=greater)))
+    found = curves(plots.parallel_coordinates(make_results(*trials, greater=greater)))
 
     style = {
         title[6:8]: re.fullmatch(r"--shade: var\(--s(\d)\); --width: (.*)px", style) for _, title, _, style in found
@@ -160,11 +160,11 @@ def test_names_of_axes_neither_meet_nor_leave_the_drawing():
     starts = [re.match(r"translate\((\S+) (\S+)\) rotate\(-30\)", t.get("transform")).groups() for t in turned]
     assert len(starts) == 13
     for (x, y), text in zip(starts, turned, strict=True):
-        length = len(text.text) * svg.LETTER
+        length = len(text.text) * svg.LETTER_WIDTH
         assert float(x) + length * math.cos(math.radians(30)) <= width
         assert float(y) - length * math.sin(math.radians(30)) >= 12
     gaps = [float(after[0]) - float(before[0]) for before, after in itertools.pairwise(starts)]
-    assert min(gaps) * math.sin(math.radians(30)) >= svg.LINE  # between two lines of text
+    assert min(gaps) * math.sin(math.radians(30)) >= svg.LINE_HEIGHT  # between two lines of text
 
 
 def test_of_very_many_choices_only_some_are_written():
@@ -174,7 +174,7 @@ def test_of_very_many_choices_only_some_are_written():
 
     levels = sorted(float(t.get("y")) for words, t in texts(drawing).items() if words.isdigit())
     assert len(levels) > 10
-    assert min(after - before for before, after in itertools.pairwise(levels)) >= svg.LINE
+    assert min(after - before for before, after in itertools.pairwise(levels)) >= svg.LINE_HEIGHT
 
 
 def test_bars_are_as_long_as_their_values_and_whiskers_as_their_errors():

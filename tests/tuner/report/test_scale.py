@@ -1,7 +1,6 @@
 import pytest
 from made_results import NORM, RATE, make_results, make_trial
 
-from charts import axis
 from tuner.report import scale
 from tuner.results import Dimension
 
@@ -62,21 +61,3 @@ def test_a_range_of_whole_numbers_is_marked_at_whole_numbers():
         (1, "4"),
     ]
     assert scale.ticks(Dimension("layers", 1, low=1, high=2, whole=True)) == [(0, "1"), (1, "2")]
-
-
-@pytest.mark.parametrize(
-    "low, high, steps",
-    [
-        (0.21, 0.72, [0.3, 0.4, 0.5, 0.6, 0.7]),
-        (0, 1000, [0, 200, 400, 600, 800, 1000]),
-        (0.6991, 0.7013, [0.6995, 0.7, 0.7005, 0.701]),
-        (5, 5, [5]),
-    ],
-)
-def test_steps_are_round_and_within(low, high, steps):
-    assert axis.round_steps(low, high) == steps
-
-
-@pytest.mark.parametrize("last, steps", [(1, [1]), (2, [1, 2]), (10, [2, 4, 6, 8, 10]), (100, [20, 40, 60, 80, 100])])
-def test_epochs_are_marked_in_whole_numbers(last, steps):
-    assert axis.whole_steps(1, last) == steps

@@ -1,31 +1,7 @@
-import numpy as np
 import pytest
 from made_results import failed_trial, make_results, make_trial
 
-from charts import formats
 from tuner.report import wording
-
-
-@pytest.mark.parametrize(
-    "value, text",
-    [
-        (0.00217382, "0.002174"),
-        (0.1, "0.1"),
-        (1e-5, "1e-5"),
-        (123456.7, "123457"),
-        (2.5e12, "2.5e+12"),
-        (np.float32(0.25), "0.25"),
-        (np.int64(12), "12"),
-        (250_000, "250000"),
-        (True, "true"),
-        (None, "none"),
-        ("group1", "group1"),
-        ([96, 192], "96, 192"),
-        ((0.123456, False), "0.1235, false"),
-    ],
-)
-def test_values_are_written_for_people(value, text):
-    assert formats.significant(value) == text
 
 
 @pytest.mark.parametrize(
