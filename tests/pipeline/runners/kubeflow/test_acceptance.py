@@ -139,7 +139,11 @@ def test_what_kfp_accepts_passes():
     check([SPEC, PLATFORM], Path("p.yaml"))
 
 
-@pytest.mark.parametrize(("path", "value", "problem"), BROKEN, ids=[f"{path}={value}" for path, value, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    BROKEN,
+    ids=[f"{path}={'missing' if value is MISSING else value}" for path, value, _ in BROKEN],
+)
 def test_what_kfp_does_not_accept_is_told_with_its_place(path, value, problem):
     with pytest.raises(ConfigError, match=f"^p.yaml: .*{problem}"):
         check([changed(path, value)], Path("p.yaml"))
