@@ -9,6 +9,7 @@ import toy_models
 from judging import push, try_out
 from tfx import types
 from tfx.types import standard_artifacts
+from waiting import HANG_SECONDS
 
 from components.canary import executor, probe
 from components.canary.component import Canary
@@ -145,7 +146,7 @@ def test_a_model_without_its_variables_is_refused(tmp_path, examples):
 
 
 def test_a_probe_that_breaks_is_a_refusal_with_its_last_words():
-    verdict = executor._run_probe({}, timeout=60)
+    verdict = executor._run_probe({}, timeout=HANG_SECONDS)
 
     assert verdict == {
         "passed": False,

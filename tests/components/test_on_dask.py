@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import apache_beam as beam
 import executions
@@ -18,6 +17,7 @@ from judging import evaluate
 from tfx.components.statistics_gen.executor import Executor as StatisticsGen
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
+from waiting import wait_until
 
 from components.evaluator.results import read_metrics
 from components.example_gen import executor, records
@@ -159,7 +159,7 @@ def test_a_source_shorter_than_planned_leaves_no_split(flags, source, tmp_path):
 
 
 def test_an_address_without_a_scheduler_is_told(monkeypatch):
-    monkeypatch.setattr(dask_runner, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_runner, "_CONNECT_SECONDS", 5)
     with (
         pytest.raises(UserError, match=r"beam.address=tcp://127\.0\.0\.1:9: no Dask scheduler answers there"),
         beam.Pipeline(argv=arguments(BeamConfig(runner="dask", address="tcp://127.0.0.1:9"))) as pipeline,
@@ -168,7 +168,7 @@ def test_an_address_without_a_scheduler_is_told(monkeypatch):
 
 
 def test_a_scheduler_without_workers_is_told(monkeypatch):
-    monkeypatch.setattr(dask_runner, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_runner, "_CONNECT_SECONDS", 5)
     with (
         distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
         pytest.raises(UserError, match=f"beam.address={empty.scheduler_address}: the Dask scheduler has no workers"),
@@ -185,8 +185,7 @@ def cluster_without_project(tmp_path):
     common = ["--preload", str(preload), "--no-dashboard", "--scheduler-file", str(file)]
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
     with subprocess.Popen([*command, *common]) as scheduler:
-        while not file.exists():
-            time.sleep(0.1)
+        wait_until(file.exists, scheduler)
         with subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", *common]) as worker:
             yield json.loads(file.read_text())["address"]
             worker.terminate()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
+from waiting import HANG_SECONDS
 
 LISTING = {"page_token", "page_size", "sort_by", "filter"}
 UPLOAD = {"name", "display_name", "description", "tags"}
@@ -99,7 +100,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         faults = self.state.faults.get((method, path))
         fault = faults.pop() if faults else None
         if fault == "hang":
-            self.state.released.wait(30)
+            self.state.released.wait(HANG_SECONDS)
             self.close_connection = True
         elif isinstance(fault, int):
             self.answer(fault, "<html>upstream</html>", {"Content-Type": "text/html"})

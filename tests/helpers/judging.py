@@ -9,6 +9,7 @@ from tfx.components.evaluator.executor import Executor as Evaluator
 from tfx.components.pusher.executor import Executor as Pusher
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
+from waiting import HANG_SECONDS
 
 from components.canary.executor import Executor as Canary
 from components.evaluator.eval_config import EXTRACTION, SPLITS, make_eval_config
@@ -43,7 +44,7 @@ def try_out(folder, examples, model, **settings):
     Canary(context(folder)).Do(
         {"model": [model], "examples": [examples]},
         {"blessing": [blessing]},
-        asdict(CanaryConfig(**{"images": 12, "timeout": 120} | settings)),
+        asdict(CanaryConfig(**{"images": 12, "timeout": HANG_SECONDS} | settings)),
     )
     return blessing
 

@@ -11,7 +11,7 @@ from tuner.config import TuneConfig
 from tuner.search import Search
 
 ROOT = Path(__file__).parents[2]
-PYTHON_PATH = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'tuner'}"}
+PYTHON_PATH = {"PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
 EXPERIMENT = ExperimentConfig(
     ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4, drop_path=0.0),
     DataConfig(crop_padding=0, flip=False),

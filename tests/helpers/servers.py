@@ -8,13 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 import tensorflow as tf
 from PIL import Image
+from waiting import HANG_SECONDS, wait_until
 
 from components import serving_folder
 from pipeline.runs.workspace import Workspace
@@ -73,11 +73,11 @@ class Server:
         return int(self.url.rsplit(":", 1)[1])
 
     def get(self, path, **options):
-        return requests.get(self.url + path, timeout=30, **options)
+        return requests.get(self.url + path, timeout=HANG_SECONDS, **options)
 
     def post(self, body, path=PREDICT, **options):
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
-        return requests.post(self.url + path, timeout=30, **content, **options)
+        return requests.post(self.url + path, timeout=HANG_SECONDS, **content, **options)
 
     def metric(self, name):
         """Returns a figure of /metrics, 0 where there is none of that name."""
@@ -91,16 +91,12 @@ class Server:
 
     def wait_for(self, holds):
         """Returns once `holds` does."""
-        deadline = time.monotonic() + 60
-        while not holds():
-            assert self.process.poll() is None, "the server has ended"
-            assert time.monotonic() < deadline, "that takes too long"
-            time.sleep(0.02)
+        wait_until(holds, self.process)
 
     def stop(self, number=signal.SIGTERM):
         """Returns the exit code and what else it said."""
         self.process.send_signal(number)
-        said, _ = self.process.communicate(timeout=60)
+        said, _ = self.process.communicate(timeout=HANG_SECONDS)
         return self.process.returncode, said
 
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from waiting import HANG_SECONDS
+
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, to_dict
 
 ATTEMPT = Path(__file__).with_name("attempt.py")
@@ -40,7 +42,7 @@ def attempt(config: ExperimentConfig, examples, folder, kill_at: float | None = 
         [sys.executable, str(ATTEMPT), json.dumps(task)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG_SECONDS,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 

@@ -3,6 +3,7 @@ import socket
 import threading
 
 import pytest
+from waiting import HANG_SECONDS
 
 from shiftvit.cluster import Cluster, is_chief, read_cluster, wait_for_workers
 from shiftvit.errors import ConfigError, UserError
@@ -79,7 +80,7 @@ def test_workers_wait_for_one_another():
     addresses, done = free_ports(3), []
 
     def join(index):
-        wait_for_workers(Cluster(addresses, index), 0.5)
+        wait_for_workers(Cluster(addresses, index), HANG_SECONDS / 60)
         done.append(index)
 
     threads = [threading.Thread(target=join, args=(index,), daemon=True) for index in (0, 1)]
@@ -87,11 +88,11 @@ def test_workers_wait_for_one_another():
         thread.start()
     threads[0].join(1.2)
     assert done == [], "the third is not here yet"
-    wait_for_workers(Cluster(addresses, 2), 0.5)
+    wait_for_workers(Cluster(addresses, 2), HANG_SECONDS / 60)
     # As TensorFlow does then: a worker that looked just before finds this one still.
     with socket.create_server(("127.0.0.1", int(addresses[2].rpartition(":")[2]))):
         for thread in threads:
-            thread.join(5)
+            thread.join(HANG_SECONDS)
     assert sorted(done) == [0, 1]
 
 

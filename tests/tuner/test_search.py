@@ -6,9 +6,11 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import searches
+from waiting import HANG_SECONDS, wait_until
 
 from shiftvit.errors import ConfigError, UserError
 from tuner import results
@@ -135,13 +137,10 @@ def test_a_killed_search_keeps_what_ended_and_runs_nothing_twice(drawn_examples,
     folder, written = tmp_path / "search", {}
     for ended in (1, 2, 4):
         process = searches.start(drawn_examples, folder, trials=6, epochs=2)
-        while len(finished(folder)) < ended:
-            assert process.poll() is None, "the search ended before it was killed"
-            time.sleep(0.05)
+        wait_until(lambda ended=ended: len(finished(folder)) >= ended, process)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        time.sleep(3)  # workers and trials end with the search
-        assert not processes_with(str(folder))
+        wait_until(lambda: not processes_with(str(folder)))  # workers and trials end with the search
         written |= finished(folder)
     output, _ = searches.start(drawn_examples, folder, trials=6, epochs=2).communicate()
 
@@ -175,11 +174,9 @@ def processes_with(text):
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_its_trial_is_run(drawn_examples, tmp_path):
     process = searches.start(drawn_examples, tmp_path / "search", trials=2)
-    while not (workers := [p for p in processes_with("tuner.worker") if p in processes_with(str(tmp_path))]):
-        time.sleep(0.1)
-    while not list(tmp_path.glob("search/trial_0/history.csv")):
-        time.sleep(0.05)
-    os.kill(workers[0], signal.SIGKILL)
+    wait_until(lambda: list(tmp_path.glob("search/trial_0/history.csv")), process)
+    worker, *_ = [pid for pid in processes_with("tuner.worker") if pid in processes_with(str(tmp_path))]
+    os.kill(worker, signal.SIGKILL)
     output, _ = process.communicate()
 
     assert output.count(f'"{COMPLETED}"') == 2
@@ -198,18 +195,17 @@ def test_a_worker_started_by_hand_joins_through_the_environment(drawn_examples, 
     worker = searches.start_worker(search.folder.path, chief | {"KERASTUNER_TUNER_ID": "host2"})
     search.search()
 
-    assert worker.wait(timeout=30) == 0, "it was told that there is no more to do"
+    assert worker.wait(HANG_SECONDS) == 0, "it was told that there is no more to do"
     assert [(trial.state, trial.worker) for trial in search.results().trials] == [(COMPLETED, "host2")] * 2
 
 
 def test_a_trial_whose_worker_is_gone_for_good_is_given_up(drawn_examples, tmp_path, monkeypatch):
-    monkeypatch.setattr(search_module, "_LOST_AFTER", 0.2)
     search = searches.make(drawn_examples, tmp_path / "search")
     trial = search.oracle.create_trial("host2")
 
     search._give_up_lost()
     assert search.oracle.ongoing_trials
-    time.sleep(0.3)
+    monkeypatch.setattr(search_module, "_LOST_AFTER", 0.0)
     search._give_up_lost()
 
     assert not search.oracle.ongoing_trials
@@ -222,7 +218,7 @@ def test_a_worker_that_sees_no_search_says_so(tmp_path):
 
     worker = searches.start_worker(tmp_path / "nothing", chief, stderr=subprocess.PIPE, text=True)
 
-    told = worker.communicate(timeout=120)[1].splitlines()[-1]
+    told = worker.communicate(timeout=HANG_SECONDS)[1].splitlines()[-1]
     assert (worker.returncode, told) == (
         2,
         f"tuner.worker: {tmp_path}/nothing: no search was started there, or this host does not see it",
@@ -252,16 +248,20 @@ def test_a_worker_is_not_taken_for_the_chief(drawn_examples, tmp_path, monkeypat
 
 
 @pytest.mark.slow
-def test_a_search_ends_with_its_minutes(drawn_examples, tmp_path):
-    started = time.monotonic()
+def test_a_search_ends_with_its_minutes(drawn_examples, tmp_path, monkeypatch):
+    """The search's clock jumps past the limit when the first trial has ended, so the machine's speed does not count."""
+    folder, minutes = tmp_path / "search", 100
+    clock = SimpleNamespace(
+        monotonic=lambda: time.monotonic() + 60 * minutes * bool(finished(folder)), sleep=time.sleep
+    )
+    monkeypatch.setattr(search_module, "time", clock)
+    monkeypatch.setattr(search_module, "_LOST_AFTER", 2 * 60 * minutes)
     search = searches.make(
-        drawn_examples, tmp_path / "search", trials=100, minutes=0.75, epochs=1, steps_per_epoch=2, early_stop=False
+        drawn_examples, folder, trials=100, minutes=minutes, epochs=1, steps_per_epoch=2, early_stop=False
     )
     search.search()
 
-    found = search.results()
-    assert 1 <= len(found.leaderboard()) < 100
-    assert time.monotonic() - started < 0.75 * 60 + 20
+    assert 1 <= len(search.results().trials) < 100 and search.results().leaderboard()
 
 
 @pytest.mark.slow
@@ -323,8 +323,7 @@ def test_the_objective_may_be_one_that_should_be_low(drawn_examples, tmp_path):
 def test_the_memory_of_the_search_does_not_grow_with_its_trials(drawn_examples, tmp_path):
     """Fifty trials: at their end, the process that searches has needed no tenth more than after five."""
     process = searches.start(drawn_examples, tmp_path / "search", trials=50, epochs=1, steps_per_epoch=1, workers=2)
-    while len(finished(tmp_path / "search")) < 5:
-        time.sleep(0.1)
+    wait_until(lambda: len(finished(tmp_path / "search")) >= 5, process)
     early = late = peak_memory(process.pid)
     while process.poll() is None:
         late = peak_memory(process.pid) or late

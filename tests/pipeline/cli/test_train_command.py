@@ -8,12 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from waiting import HANG_SECONDS, wait_until
 
 from components.trainer.training import resume_folder
 from pipeline.cli.main import main
@@ -80,7 +80,7 @@ def start_both(arguments):
 def end(process):
     """Returns exit code, stdout and stderr."""
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=HANG_SECONDS)
     finally:
         process.kill()
     return process.returncode, out, err
@@ -151,7 +151,7 @@ def test_when_a_worker_is_killed_the_other_ends_and_both_go_on_from_the_last_epo
     epochs = 8
     arguments = options(drawn_examples, tmp_path / "two", epochs=epochs)
     chief, other = start_both(arguments)
-    wait_for_epochs(tmp_path / "two" / "state", 2, chief)
+    wait_until(lambda: epochs_done(tmp_path / "two" / "state") >= 2, chief)
     chief.send_signal(signal.SIGKILL)
     code, _, err = end(other)
     chief.communicate()
@@ -178,11 +178,8 @@ def own_state(root, examples, **train):
     return resume_folder(str(root), experiment(**train), [f"{examples}/Split-train/*"])
 
 
-def wait_for_epochs(state, epochs, process):
-    deadline = time.monotonic() + 60
-    while not any(len(history(path.parent)) >= epochs for path in state.glob("*/history.csv")):
-        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
-        time.sleep(0.02)
+def epochs_done(state):
+    return max((len(history(path.parent)) for path in state.glob("*/history.csv")), default=0)
 
 
 BOTH = json.dumps({"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}})

@@ -1,9 +1,10 @@
 import os
-import time
 
 import pytest
+from waiting import wait_until
 
 from pipeline.runs.machine import EnergyMeter, describe
+from shiftvit.files import atomic
 
 
 def make_zone(folder, name, microjoules, limit=1000):
@@ -20,8 +21,8 @@ def test_energy_is_that_of_all_processors_while_the_block_ran_also_past_the_end_
 
     with EnergyMeter(tmp_path, interval=0.02) as meter:
         for value in (900, 200, 600):  # 200, then 300 over the end, then 400
-            one.write_text(str(value))
-            time.sleep(0.2)
+            atomic.write_file(one, str(value))
+            wait_until(lambda value=value: meter._last[one.parent] == value)
         two.write_text("150")
         part.write_text("999")
 

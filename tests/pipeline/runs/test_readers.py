@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import tensorflow as tf
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import standard_artifacts
+from waiting import wait_until
 
 from components import serving_folder
 from components.pusher import Executor
@@ -104,11 +104,7 @@ def answers(log: Path) -> list[tuple[int, int]]:
 
 
 def wait_for_answers(process, log, count):
-    deadline = time.monotonic() + 60
-    while len(answers(log)) < count:
-        assert process.poll() is None, process.stderr.read()[-2000:]
-        assert time.monotonic() < deadline, "the reader is too slow"
-        time.sleep(0.01)
+    wait_until(lambda: len(answers(log)) >= count, process)
 
 
 @pytest.mark.parametrize("program, keep, at_once", [(HOLDS, 2, CHANGES + 1), (AS_A_SERVER, 3, 2)])

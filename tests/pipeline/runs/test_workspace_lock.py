@@ -6,6 +6,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from waiting import HANG_SECONDS
 
 from pipeline.cli.main import main
 from pipeline.runs import workspace_lock
@@ -20,12 +21,12 @@ from pipeline.runs.workspace import Workspace
 from pipeline.runs.workspace_lock import writing
 with writing(Workspace(Path(sys.argv[1])), wait=False) as hold:
     hold.sign("run 7")
-    child = subprocess.Popen(["sleep", "600"], pass_fds=[hold.descriptor], stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(["sleep", "3600"], pass_fds=[hold.descriptor], stdout=subprocess.DEVNULL)
     if sys.argv[2] == "alone":
         child.kill()
         child.wait()
     print(child.pid, flush=True)
-    time.sleep(600)
+    time.sleep(3600)
 """
 
 
@@ -85,16 +86,16 @@ def test_a_writer_that_waits_says_for_whom_and_comes_when_the_other_ends(tmp_pat
     with held(tmp_path) as (holder, _):
         waiting = threading.Thread(target=lambda: taken.append(take(tmp_path, True, lambda said: told.set())))
         waiting.start()
-        assert told.wait(10) and not taken
+        assert told.wait(HANG_SECONDS) and not taken
 
         os.kill(holder.pid, signal.SIGTERM)
-        waiting.join(10)
+        waiting.join(HANG_SECONDS)
 
     assert taken == ["taken"]
 
 
 def test_a_run_that_was_killed_just_now_may_take_a_moment_to_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace_lock, "_PATIENCE", 10.0)
+    monkeypatch.setattr(workspace_lock, "_PATIENCE", HANG_SECONDS)
     with held(tmp_path) as (holder, _):
         threading.Timer(0.5, holder.terminate).start()
 

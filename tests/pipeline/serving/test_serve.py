@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from servers import COLOURS, ENGLISH, GERMAN, PREDICT, RED, b64, png
+from waiting import HANG_SECONDS
 
 from shiftvit import features
 from shiftvit.export import SERVING_EXAMPLES
@@ -177,7 +178,7 @@ def test_too_large_a_body_is_refused(server, kind):
     if kind == "in chunks":
         import requests
 
-        reply = requests.post(server.url + PREDICT, data=sent["body"], timeout=30)
+        reply = requests.post(server.url + PREDICT, data=sent["body"], timeout=HANG_SECONDS)
     else:
         reply = server.post(**sent)
 

@@ -6,11 +6,11 @@ import http.client
 import json
 import socket
 import threading
-import time
 
 import pytest
 import servers
 from servers import PREDICT, RED
+from waiting import HANG_SECONDS
 
 from pipeline.cli.main import main
 from pipeline.runs.workspace import Workspace
@@ -25,7 +25,7 @@ def workspace(tmp_path):
 
 def raw(port, head, body=b""):
     """Returns a connection on which a predict request was sent, whole or not."""
-    connection = socket.create_connection(("127.0.0.1", port), 30)
+    connection = socket.create_connection(("127.0.0.1", port), HANG_SECONDS)
     connection.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode() + body)
     return connection
 
@@ -37,7 +37,7 @@ def reply_on(connection):
 
 def test_from_the_first_push_to_the_end(workspace, english, german):
     """It starts without a version, takes what is pushed, passes over what is broken, and ends what runs."""
-    with servers.running(workspace, "--poll", "0.1", "--batch-wait", "1000") as server:
+    with servers.running(workspace, "--poll", "0.1", "--batch-wait", "5000") as server:
         assert f": no version was pushed to {workspace.serving} yet" in server.first_line
         for reply in (server.get("/healthz"), server.post(RED), server.get("/classes")):
             assert reply.status_code == 503
@@ -69,7 +69,7 @@ def test_from_the_first_push_to_the_end(workspace, english, german):
             assert server.post(RED).json() == {"error": "the server is stopping"}
             replies = [future.result() for future in running]
         assert {reply.json()["predictions"][0]["class_name"] for reply in replies} == {"rot"}
-        said, _ = server.process.communicate(timeout=30)
+        said, _ = server.process.communicate(timeout=HANG_SECONDS)
         assert server.process.returncode == 0
         lines = [line.removeprefix(f"{server.url}: ") for line in said.splitlines()]
         assert lines[0] == f"version {first} is served" and lines[2:] == [f"version {third} is served"]
@@ -78,14 +78,12 @@ def test_from_the_first_push_to_the_end(workspace, english, german):
 
 def test_limits_of_time_and_of_bodies_at_once(workspace, english):
     servers.publish(workspace, english)
-    options = ["--timeout", "1", "--batch-wait", "60000", "--max-body", "0.1"]
+    options = ["--timeout", "5", "--batch-wait", "3600000", "--max-body", "0.1"]
     with servers.running(workspace, *options) as server:
-        started = time.monotonic()
-        reply = server.post(RED)
-        assert (reply.status_code, reply.json()) == (504, {"error": "the model did not answer within 1 seconds"})
         unfinished = raw(server.port, "Content-Length: 100", b'{"instances"')
+        reply = server.post(RED)
+        assert (reply.status_code, reply.json()) == (504, {"error": "the model did not answer within 5 seconds"})
         assert reply_on(unfinished) == "408"
-        assert 2 <= time.monotonic() - started < 6
 
         at_once = [raw(server.port, "Content-Length: 100000") for _ in range(8)]
         server.wait_for(lambda: server.metric("shiftvit_running_requests") == 8)
@@ -93,7 +91,7 @@ def test_limits_of_time_and_of_bodies_at_once(workspace, english):
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
         assert reply.json() == {"error": "too much is asked at once; ask again in a second"}
         assert {reply_on(connection) for connection in at_once} == {"408"}
-        assert server.post(RED).status_code == 504, "there is room again"
+        assert server.post(b"{}").status_code == 400, "there is room again"
 
         for head in ("Transfer-Encoding: chunked, chunked", "Content-Length: -1", "Content-Length: 1\r\nX: \0"):
             assert reply_on(raw(server.port, head)) == "400"
@@ -145,7 +143,8 @@ class Clients:
         self.enough = threading.Event()
 
     def ask(self):
-        body, connection = json.dumps(RED), http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        body = json.dumps(RED)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=HANG_SECONDS)
         while not self.enough.is_set():
             before = self.known
             connection.request("POST", PREDICT, body)

@@ -1,9 +1,9 @@
 import dataclasses
 import socket
-import time
 
 import pytest
 from cifar_files import SPLITS, left_behind, make_archive, make_binary, prepare, splits
+from waiting import HANG_SECONDS
 
 from pipeline.sources import cifar, tfds_source
 from shiftvit.errors import DataError
@@ -47,14 +47,12 @@ def test_tensorflow_datasets_is_given_no_other_archive(tmp_path):
 
 @pytest.mark.parametrize("answer, reason", [("refused", "refused"), ("silence", r"timed out|no answer in 1 second")])
 def test_without_a_network_tfds_ends_soon_and_says_what_to_do(answer, reason, tmp_path, monkeypatch):
-    monkeypatch.setattr(tfds_source, "_PROBE_SECONDS", 1)
+    monkeypatch.setattr(tfds_source, "_PROBE_SECONDS", 1 if answer == "silence" else HANG_SECONDS)
     with socket.socket() as proxy:
         proxy.bind(("127.0.0.1", 0))
         if answer == "silence":
             proxy.listen()
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        started = time.monotonic()
         with pytest.raises(DataError, match=rf"cannot download .*({reason}).*give a local copy with --data tfds:"):
             prepare("tfds", tmp_path)
-    assert time.monotonic() - started < 5
     assert not left_behind(tmp_path)

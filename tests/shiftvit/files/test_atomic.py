@@ -16,7 +16,7 @@ from shiftvit.files import atomic
 with atomic.folder(Path(sys.argv[1])) as unfinished:
     (unfinished / "half").write_text("")
     print("half", flush=True)
-    time.sleep(600)
+    time.sleep(3600)
 """
 WRITE_FOR_EVER = """
 import itertools, sys
@@ -42,7 +42,7 @@ from pathlib import Path
 from shiftvit.files import atomic
 with atomic.hold(Path(sys.argv[1])):
     print("holds", flush=True)
-    time.sleep(600)
+    time.sleep(3600)
 """
 
 

@@ -1,10 +1,10 @@
 import subprocess
 import sys
-import time
 
 import pytest
 import yaml
 from compiled import SMALL
+from waiting import HANG_SECONDS, wait_until
 
 from pipeline.cli.main import main
 from pipeline.runners.kubeflow import api
@@ -74,16 +74,14 @@ def test_a_parameter_that_there_is_not_is_told_before_anything_runs(command, tmp
 
 
 def test_a_terminated_rehearsal_ends_its_steps(tmp_path):
-    file = write(tmp_path / "p.yaml", "import os, sys, time; open(sys.argv[1], 'w').close(); time.sleep(600)")
+    file = write(tmp_path / "p.yaml", "import os, sys, time; open(sys.argv[1], 'w').close(); time.sleep(3600)")
     command = [sys.executable, "-m", "pipeline.cli.main", "kubeflow", "rehearse", file, "--folder", str(tmp_path / "c")]
     rehearsal = subprocess.Popen([*command, "--set-parameter", f"data={tmp_path}/started"], stderr=subprocess.PIPE)
-    while not (tmp_path / "started").exists():
-        assert rehearsal.poll() is None
-        time.sleep(0.05)
+    wait_until((tmp_path / "started").exists, rehearsal)
 
     rehearsal.terminate()
 
-    assert rehearsal.wait(30) == 130
+    assert rehearsal.wait(HANG_SECONDS) == 130
     assert list((tmp_path / "c/steps").glob("*/*")) == []
 
 

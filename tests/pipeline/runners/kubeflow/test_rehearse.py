@@ -1,5 +1,4 @@
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -193,21 +192,20 @@ def test_two_steps_run_at_a_time_and_a_failure_ends_the_other(tmp_path):
     meet = """
 other, mine = Path(sys.argv[2]), Path(sys.argv[3])
 mine.touch()
-for _ in range(600):
-    time.sleep(0 if other.exists() else 0.05)
+while not other.exists():
+    time.sleep(0.05)
 """
     here, there = str(tmp_path / "here"), str(tmp_path / "there")
     tasks = {
-        "Slow": task(meet + "time.sleep(600)", here, there),
+        "Slow": task(meet + "time.sleep(3600)", here, there),
         "Bad": task(meet + "sys.exit(7)", there, here),
         "Third": task(""),
     }
-    recorder, started = Recorder(), time.monotonic()
+    recorder = Recorder()
 
     with pytest.raises(UserError, match="step Bad failed"):
         rehearse(write(tmp_path / "p.yaml", tasks), {}, tmp_path / "cluster", recorder)
 
-    assert time.monotonic() - started < 10  # after which it would be killed
     assert recorder.states(RUNNING) == ["Bad", "Slow"]
     assert recorder.states(FAILED) == ["Bad"] and recorder.states(INTERRUPTED) == ["Slow"]
     assert list((tmp_path / "cluster/steps").glob("*/*")) == []

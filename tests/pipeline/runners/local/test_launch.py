@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from waiting import HANG_SECONDS, wait_until
 
 from pipeline.config import config_file
 from pipeline.config.overrides import override
@@ -124,17 +124,16 @@ def test_crash_after_the_result_is_a_failure(folder):
 
 
 def test_a_process_left_behind_does_not_hold_the_run_up(folder):
-    started = time.monotonic()
     outcome, _ = execute(
         folder,
         """
         send(event="result", pushed_version="7", new=True, destination="d/7", metrics={}, reasons=[])
-        left = subprocess.Popen(["sleep", "20"], close_fds=False)
+        left = subprocess.Popen(["sleep", "3600"], close_fds=False)
         open(os.path.join(os.path.dirname(sys.argv[0]), "left"), "w").write(str(left.pid))
     """,
     )
     try:
-        assert outcome.exit_code == 0 and time.monotonic() - started < 10
+        assert outcome.exit_code == 0
         assert run_folder.is_alive(folder), "what it left still holds the log"
     finally:
         os.kill(int((folder.path / "left").read_text()), signal.SIGKILL)
@@ -164,7 +163,7 @@ def watched(folder):
         os.rename(os.path.join(os.path.dirname(sys.argv[0]), "pid.partial"),
                   os.path.join(os.path.dirname(sys.argv[0]), "pid"))
         node("Trainer", "running")
-        time.sleep(60)
+        time.sleep(3600)
     """,
     )
     watcher = subprocess.Popen(
@@ -184,7 +183,7 @@ def test_interrupt_ends_the_child_and_exits_130(watched, sent):
     watcher, folder = watched
     assert run_folder.is_alive(folder)
     watcher.send_signal(sent)
-    told, _ = watcher.communicate(timeout=20)
+    told, _ = watcher.communicate(timeout=HANG_SECONDS)
     assert watcher.returncode == 130 and "the same command goes on" in told
     assert not run_folder.is_alive(folder) and is_gone(folder)
     assert json.loads(folder.outcome.read_text())["exit_code"] == 130
@@ -205,13 +204,6 @@ def is_gone(folder: RunFolder) -> bool:
         return True
     status = Path(f"/proc/{(folder.path / 'pid').read_text()}/stat")
     return status.exists() and status.read_text().split()[2] == "Z"  # dead, and waiting for its new parent
-
-
-def wait_until(condition, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def test_the_child_holds_the_workspace_as_long_as_it_lives(tmp_path):
