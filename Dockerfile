@@ -13,7 +13,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     pip --python /opt/shiftvit install --no-cache-dir --require-hashes --no-deps -r build.lock && \
     pip --python /opt/shiftvit install --no-cache-dir --require-hashes --no-deps --use-pep517 --no-build-isolation \
         -r requirements.lock ${GPU:+-r requirements-gpu.lock} && \
-    pip --python /opt/shiftvit uninstall --yes pytest ruff uv
+    pip --python /opt/shiftvit uninstall --yes mypy pytest pytest-xdist ruff uv
 
 FROM dependencies AS project
 COPY . .

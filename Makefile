@@ -1,7 +1,7 @@
-# Every target but image first makes .venv, if it is not there or not what the lock says. With GPU=1, CUDA is part of
-# it, or of the image.
+# Every target except image first makes .venv, unless it matches the lock files already. GPU=1 adds CUDA to .venv, or to
+# the image.
 
-.PHONY: .venv .tools/kfp run test soak bench lint format image lock upgrade
+.PHONY: .venv .tools/kfp run test test-fast soak bench lint format image lock upgrade
 .DEFAULT_GOAL := run
 
 .venv:
@@ -13,11 +13,18 @@
 run: .venv
 	.venv/bin/shiftvit run
 
-test: .venv .tools/kfp
-	.venv/bin/pytest
+# One worker per core, up to 8: each takes about 2 GB. A file's tests stay on one worker, which makes their fixtures once;
+# tests/conftest.py starts the longest files first.
+PYTEST = .venv/bin/pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-# All that can go wrong, at length: three quarters of an hour. Prints the table of the README. The quick part, FAULTS, is
-# in `test` too.
+test: .venv .tools/kfp
+	$(PYTEST)
+
+test-fast: .venv .tools/kfp
+	$(PYTEST) -m "not slow"
+
+# Everything that can go wrong, at length: an hour and a half on 2 cores. Prints the table in the README. `make test` runs
+# FAULTS too.
 FAULTS = shiftvit/test_resume $(addprefix shiftvit/files/test_,atomic disk) tuner/test_search_disk \
 	$(addprefix components/test_,data_gate model_gates component_disk pusher serving_folder) \
 	$(addprefix pipeline/,runners/local/test_run_disk runs/test_workspace_lock runs/test_readers runs/test_versions \
@@ -32,19 +39,20 @@ bench: .venv
 lint: .venv
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check --quiet .
+	.venv/bin/mypy
 
 format: .venv
 	.venv/bin/ruff check --fix --quiet .
 	.venv/bin/ruff format .
 
-# Takes IMAGE=name or IMAGE=name:tag; a name alone gets a tag that changes with the code.
+# IMAGE=name or IMAGE=name:tag sets the image's name. A name without a tag gets one that changes with the code.
 image:
 	@.ci/image
 
 COMPILE = .venv/bin/uv pip compile $(UPGRADE) --python-version 3.10 --generate-hashes --no-emit-index-url --quiet
 LOCK = $(COMPILE) setup.py --extra dev --extra dask
 
-# Locks what setup.py asks for newly, and leaves the other versions as they are; `upgrade` takes the newest of all.
+# Locks new requirements of setup.py and keeps all other versions; `upgrade` takes the newest version of everything.
 lock: .venv
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra gpu --constraint requirements.lock --no-header \

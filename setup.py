@@ -36,7 +36,7 @@ setup(
         "argcomplete~=3.6",  # completion in shells
     ],
     extras_require={
-        "dev": ["pytest", "ruff", "uv"],
+        "dev": ["mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-requests", "uv"],
         "dask": ["apache-beam[dask]~=2.74"],
         "gpu": ["tensorflow[and-cuda]==2.15.1"],
     },

@@ -3,13 +3,25 @@ import json
 import os
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-# Before TensorFlow is imported: its chatter would drown a failure.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Set before TensorFlow is imported, here and in child processes.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its log would bury a failure
+if "PYTEST_XDIST_WORKER" in os.environ:
+    threads = len(os.sched_getaffinity(0)) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(name, str(max(threads, 1)))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Starts the longest files first under pytest-xdist, so that the workers end together."""
+    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+        items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
