@@ -12,7 +12,7 @@ COMMANDS = ("sh", "dirname", "cat", "cmp", "tr", "sed", "awk", "mkdir", "rm", "g
 
 @pytest.fixture
 def bare_machine(tmp_path):
-    """A copy of what .ci/bootstrap reads, on a PATH that has neither Python nor uv."""
+    """A copy of the files that .ci/bootstrap reads, and a PATH with neither Python nor uv."""
     project, programs = tmp_path / "project", tmp_path / "bin"
     (project / ".ci").mkdir(parents=True)
     programs.mkdir()
@@ -33,7 +33,7 @@ def write_program(path, text):
     path.chmod(0o755)
 
 
-def test_without_any_python_one_sentence_says_what_to_install(bare_machine):
+def test_missing_python_is_reported_in_one_sentence(bare_machine):
     project, programs = bare_machine
     write_program(programs / "python3", "exit 127")  # a pyenv shim without its version
 
@@ -46,8 +46,8 @@ def test_without_any_python_one_sentence_says_what_to_install(bare_machine):
     assert not (project / ".venv").exists() and not (project / ".tools").exists()
 
 
-@pytest.mark.parametrize("claim", ["nothing", "python find 3.10"])  # that uv makes, and keeps silent on where
-def test_without_a_python_3_10_one_sentence_says_what_is_missing(bare_machine, claim):
+@pytest.mark.parametrize("claim", ["nothing", "python find 3.10"])  # the commands with which uv succeeds, silently
+def test_missing_python_3_10_is_reported(bare_machine, claim):
     project, programs = bare_machine
     write_program(programs / "python3.10", "echo 'pyenv: python3.10: command not found' >&2; exit 127")
     write_program(programs / "uv", f'[ "$1" = --version ] || [ "$*" = "{claim}" ]')
@@ -60,7 +60,7 @@ def test_without_a_python_3_10_one_sentence_says_what_is_missing(bare_machine, c
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
-def test_an_environment_is_made_once_and_again_when_interrupted(bare_machine, interrupted):
+def test_environment_is_made_once_and_again_after_an_interruption(bare_machine, interrupted):
     project, programs = bare_machine
     write_program(programs / "python3.10", "exit 0")
     write_program(
@@ -77,14 +77,14 @@ def test_an_environment_is_made_once_and_again_when_interrupted(bare_machine, in
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-gpu.lock", KFP_LOCK])
-def test_a_lock_names_no_host_and_no_folder(lock):
+def test_lock_names_no_host_and_no_folder(lock):
     text = (ROOT / lock).read_text()
 
     assert "://" not in text and str(ROOT) not in text
     assert os.sep + "tmp" not in text
 
 
-def test_the_environment_of_kfp_is_made_once_and_again_when_interrupted_or_locked_anew(bare_machine):
+def test_kfp_environment_is_made_once_and_again_after_an_interruption_or_a_new_lock(bare_machine):
     project, programs = bare_machine
     for name in ("cp", "readlink"):
         (programs / name).symlink_to(shutil.which(name))

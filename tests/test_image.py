@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("shiftvit", "tuner", "components", "benchmarks", "pipeline")
+PACKAGES = ("charts", "shiftvit", "tuner", "components", "benchmarks", "pipeline")
 LOCKS = {"requirements.lock", "requirements-gpu.lock"}
 COMMANDS = ("bash", "cat", "cut", "dirname", "find", "mktemp", "rm", "sed", "sha256sum", "sort", "xargs")
 
 
-# What goes in.
+# The build context.
 
 
-def let_in(root, folder):
-    """Copies what a builder is given: what .dockerignore, a list of exceptions from everything, lets through."""
+def copy_context(root, folder):
+    """Copies the build context: .dockerignore excludes everything, then lists the exceptions."""
     everything, *lines = [line for line in (root / ".dockerignore").read_text().splitlines() if line[:1] != "#"]
     assert everything == "*"
     ignored = shutil.ignore_patterns(*(line.removeprefix("**/") for line in lines if line[0] != "!"))
@@ -32,13 +32,13 @@ def let_in(root, folder):
 @pytest.fixture(scope="module")
 def context(tmp_path_factory):
     folder = tmp_path_factory.mktemp("context")
-    let_in(ROOT, folder)
+    copy_context(ROOT, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def installed(context, tmp_path_factory):
-    """The folder where setup.py puts the packages of the context."""
+    """The folder where setup.py installs the packages of the build context."""
     folder = tmp_path_factory.mktemp("installed")
     command = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(folder)]
     subprocess.run(command, cwd=context, check=True, capture_output=True)
@@ -50,13 +50,13 @@ def files_below(folder, *parts):
     return {str(path.relative_to(folder)) for path in found if path.suffix not in (".md", ".pyc")}
 
 
-def test_every_file_of_the_packages_is_installed(installed):
+def test_every_file_of_every_package_is_installed(installed):
     assert files_below(installed) == files_below(ROOT, *PACKAGES)
 
 
 @pytest.mark.parametrize("module", ["pipeline.runners.kubeflow.entrypoint", "pipeline.cli.main"])
-def test_it_starts_from_another_folder(installed, tmp_path, module):
-    # Without site: a development install of this tree would stand in for what is missing.
+def test_installed_program_starts_in_another_folder(installed, tmp_path, module):
+    # Without the site module, because a development install of this tree would hide missing files.
     code = (
         "import runpy, sys; "
         f"sys.path[:0] = [{str(installed)!r}]; sys.path += [{sysconfig.get_path('purelib')!r}]; "
@@ -69,7 +69,7 @@ def test_it_starts_from_another_folder(installed, tmp_path, module):
     assert ended.stdout.startswith("usage: ")
 
 
-def test_nothing_else_goes_in(context, tmp_path):
+def test_context_has_nothing_else(context, tmp_path):
     tree, folder = tmp_path / "tree", tmp_path / "folder"
     shutil.copytree(context, tree)
     shutil.copy(ROOT / ".dockerignore", tree)
@@ -85,16 +85,16 @@ def test_nothing_else_goes_in(context, tmp_path):
         (tree / name / "file").touch()
     folder.mkdir()
 
-    let_in(tree, folder)
+    copy_context(tree, folder)
 
     assert files_below(folder) == files_below(context)
 
 
-# How it is built.
+# The Dockerfile.
 
 
 def stages():
-    """The stages of the Dockerfile, each a list of instructions and their texts."""
+    """Returns the stages of the Dockerfile, each a list of (instruction, argument)."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", "")
     found = []
     for line in filter(None, text.splitlines()):
@@ -109,13 +109,13 @@ def arguments(stage, instruction):
     return [argument for name, argument in stage if name == instruction]
 
 
-def test_a_step_runs_as_a_user_whom_kubernetes_can_tell_from_root():
+def test_user_is_a_number_so_that_kubernetes_can_check_that_it_is_not_root():
     user = arguments(stages()[-1], "USER")[-1]
 
     assert re.fullmatch(r"[1-9]\d*(:\d+)?", user)
 
 
-def test_all_that_is_fetched_is_checked_against_the_lock():
+def test_every_download_is_checked_against_the_lock():
     commands = [command for stage in stages() for run in arguments(stage, "RUN") for command in run.split("&&")]
     installs = [command for command in commands if "install" in command.split()]
 
@@ -124,7 +124,7 @@ def test_all_that_is_fetched_is_checked_against_the_lock():
     assert all("--no-deps" in command for command in installs)
 
 
-def test_a_change_of_the_code_installs_no_dependency_anew():
+def test_code_changes_leave_the_dependencies_layer_cached():
     dependencies, project, final = stages()
 
     assert {source for copy in arguments(dependencies, "COPY") for source in copy.split()[:-1]} == LOCKS
@@ -132,14 +132,14 @@ def test_a_change_of_the_code_installs_no_dependency_anew():
     assert all(copy.startswith("--from=") for copy in arguments(final, "COPY"))
 
 
-def test_both_bases_are_one_python_on_one_system_and_the_last_has_no_compiler():
+def test_both_base_images_have_the_same_python_and_the_last_has_no_compiler():
     build, run = (arguments(stage, "FROM")[0].split()[0] for stage in (stages()[0], stages()[-1]))
 
     assert run == build.replace("3.10-", "3.10-slim-")
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore", ".ci/image", ".ci/kfp", ".ci/registry"])
-def test_no_file_names_a_host(name):
+def test_build_files_name_no_host(name):
     assert "://" not in (ROOT / name).read_text()
 
 
@@ -148,7 +148,7 @@ def test_no_file_names_a_host(name):
 
 @pytest.fixture
 def machine(context, tmp_path):
-    """A project, and a PATH with the programs that its script for the image uses, but nothing to build with."""
+    """A copy of the project, and a PATH with the programs that .ci/image uses, but no container engine."""
     project, programs = tmp_path / "project", tmp_path / "bin"
     shutil.copytree(context, project)
     (project / ".ci").mkdir()
@@ -161,7 +161,7 @@ def machine(context, tmp_path):
 
 
 def add_engine(machine, name):
-    """Adds one that tells its arguments, and what it is given to keep secret."""
+    """Adds an engine that prints its arguments and its secrets."""
     engine = machine[1] / name
     engine.write_text(
         f'#!{shutil.which("bash")}\necho "{name} $*"\nfor a; do case $a in id=*) cat "${{a#*src=}}" ;; esac; done\n'
@@ -175,36 +175,36 @@ def image(machine, **environment):
     return subprocess.run([project / ".ci/image"], env=environment, capture_output=True, text=True)
 
 
-def name_of(machine, **environment):
+def built_name(machine, **environment):
     ended = image(machine, **environment)
     assert ended.returncode == 0, ended.stderr
     assert f"--tag {ended.stdout.strip()} " in ended.stderr
     return ended.stdout.strip()
 
 
-def test_without_an_engine_one_sentence_says_what_to_install(machine):
+def test_missing_engine_is_reported_in_one_sentence(machine):
     ended = image(machine)
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "image: found neither docker nor podman to build it with; install either, then try again\n"
 
 
-def test_podman_will_do(machine):
+def test_podman_works_without_docker(machine):
     add_engine(machine, "podman")
 
     assert image(machine).stderr.startswith("podman build --tag shiftvit:")
 
 
-def test_the_tag_changes_with_what_goes_in_and_with_nothing_else(machine):
+def test_tag_changes_with_the_context_and_with_nothing_else(machine):
     add_engine(machine, "docker")
     project, _ = machine
-    first = name_of(machine)
+    first = built_name(machine)
     (project / "README.md").write_text("changed")
     (project / "pipeline/__pycache__").mkdir()
     (project / "pipeline/__pycache__/dag.pyc").write_text("changed")
-    assert name_of(machine) == first
+    assert built_name(machine) == first
 
-    names = {first, name_of(machine, GPU="1")}
+    names = {first, built_name(machine, GPU="1")}
     for name in (
         "pipeline/graph/dag.py",
         "components/schema/schema.pbtxt",
@@ -214,23 +214,23 @@ def test_the_tag_changes_with_what_goes_in_and_with_nothing_else(machine):
     ):
         with (project / name).open("a") as file:
             file.write("\n")
-        names.add(name_of(machine))
+        names.add(built_name(machine))
     (project / "tuner/new.py").touch()
-    names.add(name_of(machine))
+    names.add(built_name(machine))
 
     assert len(names) == 8
     assert all(fnmatch.fnmatch(name, "shiftvit:" + "[0-9a-f]" * 12 + "*") for name in names)
 
 
-def test_a_name_of_ones_own_gets_a_tag_unless_it_has_one(machine):
+def test_custom_name_gets_a_tag_unless_it_has_one(machine):
     add_engine(machine, "docker")
-    tag = name_of(machine).removeprefix("shiftvit")
+    tag = built_name(machine).removeprefix("shiftvit")
 
-    assert name_of(machine, IMAGE="host:5000/team/shiftvit") == f"host:5000/team/shiftvit{tag}"
-    assert name_of(machine, IMAGE="host:5000/shiftvit:1") == "host:5000/shiftvit:1"
+    assert built_name(machine, IMAGE="host:5000/team/shiftvit") == f"host:5000/team/shiftvit{tag}"
+    assert built_name(machine, IMAGE="host:5000/shiftvit:1") == "host:5000/shiftvit:1"
 
 
-def test_a_registry_of_ones_own_is_passed_as_a_secret(machine):
+def test_custom_registry_is_passed_as_a_secret(machine):
     add_engine(machine, "docker")
     line, *secret = image(machine, PIP_INDEX_URL="https://user:password@host/simple").stderr.splitlines()
 

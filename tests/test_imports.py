@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# Each package or module imports itself and those before it; where two names fit, the longer one counts.
+# Each package or module may import itself and those before it. The longest matching name decides.
 ORDER = (
     "shiftvit.errors",
     "charts",
@@ -25,14 +25,14 @@ ORDER = (
     "pipeline.serving",
     "pipeline.cli",
 )
-OF_THE_PIPELINE = ("benchmarks.ingestion", "benchmarks.serving")  # programs that measure it; nothing imports them
+MEASURE_THE_PIPELINE = ("benchmarks.ingestion", "benchmarks.serving")  # programs that no module imports
 HEAVY = ("tensorflow", "tfx", "apache_beam", "keras_tuner", "tensorflow_datasets")
 OWN = {name.partition(".")[0] for name in ORDER}
-# What each package may import beside the standard library and our own, where that is limited.
+# Packages with a limited set of libraries, the standard library and our own packages aside.
 LIBRARIES = {
     "charts": set(),
-    "shiftvit.files": {"tensorflow"},  # its errors tell of full disks too
-    "shiftvit": {"tensorflow", "tensorflow_addons", "numpy", "torch"},  # torch: to read official weights, if installed
+    "shiftvit.files": {"tensorflow"},  # its errors may mean a full disk
+    "shiftvit": {"tensorflow", "tensorflow_addons", "numpy", "torch"},  # torch reads official weights, if installed
 }
 
 
@@ -41,13 +41,13 @@ def module_of(path):
 
 
 def package_of(module):
-    """The longest name in ORDER that the module is in."""
+    """Returns the longest name in ORDER that contains the module, or None."""
     names = [name for name in ORDER if module == name or module.startswith(f"{name}.")]
     return max(names, key=len, default=None)
 
 
 def imports(path):
-    """Yields the dotted name of every module that the file imports, at its top or within."""
+    """Yields the dotted name of every import in the file, those inside functions included."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -61,44 +61,44 @@ def files():
 
 
 def test_every_module_has_a_place_in_the_order():
-    lost = [module_of(path) for path in files() if package_of(module_of(path)) is None]
+    without_place = [module_of(path) for path in files() if package_of(module_of(path)) is None]
 
-    assert lost == ["pipeline"]
+    assert without_place == ["pipeline"]
 
 
 def test_imports_run_one_way():
     wrong = []
     for path in files():
         module = module_of(path)
-        if module in OF_THE_PIPELINE or package_of(module) is None:
+        if module in MEASURE_THE_PIPELINE or package_of(module) is None:
             continue
         above = ORDER[ORDER.index(package_of(module)) + 1 :]
-        wrong += [(module, name) for name in imports(path) if package_of(name) in above or name in OF_THE_PIPELINE]
+        wrong += [(module, name) for name in imports(path) if package_of(name) in above or name in MEASURE_THE_PIPELINE]
 
     assert wrong == []
 
 
 @pytest.mark.parametrize("package", LIBRARIES)
-def test_libraries_are_where_they_belong(package):
+def test_packages_import_only_their_libraries(package):
     known = OWN | LIBRARIES[package] | set(sys.stdlib_module_names)
     own = [path for path in files() if package_of(module_of(path)) == package]
 
     assert [(module_of(p), name) for p in own for name in imports(p) if name.partition(".")[0] not in known] == []
 
 
-def test_charts_know_nothing_of_this_project():
+def test_charts_imports_no_other_package():
     own = {name.partition(".")[0] for path in (ROOT / "charts").rglob("*.py") for name in imports(path)} & OWN
 
     assert own <= {"charts"}
 
 
-def test_tensorflow_addons_stays_behind_one_file_of_the_product():
+def test_one_product_file_imports_tensorflow_addons():
     users = {module_of(path) for path in files() for name in imports(path) if name.startswith("tensorflow_addons")}
 
-    assert users == {"shiftvit.optimizer", "benchmarks.keras_example"}  # the example's own stays as it is
+    assert users == {"shiftvit.optimizer", "benchmarks.keras_example"}  # the Keras example is kept unchanged
 
 
-def test_the_probe_of_the_canary_needs_tensorflow_alone():
+def test_canary_probe_needs_only_tensorflow():
     names = {name.partition(".")[0] for name in imports(ROOT / "components/canary/probe.py")}
 
     assert names - set(sys.stdlib_module_names) == {"tensorflow"}
@@ -108,7 +108,7 @@ def test_the_probe_of_the_canary_needs_tensorflow_alone():
     "module",
     ["pipeline.cli.main", "pipeline.config.settings", "pipeline.runners.kubeflow.worker_job", "shiftvit.features"],
 )
-def test_the_command_line_starts_without_the_heavy_libraries(module):
+def test_light_modules_load_no_heavy_library(module):
     program = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"
 
     loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)

@@ -16,7 +16,7 @@ RUN_HERE = ("shiftvit kubeflow worker-job",)  # by how a command begins
 CHECKED = {  # by how a command begins: why it is not run. Parsed, and its configuration resolved, it is all the same
     "make": "takes minutes; that it has such a target is looked up",
     "shiftvit run": "trains for minutes to hours, most on data that is not here; test_pipeline.py runs the quickstart",
-    "shiftvit tune": "trains for minutes to hours; test_pipeline.py has a search",
+    "shiftvit tune": "trains for minutes to hours; test_search_and_resume.py has a search",
     "shiftvit train": "needs a second host; tests/pipeline/cli/test_train_command.py trains with two workers",
     "shiftvit compare": "needs two runs of these very ids; tests/pipeline/reports/test_comparison.py compares runs",
     "shiftvit serve": "serves until it is stopped; tests/pipeline/serving asks it",

@@ -11,7 +11,7 @@ import pytest
 
 AT_WORK = Path(__file__).with_name("extensions_at_work.py")
 EXTENDING = documents.ROOT / "docs" / "extending.md"
-COPIED = ("shiftvit", "benchmarks", "tuner", "components", "pipeline")
+COPIED = ("charts", "shiftvit", "benchmarks", "tuner", "components", "pipeline")
 
 
 @pytest.fixture
