@@ -3,6 +3,7 @@ import socket
 import threading
 
 import pytest
+from ports import free_ports
 from waiting import HANG_SECONDS
 
 from shiftvit.cluster import Cluster, is_chief, read_cluster, wait_for_workers
@@ -68,16 +69,12 @@ def test_what_several_workers_cannot_use_is_told(environment, value, told):
     assert told in str(caught.value) and "TF_CONFIG" in str(caught.value)
 
 
-def free_ports(count):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = tuple(f"127.0.0.1:{server.getsockname()[1]}" for server in held)
-    for server in held:
-        server.close()
-    return addresses
+def free_addresses(count):
+    return tuple(f"127.0.0.1:{port}" for port in free_ports(count))
 
 
 def test_workers_wait_for_one_another():
-    addresses, done = free_ports(3), []
+    addresses, done = free_addresses(3), []
 
     def join(index):
         wait_for_workers(Cluster(addresses, index), HANG_SECONDS / 60)
@@ -97,7 +94,7 @@ def test_workers_wait_for_one_another():
 
 
 def test_a_worker_that_does_not_come_is_named():
-    here, missing = free_ports(2)
+    here, missing = free_addresses(2)
     with pytest.raises(UserError, match=rf"no worker answered at {missing} within 0\.001 minutes; TF_CONFIG"):
         wait_for_workers(Cluster((here, missing), 0), 0.001)
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import searches
+from ports import free_ports
 from waiting import HANG_SECONDS, wait_until
 
 from shiftvit.errors import ConfigError, UserError
@@ -184,10 +185,8 @@ def test_a_killed_worker_is_replaced_and_its_trial_is_run(drawn_examples, tmp_pa
 
 @pytest.mark.slow
 def test_a_worker_started_by_hand_joins_through_the_environment(drawn_examples, tmp_path, monkeypatch):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    chief = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": port}
+    [port] = free_ports(1)
+    chief = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
     for name, value in (chief | {"KERASTUNER_TUNER_ID": "chief"}).items():
         monkeypatch.setenv(name, value)
     search = searches.make(drawn_examples, tmp_path / "search", trials=2, workers=0)

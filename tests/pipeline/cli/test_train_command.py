@@ -1,11 +1,10 @@
-"""`shiftvit train`, alone and by two workers on 127.0.0.1."""
+"""`shiftvit train` in one process and as two workers on 127.0.0.1."""
 
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from ports import free_ports
 from waiting import HANG_SECONDS, wait_until
 
 from components.trainer.training import resume_folder
@@ -23,8 +23,8 @@ from pipeline.sources import shapes
 from shiftvit.config import DataConfig, ModelConfig, TrainConfig
 
 ROOT = Path(__file__).parents[3]
-# Updates are 3e-3 at most, and the least of rounding may turn a small one around, since Adam scales all to that.
-SAME = {"rtol": 0, "atol": 3e-4}
+# Adam scales every update to at most 3e-3, so rounding can reverse a small one.
+TOLERANCE = {"rtol": 0, "atol": 3e-4}
 
 
 def experiment(**train):
@@ -38,10 +38,10 @@ def experiment(**train):
 
 
 def options(examples, folder, **train):
-    """Returns the options of a tiny training, whose configuration it writes."""
+    """Returns the options of a tiny training, and writes its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    settled = experiment(**train)
-    config = PipelineConfig(model=settled.model, data=settled.data, train=settled.train)
+    trained = experiment(**train)
+    config = PipelineConfig(model=trained.model, data=trained.data, train=trained.train)
     config_file.save(config, folder / "config.json")
     places = {
         "records": examples,
@@ -63,11 +63,8 @@ def start(arguments, tf_config=None):
 
 
 def clusters():
-    """Returns the TF_CONFIG of each of two workers."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    workers = [f"127.0.0.1:{server.getsockname()[1]}" for server in held]
-    for server in held:
-        server.close()
+    """Returns TF_CONFIG for each of two workers."""
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     return [
         json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}) for index in (0, 1)
     ]
@@ -99,27 +96,27 @@ def assert_same_weights(ours, theirs):
     ours, theirs = weights(ours), weights(theirs)
     assert ours.keys() == theirs.keys() and len(ours) > 20
     for name, value in ours.items():
-        np.testing.assert_allclose(value, theirs[name], err_msg=name, **SAME)
+        np.testing.assert_allclose(value, theirs[name], err_msg=name, **TOLERANCE)
 
 
 @pytest.fixture(scope="module")
 def trained(drawn_examples, tmp_path_factory):
-    """The folder of a training by two workers, and how each ended."""
+    """The folder of a training with two workers, and the exit code and output of each."""
     folder = tmp_path_factory.mktemp("two")
     return folder, [end(worker) for worker in start_both(options(drawn_examples, folder))]
 
 
 @pytest.mark.slow
-def test_the_chief_alone_tells_and_keeps_what_two_workers_made(trained):
+def test_only_the_chief_prints_and_saves(trained):
     folder, (chief, other) = trained
     model = folder / "model"
 
     assert (chief[:2], other[:2]) == ((0, f"Trained {model}.\n"), (0, "")), chief[2] + other[2]
-    (told,) = (line for line in chief[2].splitlines() if line.startswith("Trainer: train 3/3 epochs"))
+    (last,) = (line for line in chief[2].splitlines() if line.startswith("Trainer: train 3/3 epochs"))
     loss = history(model / "assets.extra")[-1, 1]
-    assert float(re.search(r"loss ([\d.]+)", told)[1]) == pytest.approx(loss, abs=0.01) and other[2] == ""
+    assert float(re.search(r"loss ([\d.]+)", last)[1]) == pytest.approx(loss, abs=0.01) and other[2] == ""
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model", "state"]
-    assert list((folder / "state").iterdir()) == [], "nothing is left of a training that is over"
+    assert list((folder / "state").iterdir()) == [], "a finished training leaves no state"
     answer = tf.saved_model.load(str(model)).list_classes().numpy()
     assert [name.decode() for name in answer] == list(shapes.CLASS_NAMES)
 
@@ -136,8 +133,8 @@ def test_two_workers_train_as_one_process_with_two_replicas(trained, drawn_examp
 
 
 @pytest.mark.slow
-def test_a_training_that_is_over_is_not_done_again(trained, drawn_examples, capsys):
-    """So ends a worker that was killed when the model was there already, and that is started again alone."""
+def test_finished_training_is_not_repeated(trained, drawn_examples, capsys):
+    """As when a worker was killed after the model was saved, and is started again alone."""
     arguments = options(drawn_examples, trained[0])
     assert main(["train", *arguments]) == 0
     assert capsys.readouterr().out == f"Nothing to train: {trained[0]}/model is the model of this training.\n"
@@ -146,8 +143,8 @@ def test_a_training_that_is_over_is_not_done_again(trained, drawn_examples, caps
 
 
 @pytest.mark.slow
-def test_when_a_worker_is_killed_the_other_ends_and_both_go_on_from_the_last_epoch(drawn_examples, tmp_path):
-    """They end at the weights that one process with two replicas ends at when it goes on from the same state."""
+def test_killed_worker_ends_the_other_and_both_resume_from_the_last_epoch(drawn_examples, tmp_path):
+    """The weights equal those of one process with two replicas that resumes from the same state."""
     epochs = 8
     arguments = options(drawn_examples, tmp_path / "two", epochs=epochs)
     chief, other = start_both(arguments)
@@ -166,7 +163,7 @@ def test_when_a_worker_is_killed_the_other_ends_and_both_go_on_from_the_last_epo
 
     assert [code for code, *_ in ended] == [0, 0, 0], ended
     left = sorted(path.name for path in (tmp_path / "two").iterdir())
-    assert left == ["config.json", "model", "state"], "of the killed attempt, too"
+    assert left == ["config.json", "model", "state"], "the killed attempt leaves nothing"
     rows = history(tmp_path / "two" / "model" / "assets.extra")
     assert list(rows[:, 0]) == list(range(epochs))
     first = next(line for line in ended[0][2].splitlines() if "epochs" in line)
@@ -182,13 +179,13 @@ def epochs_done(state):
     return max((len(history(path.parent)) for path in state.glob("*/history.csv")), default=0)
 
 
-BOTH = json.dumps({"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}})
+TWO_WORKERS = json.dumps({"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}})
 
 
 @pytest.mark.parametrize("command", ["run", "tune"])
-def test_what_runs_on_one_machine_refuses_several_workers(tmp_path, monkeypatch, capsys, command):
+def test_run_and_tune_refuse_several_workers(tmp_path, monkeypatch, capsys, command):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TF_CONFIG", BOTH)
+    monkeypatch.setenv("TF_CONFIG", TWO_WORKERS)
     assert main([command]) == 2
     err = capsys.readouterr().err
     assert "TF_CONFIG names several workers" in err and "`shiftvit train`" in err and err.count("\n") == 1
@@ -196,29 +193,29 @@ def test_what_runs_on_one_machine_refuses_several_workers(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code", "told"),
+    ("damage", "code", "message"),
     [
         (lambda records: shutil.rmtree(records / "Split-eval"), 3, "Split-eval: holds no records"),
         (lambda records: (records / "class_names.json").unlink(), 3, "class_names.json: cannot be read"),
         (lambda records: (records / "class_names.json").write_text('["a"]'), 3, "class_names.json: must list the 10"),
     ],
 )
-def test_records_that_are_not_all_there_are_told(drawn_examples, tmp_path, capsys, spoil, code, told):
+def test_incomplete_records_are_reported(drawn_examples, tmp_path, capsys, damage, code, message):
     records = Path(shutil.copytree(drawn_examples, tmp_path / "records"))
-    spoil(records)
+    damage(records)
     assert main(["train", *options(records, tmp_path)]) == code
     err = capsys.readouterr().err
-    assert told in err and str(records) in err and err.count("\n") == 1
+    assert message in err and str(records) in err and err.count("\n") == 1
     assert not (tmp_path / "model").exists() and not (tmp_path / "state").exists()
 
 
-def test_a_wrong_tf_config_is_told_before_anything_else(drawn_examples, tmp_path, monkeypatch, capsys):
+def test_invalid_tf_config_is_reported(drawn_examples, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TF_CONFIG", "workers")
     assert main(["train", *options(drawn_examples, tmp_path)]) == 2
     assert "shiftvit: TF_CONFIG is not JSON" in capsys.readouterr().err
 
 
-def test_a_state_that_cannot_be_kept_is_told(drawn_examples, tmp_path, capsys):
+def test_unwritable_state_folder_is_reported(drawn_examples, tmp_path, capsys):
     arguments = options(drawn_examples, tmp_path)
     (tmp_path / "state").write_text("")
     assert main(["train", *arguments]) == 2
