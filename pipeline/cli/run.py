@@ -10,6 +10,7 @@ from pipeline.cli.options import add_command, add_configuration, add_json, add_w
 from pipeline.cli.output import fail, print_json
 from pipeline.cli.train import refuse_cluster
 from pipeline.config.settings import PipelineConfig
+from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
 from shiftvit.quiet import hush_libraries
@@ -57,7 +58,7 @@ def _tune(arguments: argparse.Namespace) -> int:
     return exit_code
 
 
-def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: str) -> tuple[int, dict[str, Any] | None]:
+def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: str) -> tuple[int, RunResult | None]:
     """Runs the graph in a process of its own and prints the outcome; returns the exit code and the result."""
     from pipeline.cli.terminal import make_display
     from pipeline.reports.run.document import attempt
@@ -85,12 +86,12 @@ def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: st
     return outcome.exit_code, outcome.result
 
 
-def _warn_if_another_is_served(workspace: Workspace, result: dict[str, Any]) -> None:
+def _warn_if_another_is_served(workspace: Workspace, result: RunResult) -> None:
     """A run that finds its model pushed before does not undo a rollback."""
     from components import serving_folder
     from pipeline.runs import versions
 
-    version = int(result["pushed_version"])
+    version = int(result.pushed_version)
     numbers = serving_folder.numbers(workspace.serving)
     if version in numbers and versions.served_as(workspace, version) is None:
         print(f"Version {numbers[0]} is served instead of it; `shiftvit rollback {version}` changes that.")

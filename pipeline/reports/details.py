@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.reports.wording import conclusion
 from pipeline.runs.lineage import Artifact, Lineage, Step, anomalies, hyperparameters
 from pipeline.runs.results import DATA_GATE, INTERNAL, Run, class_names, read_run
+from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import read_search
 from pipeline.runs.workspace import RunFolder, Workspace
 
@@ -15,6 +16,7 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
     lineage = Lineage(workspace.metadata)
     run = read_run(folder, lineage)
     steps = _way_back(run, lineage)
+    result = run.result or RunResult()
     return {
         **run.to_dict(),
         "summary": conclusion(run.result) if run.result else None,
@@ -27,9 +29,9 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
         ],
         "lineage": [_describe(step) for step in steps],
         "search": read_search(run.executions),
-        "class_top1": _by_class(run.result.get("metrics", {}).get("class_top1", []), class_names(run)),
-        "latency_ms": run.result.get("latency_ms", {}),
-        "lite": run.result.get("lite", {}),
+        "class_top1": _by_class(result.metrics.get("class_top1", []), class_names(run)),
+        "latency_ms": result.latency_ms,
+        "lite": result.lite,
         "data": _measured_of_data(run),
         "anomalies": _find_anomalies(run),
     }
@@ -37,8 +39,8 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
 
 def _way_back(run: Run, lineage: Lineage) -> list[Step]:
     """From what the run pushed; else from its model, else from the last thing that it made."""
-    version = run.result.get("pushed_version")
-    pushed = lineage.pushed().get(str(version)) if version is not None else None
+    version = run.result.pushed_version if run.result else None
+    pushed = lineage.pushed().get(version) if version is not None else None
     start = pushed[0] if pushed else _furthest(run)
     return list(lineage.walk(start)) if start else []
 

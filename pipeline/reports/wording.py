@@ -7,6 +7,7 @@ from typing import Any
 from charts.formats import percent
 from components.evaluator.intervals import share_interval
 from pipeline.runs.results import TITLES
+from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import describe_search
 
 
@@ -26,18 +27,19 @@ def describe(change: Mapping[str, float]) -> str:
     return f"no difference can be told: {estimate:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
-def conclusion(result: Mapping[str, Any]) -> str:
+def conclusion(result: RunResult) -> str:
     """Returns the last line of a run that ended well, or the reason why its model was not pushed."""
-    if "search" in result:
-        return describe_search(result["search"])
-    quality = describe_metrics(result.get("metrics", {}))
-    version = result.get("pushed_version")
-    if version is None:
-        return f"not pushed: {'; '.join(result.get('reasons', [])) or 'the model was not blessed'}"
+    if result.search is not None:
+        return describe_search(result.search)
+    quality = describe_metrics(result.metrics)
+    version = result.pushed_version
+    if version is None or result.destination is None:
+        return f"not pushed: {'; '.join(result.reasons) or 'the model was not blessed'}"
     measured = f"{quality} on the test split" if quality else "its quality was not measured"
-    if result.get("new", True):
-        return f"Pushed version {version} to {Path(result['destination']).parent}: {measured}."
-    return f"Nothing new to push: version {version} in {Path(result['destination']).parent} is this model ({measured})."
+    folder = Path(result.destination).parent
+    if result.new:
+        return f"Pushed version {version} to {folder}: {measured}."
+    return f"Nothing new to push: version {version} in {folder} is this model ({measured})."
 
 
 def describe_metrics(metrics: Mapping[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""Where the graph runs: this machine, Kubeflow Pipelines, and Beam's engines."""
+"""Runs the graph on this machine or on Kubeflow Pipelines, and its Beam steps on the chosen engine."""

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from pipeline.runs.events import Event
+from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder
 from shiftvit.files import atomic
 
@@ -17,7 +17,7 @@ class Outcome:
 
     exit_code: int
     message: str | None = None
-    result: Event | None = None
+    result: RunResult | None = None
     seconds: float = 0.0
 
 

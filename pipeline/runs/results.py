@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.runs import run_result
 from pipeline.runs.events import CACHED, COMPLETE, FAILED, INTERRUPTED, RUNNING
 from pipeline.runs.lineage import Execution, Lineage
 from pipeline.runs.outcome import DONE
 from pipeline.runs.outcome import INTERRUPTED as EXIT_INTERRUPTED
 from pipeline.runs.run_folder import is_alive
+from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.config import nearest
 from shiftvit.errors import ConfigError, NotBlessedError
@@ -33,7 +35,7 @@ class Run:
     message: str | None  # why it failed
     seconds: float | None
     config: Mapping[str, Any]  # resolved; empty where the folder holds none
-    result: Mapping[str, Any]  # empty where the run did not come that far
+    result: RunResult | None  # None if the run did not get that far
     executions: tuple[Execution, ...]
 
     @property
@@ -51,6 +53,7 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the run as plain data, for `--json`."""
+        result = self.result or RunResult()
         return {
             "id": self.folder.id,
             "state": self.state,
@@ -59,8 +62,8 @@ class Run:
             "preset": self.config.get("preset"),
             "source": self.config.get("source"),
             "components": self.components,
-            "metrics": self.result.get("metrics", {}),
-            "pushed_version": self.result.get("pushed_version"),
+            "metrics": result.metrics,
+            "pushed_version": result.pushed_version,
         }
 
 
@@ -87,7 +90,7 @@ def _column(facts: Mapping[str, Any], column: str) -> Any:
 
 def read_run(folder: RunFolder, lineage: Lineage) -> Run:
     """Reads what is known of the run in that folder."""
-    outcome, result = _read(folder.outcome), _read(folder.result)
+    outcome, result = _read(folder.outcome), run_result.read(folder)
     state = RUNNING if is_alive(folder) else _final_state(outcome, result)
     executions = tuple(lineage.executions(folder.id))
     return Run(
@@ -142,10 +145,10 @@ def _seconds(
     return max(e.started + e.seconds for e in executions) - executions[0].started
 
 
-def _final_state(outcome: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+def _final_state(outcome: Mapping[str, Any], result: RunResult | None) -> str:
     code = outcome.get("exit_code")
     if code is None:  # nobody watched it to its end
-        return INTERRUPTED if not result else NOT_BLESSED if result.get("reasons") else COMPLETE
+        return INTERRUPTED if result is None else NOT_BLESSED if result.reasons else COMPLETE
     return {DONE: COMPLETE, NotBlessedError.exit_code: NOT_BLESSED, EXIT_INTERRUPTED: INTERRUPTED}.get(code, FAILED)
 
 

@@ -1,6 +1,5 @@
 """The pushed versions: who pushed them, which one is served, and how to go back. Imports no TensorFlow."""
 
-import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import serving_folder
 from pipeline.config.settings import PushConfig
+from pipeline.runs import run_result
 from pipeline.runs.lineage import (
     PUSHED_DESTINATION,
     PUSHED_MODEL,
@@ -203,7 +203,5 @@ def _brought_back(workspace: Workspace, number: int, pushed: Pushed) -> int | No
 def _top1(workspace: Workspace, run: str | None) -> float | None:
     if not run:
         return None
-    try:
-        return json.loads(RunFolder(workspace.runs / run).result.read_text())["metrics"].get("top1")
-    except FileNotFoundError:
-        return None
+    result = run_result.read(RunFolder(workspace.runs / run))
+    return result.metrics.get("top1") if result else None

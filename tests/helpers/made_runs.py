@@ -8,7 +8,9 @@ from pipeline.config import config_file
 from pipeline.config.overrides import override
 from pipeline.config.presets import quickstart
 from pipeline.runs import predictions as saved_predictions
+from pipeline.runs import run_result
 from pipeline.runs.predictions import Predictions
+from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder
 
 NAMES = ("cat", "dog & <i>wolf</i>")
@@ -60,5 +62,5 @@ def make_run(workspace, run_id, predictions=None, settings=(), seconds=60.0, **r
     if predictions is not None:
         saved_predictions.save(predictions, folder.predictions)
         result = {"metrics": measure(predictions)} | result
-    folder.result.write_text(json.dumps({"pushed_version": None, "reasons": []} | result))
+    run_result.write(folder, RunResult(**result))
     return folder

@@ -34,13 +34,14 @@ class _Read:
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        return self.run.result.get("metrics", {})
+        return self.run.result.metrics if self.run.result else {}
 
     def settings(self) -> dict[str, Any]:
         """Returns what made the model: the settings, with those that a search found, and which code and data."""
         made = [a for e in self.run.executions for group in e.outputs.values() for a in group]
         data = next((a.properties["source_sha256"] for a in made if "source_sha256" in a.properties), None)
-        origin = {"code": self.run.result.get("machine", {}).get("code"), "data (SHA-256)": data}
+        machine = self.run.result and self.run.result.machine
+        origin = {"code": machine and machine.get("code"), "data (SHA-256)": data}
         return results.flat(self.run.config) | results.flat(read_trained(self.run)) | origin
 
 

@@ -36,8 +36,8 @@ def collect(workspace: Workspace, folder: RunFolder, predictions: Predictions | 
         "class_counts": _class_counts(facts["data"]),
         "history": read_history(run),
         "trained": read_trained(run),
-        "reasons": run.result.get("reasons"),
-        "machine": run.result.get("machine"),
+        "reasons": run.result.reasons if run.result else None,
+        "machine": run.result.machine if run.result else None,
         "calibration": calibration(predictions) if predictions else [],
         "mistakes": _mistakes(predictions) if predictions else [],
     }

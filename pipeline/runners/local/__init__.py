@@ -1,1 +1,1 @@
-"""Runs the graph on this machine, in a process of its own."""
+"""Runs the graph on this machine, in a child process."""

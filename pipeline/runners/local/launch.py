@@ -1,10 +1,9 @@
-"""Starts a run in a process of its own and watches it. Imports no TensorFlow, so that the terminal answers at once.
+"""Starts a run in a child process and watches it. Imports no TensorFlow, so that the terminal responds at once.
 
-The process of the graph (`process.py`) logs to a file, and sends events as JSON lines through a pipe: plan, node,
-progress, note, error, result.
+The child (`process.py`) logs to a file and sends events through a pipe, one JSON object a line: plan, node, progress,
+note, error, result.
 """
 
-import ctypes
 import json
 import os
 import re
@@ -15,32 +14,33 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from pipeline.runs.events import Event
 from pipeline.runs.outcome import DONE, FAILED, INTERRUPTED, Outcome, record
+from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder
 from shiftvit.errors import NotBlessedError
 from shiftvit.files import locks
+from shiftvit.processes import describe_signal, end_with_parent, stop
 
 CHILD = (sys.executable, "-m", "pipeline.runners.local.process")
-_GRACE = 10.0  # seconds that an interrupted child gets to end by itself
+_GRACE = 10.0  # seconds that an interrupted child has to end before it is killed
 _EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$", re.MULTILINE)
-_PR_SET_PDEATHSIG = 1
 
 
 def execute(
     folder: RunFolder, show: Callable[[Event], None], command: Sequence[str], lock: int | None = None
 ) -> Outcome:
-    """Runs the graph for `folder` to its end, and records the outcome there.
+    """Runs the graph in a child process until it ends, and records the outcome in the run's folder.
+
+    An interrupt (Ctrl-C or SIGTERM) stops the child; the exit code is then 130.
 
     Args:
-        folder: made by `create`.
-        show: is given every event as it comes.
-        command: what to start, CHILD but in tests; `--run-dir DIR --events-fd N` is appended.
-        lock: the descriptor that holds the workspace, which the child is to inherit.
-
-    An interrupt (Ctrl-C or SIGTERM) ends the child and gives the exit code 130.
+        folder: of the run, from `pipeline.runs.run_folder.create`.
+        show: receives each event as it arrives.
+        command: CHILD with options, except in tests; `--run-dir DIR --events-fd N` is appended.
+        lock: descriptor of the workspace's lock, which the child inherits.
     """
     started = time.monotonic()
     with folder.log.open("ab") as log:
@@ -52,28 +52,31 @@ def execute(
 
 
 def _watch(
-    folder: RunFolder, show: Callable[[Event], None], command: Sequence[str], log: Any, inherited: list[int]
+    folder: RunFolder, show: Callable[[Event], None], command: Sequence[str], log: BinaryIO, inherited: list[int]
 ) -> Outcome:
     outcome = Outcome(FAILED)
-    terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    reading, child = _start(folder, command, log, inherited)
+    previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    pipe, child = _start(folder, command, log, inherited)
     try:
-        for event in _events(reading, child):
+        for event in _events(pipe, child):
             if event["event"] == "error":
                 outcome.message, outcome.exit_code = event["message"], event["exit_code"]
             elif event["event"] == "result":
-                outcome.result = event
+                outcome.result = RunResult.from_dict(event)
             show(event)
-        return _conclude(outcome, child.wait(), folder.log)
+        return _finish(outcome, child.wait(), folder.log)
     except KeyboardInterrupt:
-        return Outcome(INTERRUPTED, "interrupted; the same command goes on where this run stopped")
+        return Outcome(INTERRUPTED, "interrupted; repeat the command to continue where the run stopped")
     finally:
-        _stop(child)
-        os.close(reading)
-        signal.signal(signal.SIGTERM, terminated)
+        stop(child, _GRACE, group=True)
+        os.close(pipe)
+        signal.signal(signal.SIGTERM, previous_handler)
 
 
-def _start(folder: RunFolder, command: Sequence[str], log: Any, inherited: list[int]) -> tuple[int, subprocess.Popen]:
+def _start(
+    folder: RunFolder, command: Sequence[str], log: BinaryIO, inherited: list[int]
+) -> tuple[int, subprocess.Popen]:
+    """Returns the read end of the pipe of events, and the child."""
     reading, writing = os.pipe()
     try:
         child = subprocess.Popen(
@@ -83,47 +86,38 @@ def _start(folder: RunFolder, command: Sequence[str], log: Any, inherited: list[
             stderr=log,
             pass_fds=[writing, *inherited],
             start_new_session=True,
-            preexec_fn=_die_with_parent(),
+            preexec_fn=end_with_parent(),  # off Linux, the child of a killed watcher fails at its next event
         )
     finally:
         os.close(writing)
     return reading, child
 
 
-def _die_with_parent() -> Callable[[], Any] | None:
-    """Has the kernel terminate the child when this process is killed; elsewhere the child fails at its next event."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl  # looked up before the fork: afterwards as little as possible may happen
-    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _events(reading: int, child: subprocess.Popen) -> Iterator[Event]:
-    """Yields events until the pipe ends, or until the child has died though a process it left holds the pipe open."""
+def _events(pipe: int, child: subprocess.Popen) -> Iterator[Event]:
+    """Yields events until the pipe closes, or until the child has ended while a process of its own keeps it open."""
     pending = b""
     while True:
-        ready, _, _ = select.select([reading], [], [], 0.5)
+        ready, _, _ = select.select([pipe], [], [], 0.5)
         if not ready:
             if child.poll() is not None:
                 return
             continue
-        received = os.read(reading, 1 << 16)
+        received = os.read(pipe, 1 << 16)
         if not received:
             return
         *lines, pending = (pending + received).split(b"\n")
         yield from (json.loads(line) for line in lines if line)
 
 
-def _conclude(outcome: Outcome, status: int, log: Path) -> Outcome:
+def _finish(outcome: Outcome, status: int, log: Path) -> Outcome:
+    """Completes the outcome with the child's exit status; a child that crashes has sent no error event."""
     if outcome.message is not None:
         return outcome
     if status < 0:
-        name = signal.Signals(-status).name
-        hint = ", which is what happens when memory runs out" if name == "SIGKILL" else ""
-        outcome.message = f"the run was ended by {name}{hint}; its log is {log}"
+        outcome.message = f"the run was ended by {describe_signal(status)}; its log is {log}"
     elif outcome.result is None or status not in (DONE, NotBlessedError.exit_code):
-        found = _EXCEPTION_LINE.findall(_tail(log))
-        reason = found[-1].strip()[:300] if found else f"exit status {status} without a reason"
+        exceptions = _EXCEPTION_LINE.findall(_tail(log))
+        reason = exceptions[-1].strip()[:300] if exceptions else f"exit status {status} without an error message"
         outcome.message = f"the run failed: {reason} (log: {log})"
     else:
         outcome.exit_code = status
@@ -134,14 +128,3 @@ def _tail(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - (1 << 16)))
         return file.read().decode(errors="replace")
-
-
-def _stop(child: subprocess.Popen) -> None:
-    """Ends the child and what it started, by force after a while or at a second interrupt."""
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGTERM)
-        try:
-            child.wait(_GRACE)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()

@@ -1,4 +1,4 @@
-"""The process of a run, which the command line starts and watches: prepares the data, then runs the graph."""
+"""Prepares the data and runs the graph, in the child process that `launch` starts and watches."""
 
 import argparse
 import json
@@ -23,18 +23,18 @@ from shiftvit.train import try_initial_weights
 
 
 def run(folder: RunFolder, events: Events, search_only: bool) -> int:
-    """Runs the pipeline, or no more of it than the search, for the configuration in `folder`; returns the exit code.
+    """Runs the pipeline with the configuration in `folder`, or only up to the search; returns the exit code.
 
     Raises:
-        UserError: when the run fails in a way that a sentence explains.
+        UserError: when the run fails for a reason that one sentence explains.
     """
     config = config_file.load(folder.config)
-    beam.arguments(config.beam)  # refuses what the graph would be refused with, before any data is read
-    if config.tune.trials:  # trials are trained in processes of their own, which find what this one leaves of a GPU
+    beam.arguments(config.beam)  # raises here, before any data is read, what it would raise when the graph is made
+    if config.tune.trials:  # trials run in other processes and need the GPU memory that this one would take
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    make_strategy(config.train.replicas)  # devices must be declared before anything makes TensorFlow start
+    make_strategy(config.train.replicas)  # declares logical devices, which must happen before TensorFlow starts
     if config.tune.trials:
-        from tuner import search  # imports KerasTuner, which a run without a search does not need
+        from tuner import search  # imports KerasTuner
 
         search.check(config.tune, config.experiment)
     events.plan([SOURCE])
@@ -43,20 +43,20 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
     if config.train.initial_weights:
         for sentence in try_initial_weights(config.experiment):
             events.note(f"{config.train.initial_weights}: {sentence}")
-    from pipeline.runners.local import runner  # TFX takes several times as long to import as bad data takes to be found
+    from pipeline.runners.local import runner  # imports TFX, which takes much longer than finding bad data
 
     events.end(COMPLETE)
     return runner.run(config, source, folder, events, search_only)
 
 
 def explain(error: Exception, workspace: str, node: str | None) -> UserError | None:
-    """Returns the sentence behind the error, if there is one; None where its traceback is what tells most.
+    """Returns the error to show the user, or None if no sentence explains it and the traceback is needed.
 
     Args:
-        error: what ended the run. TFX may have failed to note in ML Metadata why a component failed, on a full disk for
-            one, and then it is only the context of that.
+        error: the exception that ended the run. The cause may be deeper in its chain: TFX raises another exception if
+            it cannot record a failed component in ML Metadata, as on a full disk.
         workspace: of the run.
-        node: what ran, if anything.
+        node: the running node, if any.
     """
     for cause in disk.causes(error):
         if isinstance(cause, UserError):
@@ -67,10 +67,12 @@ def explain(error: Exception, workspace: str, node: str | None) -> UserError | N
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one run; what fails is told as an event, with its traceback in the log."""
+    """Runs one run; a failure is sent as an event, and its traceback goes to the log."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run-dir", type=Path, required=True, help="folder of the run, with its configuration")
-    parser.add_argument("--events-fd", type=int, required=True, help="open file for events, one JSON object a line")
+    parser.add_argument("--run-dir", type=Path, required=True, help="folder of the run, which holds its configuration")
+    parser.add_argument(
+        "--events-fd", type=int, required=True, help="descriptor to write events to, one JSON object a line"
+    )
     parser.add_argument("--search-only", action="store_true", help="stop after the search")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO)
@@ -82,11 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run(RunFolder(options.run_dir), events, options.search_only)
         except Exception as error:
             logging.exception("the run failed")
-            told = explain(error, config_file.load(RunFolder(options.run_dir).config).workspace, events.running)
-            if told is None:
+            explained = explain(error, config_file.load(RunFolder(options.run_dir).config).workspace, events.running)
+            if explained is None:
                 raise
-            events.fail(str(told), told.exit_code)
-            return told.exit_code
+            events.fail(str(explained), explained.exit_code)
+            return explained.exit_code
         finally:
             if events.running:
                 events.end(FAILED)

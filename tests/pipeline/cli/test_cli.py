@@ -18,6 +18,7 @@ from pipeline.reports.wording import conclusion
 from pipeline.runners.local import launch
 from pipeline.runs.lineage import Execution
 from pipeline.runs.results import Run
+from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder
 from shiftvit.errors import ConfigError
 
@@ -341,7 +342,7 @@ def test_unknown_run_is_told_with_the_nearest(tmp_path, capsys, execute):
 
 
 def test_conclusion_when_the_model_was_pushed_before():
-    told = conclusion({"pushed_version": "17", "new": False, "destination": "serving/17", "metrics": {"top1": 0.931}})
+    told = conclusion(RunResult(pushed_version="17", destination="serving/17", metrics={"top1": 0.931}))
     assert told == "Nothing new to push: version 17 in serving is this model (top-1 93.1% on the test split)."
 
 

@@ -131,6 +131,7 @@ def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata
             {
                 "pushed_version": "12",
                 "destination": "serving/12",
+                "new": True,
                 "metrics": {
                     "top1": 0.75,
                     "top1_interval": [0.71, 0.79],

@@ -1,4 +1,4 @@
-"""Watching a run, with real processes that speak the protocol of events."""
+"""Watches real child processes that send events."""
 
 import json
 import os
@@ -54,28 +54,28 @@ def test_each_run_gets_a_folder_of_its_own_with_its_configuration(tmp_path):
     assert config_file.load(folders[1].config) == config
 
 
-def test_workspace_that_cannot_be_written_is_told(tmp_path):
+def test_unwritable_workspace_raises(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"--workspace .*file: cannot write there"):
         run_folder.create(override(quickstart(), [f"workspace={tmp_path / 'file'}"]))
 
 
-def test_events_arrive_in_order_and_chatter_goes_to_the_log(folder):
+def test_events_arrive_in_order_and_output_goes_to_the_log(folder):
     outcome, events = execute(
         folder,
         """
-        print("chatter"); print("complaint", file=sys.stderr)
+        print("output"); print("warning", file=sys.stderr)
         node("Trainer", "running"); node("Trainer", "complete")
         send(event="result", pushed_version="7", new=True, destination="d/7", metrics={"top1": 0.9}, reasons=[])
     """,
     )
     assert [event["event"] for event in events] == ["plan", "node", "node", "result"]
-    assert outcome.exit_code == 0 and outcome.message is None and outcome.result["pushed_version"] == "7"
-    assert {"chatter", "complaint"} <= set(folder.log.read_text().split())
+    assert outcome.exit_code == 0 and outcome.message is None and outcome.result.pushed_version == "7"
+    assert {"output", "warning"} <= set(folder.log.read_text().split())
     assert json.loads(folder.outcome.read_text())["exit_code"] == 0
 
 
-def test_error_event_gives_sentence_and_exit_code(folder):
+def test_error_event_sets_message_and_exit_code(folder):
     outcome, _ = execute(
         folder,
         """
@@ -86,7 +86,7 @@ def test_error_event_gives_sentence_and_exit_code(folder):
     assert (outcome.exit_code, outcome.message) == (3, "data.bin: label 200 at offset 3073")
 
 
-def test_unblessed_model_ends_with_the_child_s_exit_code(folder):
+def test_model_that_is_not_blessed_keeps_the_exit_code_of_the_child(folder):
     outcome, _ = execute(
         folder,
         """
@@ -98,18 +98,18 @@ def test_unblessed_model_ends_with_the_child_s_exit_code(folder):
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "reason"),
     [
         ("os.kill(os.getpid(), signal.SIGKILL)", "ended by SIGKILL, which is what happens when memory runs out"),
         ("raise ValueError('no such thing')", "ValueError: no such thing"),
         ("sys.exit(9)", "exit status 9"),
-        ("pass", "without a reason"),
+        ("pass", "without an error message"),
     ],
 )
-def test_death_without_an_error_event_is_explained_and_names_the_log(folder, body, told):
+def test_crash_without_an_error_event_is_explained_and_names_the_log(folder, body, reason):
     outcome, _ = execute(folder, body)
     assert outcome.exit_code == 1
-    assert told in outcome.message and str(folder.log) in outcome.message
+    assert reason in outcome.message and str(folder.log) in outcome.message
 
 
 def test_crash_after_the_result_is_a_failure(folder):
@@ -123,23 +123,23 @@ def test_crash_after_the_result_is_a_failure(folder):
     assert outcome.exit_code == 1 and "OSError: disk full" in outcome.message
 
 
-def test_a_process_left_behind_does_not_hold_the_run_up(folder):
+def test_orphaned_process_does_not_delay_the_end_of_the_run(folder):
     outcome, _ = execute(
         folder,
         """
         send(event="result", pushed_version="7", new=True, destination="d/7", metrics={}, reasons=[])
-        left = subprocess.Popen(["sleep", "3600"], close_fds=False)
-        open(os.path.join(os.path.dirname(sys.argv[0]), "left"), "w").write(str(left.pid))
+        orphan = subprocess.Popen(["sleep", "3600"], close_fds=False)
+        open(os.path.join(os.path.dirname(sys.argv[0]), "orphan"), "w").write(str(orphan.pid))
     """,
     )
     try:
         assert outcome.exit_code == 0
-        assert run_folder.is_alive(folder), "what it left still holds the log"
+        assert run_folder.is_alive(folder), "the orphan still holds the lock of the log"
     finally:
-        os.kill(int((folder.path / "left").read_text()), signal.SIGKILL)
+        os.kill(int((folder.path / "orphan").read_text()), signal.SIGKILL)
 
 
-# Started from a script's background, Python would ignore SIGINT, as it is told to there.
+# Python ignores SIGINT when a shell starts it in the background.
 WATCHER = """
 import signal
 import sys
@@ -155,7 +155,7 @@ sys.exit(outcome.exit_code)
 
 @pytest.fixture
 def watched(folder):
-    """A watcher process whose child has started to wait; its pid is in the file `pid`."""
+    """A watcher process whose child is asleep; the child's pid is in the file `pid`."""
     command = child(
         folder,
         """
@@ -183,13 +183,13 @@ def test_interrupt_ends_the_child_and_exits_130(watched, sent):
     watcher, folder = watched
     assert run_folder.is_alive(folder)
     watcher.send_signal(sent)
-    told, _ = watcher.communicate(timeout=HANG_SECONDS)
-    assert watcher.returncode == 130 and "the same command goes on" in told
+    output, _ = watcher.communicate(timeout=HANG_SECONDS)
+    assert watcher.returncode == 130 and "repeat the command to continue" in output
     assert not run_folder.is_alive(folder) and is_gone(folder)
     assert json.loads(folder.outcome.read_text())["exit_code"] == 130
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel call is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is specific to Linux")
 def test_child_does_not_outlive_a_watcher_that_is_killed(watched):
     watcher, folder = watched
     watcher.kill()
@@ -203,10 +203,10 @@ def is_gone(folder: RunFolder) -> bool:
     except ProcessLookupError:
         return True
     status = Path(f"/proc/{(folder.path / 'pid').read_text()}/stat")
-    return status.exists() and status.read_text().split()[2] == "Z"  # dead, and waiting for its new parent
+    return status.exists() and status.read_text().split()[2] == "Z"  # a zombie: dead, and not reaped yet
 
 
-def test_the_child_holds_the_workspace_as_long_as_it_lives(tmp_path):
+def test_child_inherits_the_lock_of_the_workspace(tmp_path):
     folder = run_folder.create(override(quickstart(), [f"workspace={tmp_path}"]))
     with (tmp_path / "lock").open("w") as lock:
         program = f"import os; os.fstat({lock.fileno()}); raise SystemExit(7)"

@@ -1,4 +1,4 @@
-"""The process of a run, as far as it comes before the graph."""
+"""What the process of a run checks before it runs the graph."""
 
 import pytest
 
@@ -12,11 +12,11 @@ from shiftvit.errors import ConfigError
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # as the process sets it, and undone afterwards
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the process sets it; monkeypatch restores it
 
 
 def start(workspace, *settings, search_only=False):
-    """Starts the process on a source that does not exist, in this one; yields its events as they come."""
+    """Runs the process, in this one, on a source that does not exist; returns the exception and the events."""
     config = override(quickstart(), [f"workspace={workspace}", f"source={workspace / 'absent'}", *settings])
     folder, events = run_folder.create(config), []
     with pytest.raises(Exception) as ended:
@@ -25,21 +25,21 @@ def start(workspace, *settings, search_only=False):
 
 
 @pytest.mark.parametrize("search_only", [True, False])
-def test_a_search_that_cannot_be_run_is_refused_before_the_data_is_looked_at(tmp_path, search_only):
+def test_invalid_search_raises_before_data_is_read(tmp_path, search_only):
     error, events = start(tmp_path, "tune.objective=val_top2", search_only=search_only)
 
     assert isinstance(error, ConfigError) and "tune.objective=val_top2" in str(error)
     assert events == []
 
 
-def test_without_a_search_its_settings_are_not_looked_at(tmp_path):
+def test_search_settings_are_not_checked_without_a_search(tmp_path):
     error, events = start(tmp_path, "tune.objective=val_top2", "tune.trials=0")
 
     assert "absent: no such file or folder" in str(error)
     assert [event["event"] for event in events] == ["plan", "node"]
 
 
-def test_an_engine_that_cannot_be_used_is_refused_before_the_data_is_looked_at(tmp_path, monkeypatch):
+def test_unusable_beam_engine_raises_before_data_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.runners.beam._SETUP", tmp_path / "setup.py")
 
     error, events = start(tmp_path, "beam.runner=spark", "beam.address=a:1", "tune.trials=0")
