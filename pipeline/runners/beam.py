@@ -1,7 +1,6 @@
-"""Which engine runs what the graph does with Apache Beam, and the flags that Beam needs for it. Imports nothing heavy.
+"""The Beam flags for the chosen engine, which runs ingestion, statistics and evaluation. Imports nothing heavy.
 
-Beam does the ingestion, the statistics and the evaluation. Wherever its workers are, they must see the workspace under
-the path that it has here.
+The workers, wherever they are, must see the workspace under the same path as this machine.
 """
 
 import importlib.util
@@ -14,22 +13,22 @@ _SETUP = Path(__file__).parents[2] / "setup.py"
 
 
 def arguments(config: BeamConfig) -> list[str]:
-    """Returns the flags of Beam.
+    """Returns Beam's command-line flags.
 
     Raises:
-        ConfigError: when the engine's library is not installed, or its workers cannot be sent this project.
+        ConfigError: when the engine's library is not installed, or its workers cannot get this project.
     """
-    return [*_engine(config), *_code(config), *config.options]
+    return [*_engine(config), *_project_code(config), *config.options]
 
 
 def _engine(config: BeamConfig) -> list[str]:
     if config.runner == "dask":
         require(
             importlib.util.find_spec("distributed") is not None,
-            "beam.runner=dask: Dask is not installed; `pip install shiftvit-pipeline[dask]` brings it",
+            "beam.runner=dask: Dask is not installed; install it with `pip install shiftvit-pipeline[dask]`",
         )
     return {
-        # Beam's default runner first looks for an engine to download; this one is in the package, and the fastest here.
+        # Beam's default runner first tries to download Prism; this one is part of the package and faster here.
         "local": ["--runner=FnApiRunner"],
         "dask": [
             "--runner=pipeline.runners.dask.DaskRunner",
@@ -42,10 +41,11 @@ def _engine(config: BeamConfig) -> list[str]:
     }[config.runner]
 
 
-def _code(config: BeamConfig) -> list[str]:
-    """Returns how the workers get this project."""
+def _project_code(config: BeamConfig) -> list[str]:
+    """Returns the flags that bring this project's code to the workers."""
     if config.runner not in SENT_CODE:
-        # They have it. Where no flag says so, TFX packs itself for them, which takes seconds in each component.
+        # The workers have the code. Without this flag TFX would build a package of itself in each component, which
+        # takes seconds.
         return ["--sdk_container_image=unused"]
     if config.image:
         shared = [f"--sdk_container_image={config.image}"]
@@ -53,7 +53,7 @@ def _code(config: BeamConfig) -> list[str]:
         return shared if config.runner == "dataflow" else portable + shared
     require(
         _SETUP.is_file(),
-        f"beam.runner={config.runner} sends its workers this project, and {_SETUP} is not there: run it from a "
-        "checkout, or set beam.image to an image that has it",
+        f"beam.runner={config.runner} sends its workers this project, but {_SETUP} does not exist: run from a "
+        "checkout, or set beam.image to an image that contains the project",
     )
     return [f"--setup_file={_SETUP}"]

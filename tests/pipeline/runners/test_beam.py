@@ -50,16 +50,16 @@ def configure(*options):
     ],
     ids=lambda value: value.get("runner", "local") if isinstance(value, dict) else "",
 )
-def test_each_engine_gets_the_flags_that_beam_documents_for_it(settings, flags):
+def test_flags_of_each_engine_are_known_to_beam(settings, flags):
     found = arguments(BeamConfig(**settings))
 
     assert found == flags
     known = PipelineOptions(found).get_all_options(drop_default=True)
-    given = {flag.removeprefix("--").partition("=")[0] for flag in flags}
-    assert given <= set(known), "Beam drops a flag that it does not know, with no more than a warning"
+    names = {flag.removeprefix("--").partition("=")[0] for flag in flags}
+    assert names <= set(known), "Beam ignores unknown flags, with just a warning"
 
 
-def test_an_image_is_what_the_workers_of_a_portable_runner_start():
+def test_workers_of_a_portable_runner_start_the_image():
     from apache_beam.options.pipeline_options import PortableOptions
     from apache_beam.transforms.environments import DockerEnvironment
 
@@ -92,12 +92,12 @@ def test_an_image_is_what_the_workers_of_a_portable_runner_start():
         (["beam.options=--runner=x"], "beam.options: --runner is what beam.runner is for"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_the_key(settings, sentence):
+def test_conflicting_settings_raise_and_name_the_key(settings, sentence):
     with pytest.raises(ConfigError, match=sentence):
         override(quickstart(), settings)
 
 
-def test_the_option_is_short_for_its_setting_and_kept_with_the_run(tmp_path):
+def test_beam_option_sets_the_runner_and_is_saved_with_the_config(tmp_path):
     assert configure() == BeamConfig()
     assert configure("--beam", "flink", "--set", "beam.address=a:1") == BeamConfig(runner="flink", address="a:1")
     with pytest.raises(ConfigError, match=r"beam\.runner=flink needs beam\.address"):
@@ -108,20 +108,22 @@ def test_the_option_is_short_for_its_setting_and_kept_with_the_run(tmp_path):
     assert load(tmp_path / "config.json").beam == BeamConfig(runner="dataflow", options=GOOGLE)
 
 
-def test_dask_that_is_not_installed_is_told_with_the_way_out(monkeypatch):
+def test_missing_dask_raises_with_the_way_out(monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "distributed"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
-    with pytest.raises(ConfigError, match=r"beam.runner=dask: Dask is not installed; `pip install .*\[dask\]`"):
+    with pytest.raises(
+        ConfigError, match=r"beam.runner=dask: Dask is not installed; install it with `pip install .*\[dask\]`"
+    ):
         arguments(BeamConfig(runner="dask"))
 
 
-def test_workers_elsewhere_need_a_setup_file_or_an_image(monkeypatch, tmp_path):
+def test_remote_workers_need_a_setup_file_or_an_image(monkeypatch, tmp_path):
     monkeypatch.setattr(beam, "_SETUP", tmp_path / "setup.py")
-    away = {"runner": "spark", "address": "a:1"}
+    spark = {"runner": "spark", "address": "a:1"}
 
-    with pytest.raises(ConfigError, match=f"{tmp_path}/setup.py is not there: run it from a checkout, or set beam.im"):
-        arguments(BeamConfig(**away))
-    assert arguments(BeamConfig(**away, image="i"))[-1] == "--sdk_container_image=i"
+    with pytest.raises(ConfigError, match=f"{tmp_path}/setup.py does not exist: run from a checkout, or set beam.im"):
+        arguments(BeamConfig(**spark))
+    assert arguments(BeamConfig(**spark, image="i"))[-1] == "--sdk_container_image=i"
     assert arguments(BeamConfig())[0] == "--runner=FnApiRunner"
