@@ -6,7 +6,7 @@ import socket
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns ports of 127.0.0.1 below the range from which the kernel serves port 0, so that tests in parallel differ."""
+    """Returns ports below the kernel's ephemeral range, so that no other process is handed one of them."""
     ports = []
     with contextlib.ExitStack() as servers:
         while len(ports) < count:
