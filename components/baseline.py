@@ -3,14 +3,14 @@
 import shutil
 from pathlib import Path
 
-from tfx import v1 as tfx
 from tfx.components.evaluator import constants
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.common.resolver import ResolverStrategy
+from tfx.types.standard_artifacts import Model
 from tfx.utils import path_utils
 
 from components import serving_folder
-
-Model = tfx.types.standard_artifacts.Model
 
 
 class BlessedBeforeStrategy(ResolverStrategy):
@@ -39,11 +39,11 @@ class BlessedBeforeStrategy(ResolverStrategy):
         }
 
 
-@tfx.dsl.components.component
+@component
 def PushedBaseline(
-    candidate: tfx.dsl.components.InputArtifact[Model],
-    model: tfx.dsl.components.OutputArtifact[Model],
-    push_destination: tfx.dsl.components.Parameter[str],
+    candidate: InputArtifact[Model],
+    model: OutputArtifact[Model],
+    push_destination: Parameter[str],
 ):
     """Takes the newest pushed version as the baseline, where there is no ML Metadata to ask; none yet, and it is empty.
 

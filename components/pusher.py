@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tfx import v1 as tfx
 from tfx.components.pusher import executor as standard
+from tfx.components.pusher.component import Pusher as StockPusher
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.dsl.io import fileio
+from tfx.proto.pusher_pb2 import PushDestination
 from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter
 from tfx.types.standard_component_specs import EVALUATION_KEY, EXAMPLES_KEY, MODEL_RUN_KEY
@@ -69,7 +70,7 @@ class PusherSpec(standard_component_specs.PusherSpec):
     }
 
 
-class Pusher(tfx.components.Pusher):
+class Pusher(StockPusher):
     """TFX's Pusher with that executor."""
 
     SPEC_CLASS = PusherSpec
@@ -79,7 +80,7 @@ class Pusher(tfx.components.Pusher):
         self,
         model: BaseChannel,
         *,
-        push_destination: tfx.proto.PushDestination,
+        push_destination: PushDestination,
         custom_config: dict[str, Any],
         **channels: Any,
     ):
@@ -121,7 +122,7 @@ def _write_card(input_dict: dict[str, list[Artifact]], folder: str) -> None:
 
 
 def _filesystem_destination(exec_properties: dict[str, Any]) -> str:
-    destination = tfx.proto.PushDestination()
+    destination = PushDestination()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
     return destination.filesystem.base_directory
 

@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner import executor as standard
+from tfx.components.tuner.component import Tuner as StockTuner
+from tfx.components.tuner.component import TunerFnResult
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import artifact_utils, standard_component_specs
 
@@ -19,7 +21,7 @@ from tuner.search import Search
 _BUDGET = ("trials", "minutes", "workers")  # a search of the same settings goes on where a smaller budget ended it
 
 
-def tuner_fn(fn_args: tfx.components.FnArgs) -> tfx.components.TunerFnResult:
+def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """Returns the search that `custom_config` describes: `tune`, the `experiment` of a trial, and the `resume_root`."""
     config = fn_args.custom_config
     search = Search(
@@ -29,7 +31,7 @@ def tuner_fn(fn_args: tfx.components.FnArgs) -> tfx.components.TunerFnResult:
         fn_args.eval_files,
         Path(config["resume_root"]) / _key(config, fn_args.train_files),
     )
-    return tfx.components.TunerFnResult(tuner=search, fit_kwargs={})
+    return TunerFnResult(tuner=search, fit_kwargs={})
 
 
 def _key(config: dict[str, Any], train_files: list[str]) -> str:
@@ -52,7 +54,7 @@ class Executor(standard.Executor):
         (folder / REPORT_FILE).write_text(render(results))
 
 
-class Tuner(tfx.components.Tuner):
+class Tuner(StockTuner):
     """TFX's Tuner with that executor."""
 
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies, Examples, ExampleStatistics
 
@@ -25,16 +27,16 @@ ANOMALIES_FILE = "SchemaDiff.pb"
 _TOLD = 3  # duplicates that a sentence lists
 
 
-@tfx.dsl.components.component
+@component
 def DataGate(
-    examples: tfx.dsl.components.InputArtifact[Examples],
-    statistics: tfx.dsl.components.InputArtifact[ExampleStatistics],
-    anomalies: tfx.dsl.components.InputArtifact[ExampleAnomalies],
-    drift: tfx.dsl.components.OutputArtifact[ExampleAnomalies],
-    min_class_share: tfx.dsl.components.Parameter[float],
-    max_duplicates: tfx.dsl.components.Parameter[float],
-    max_label_drift: tfx.dsl.components.Parameter[float],
-    max_image_drift: tfx.dsl.components.Parameter[float],
+    examples: InputArtifact[Examples],
+    statistics: InputArtifact[ExampleStatistics],
+    anomalies: InputArtifact[ExampleAnomalies],
+    drift: OutputArtifact[ExampleAnomalies],
+    min_class_share: Parameter[float],
+    max_duplicates: Parameter[float],
+    max_label_drift: Parameter[float],
+    max_image_drift: Parameter[float],
 ):
     """Fails the run when the data is not fit to train on, or was not seen whole; the limits are those of GateConfig.
 
@@ -92,7 +94,7 @@ def find_anomalies(anomalies: ExampleAnomalies) -> list[str]:
     sentences = []
     for split in artifact_utils.decode_split_names(anomalies.split_names):
         path = os.path.join(artifact_utils.get_split_uris([anomalies], split)[0], ANOMALIES_FILE)
-        with tfx.dsl.io.fileio.open(path, "rb") as file:
+        with fileio.open(path, "rb") as file:
             report = anomalies_pb2.Anomalies.FromString(file.read())
         if report.data_missing:
             sentences.append(f"split {split}: has no records")
@@ -144,8 +146,8 @@ def _write(drift: ExampleAnomalies, compared: Mapping[str, anomalies_pb2.Anomali
     drift.split_names = artifact_utils.encode_split_names(list(compared))
     for split, report in compared.items():
         folder = artifact_utils.get_split_uri([drift], split)
-        tfx.dsl.io.fileio.makedirs(folder)
-        with tfx.dsl.io.fileio.open(os.path.join(folder, ANOMALIES_FILE), "wb") as file:
+        fileio.makedirs(folder)
+        with fileio.open(os.path.join(folder, ANOMALIES_FILE), "wb") as file:
             file.write(report.SerializeToString())
 
 

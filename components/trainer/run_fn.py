@@ -3,7 +3,7 @@
 from typing import Any
 
 import tensorflow as tf
-from tfx.v1 import components as tfx_components
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.trainer.training import keep_records, resume_folder, train_and_export
 from shiftvit.callbacks import ReportProgress
@@ -11,7 +11,7 @@ from shiftvit.config import ExperimentConfig, from_dict
 from tuner.space import apply
 
 
-def run_fn(fn_args: tfx_components.FnArgs) -> None:
+def run_fn(fn_args: FnArgs) -> None:
     """Trains the experiment in `custom_config` with the best hyperparameters of the search, and exports the model."""
     config = fn_args.custom_config
     experiment = tuned(from_dict(ExperimentConfig, config["experiment"]), fn_args.hyperparameters)

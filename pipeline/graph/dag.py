@@ -7,8 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2
-from tfx import v1 as tfx
+from tfx.components.evaluator.component import Evaluator
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto.pusher_pb2 import PushDestination
+from tfx.proto.trainer_pb2 import EvalArgs, TrainArgs
+from tfx.types import Channel
 
 from components.canary.component import Canary
 from components.data_gate.component import DataGate
@@ -36,14 +44,14 @@ class Site:
     training: str  # folder of the state of trainings that have not ended
     tuning: str  # folder of the state of searches
     push_destination: str
-    make_baseline: Callable[[tfx.dsl.Channel], BaseNode]  # takes the candidate; its output `model` is the baseline
+    make_baseline: Callable[[Channel], BaseNode]  # takes the candidate; its output `model` is the baseline
     beam_args: Sequence[str]  # flags of Apache Beam
     metadata: metadata_store_pb2.ConnectionConfig | None = None  # None: the runner's own
 
 
-def create_pipeline(config: PipelineConfig, source: Source, site: Site) -> tfx.dsl.Pipeline:
+def create_pipeline(config: PipelineConfig, source: Source, site: Site) -> Pipeline:
     """Returns the whole pipeline, from the prepared source to the pushed model."""
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         PIPELINE_NAME,
         site.root,
         components=_make_nodes(config, source, site),
@@ -63,7 +71,7 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         node.add_upstream_node(gate)
     model = trainer.outputs["model"]
     baseline = site.make_baseline(model)
-    evaluator = tfx.components.Evaluator(
+    evaluator = Evaluator(
         examples,
         model,
         baseline_model=baseline.outputs["model"],
@@ -80,9 +88,7 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         evaluation=evaluator.outputs["evaluation"],
         model_run=trainer.outputs["model_run"],
         examples=examples,
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=site.push_destination)
-        ),
+        push_destination=PushDestination(filesystem=PushDestination.Filesystem(base_directory=site.push_destination)),
         custom_config={"keep": config.push.keep},
         lite_model=lite[0].outputs["lite_model"] if lite else None,
     )
@@ -90,7 +96,7 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
     return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, *lite, pusher]
 
 
-def _make_lite_nodes(config: PipelineConfig, model: tfx.dsl.Channel, examples: tfx.dsl.Channel) -> list[BaseNode]:
+def _make_lite_nodes(config: PipelineConfig, model: Channel, examples: Channel) -> list[BaseNode]:
     settings = asdict(config.lite)
     return [LiteExport(model, examples, **settings)] if settings.pop("enabled") else []
 
@@ -99,9 +105,9 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
     example_gen = Cifar10ExampleGen(
         str(source.folder.resolve()), json.dumps(source.identity(), sort_keys=True), config.ingest.images_per_shard
     )
-    statistics = tfx.components.StatisticsGen(example_gen.outputs["examples"])
-    schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE))
-    validator = tfx.components.ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
+    statistics = StatisticsGen(example_gen.outputs["examples"])
+    schema = ImportSchemaGen(schema_file=str(SCHEMA_FILE))
+    validator = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
     gate = DataGate(
         examples=example_gen.outputs["examples"],
         statistics=statistics.outputs["statistics"],
@@ -112,10 +118,10 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
 
 
 def _make_training_nodes(
-    config: PipelineConfig, source: Source, site: Site, code: str, examples: tfx.dsl.Channel
+    config: PipelineConfig, source: Source, site: Site, code: str, examples: Channel
 ) -> list[BaseNode]:
     """Returns the Tuner, if there is to be a search, and the Trainer."""
-    arguments = {"examples": examples, "train_args": tfx.proto.TrainArgs(), "eval_args": tfx.proto.EvalArgs()}
+    arguments = {"examples": examples, "train_args": TrainArgs(), "eval_args": EvalArgs()}
     # A file of the same name may come to hold others: what was made with those is not taken for this one's, from the
     # cache or as a state to go on with. The same goes for the code.
     weights = _digest(config.train.initial_weights)
@@ -131,7 +137,7 @@ def _make_training_nodes(
             "resume_root": f"{site.tuning}/{code}{weights}",
         },
     )
-    trainer = tfx.components.Trainer(
+    trainer = Trainer(
         run_fn="components.trainer.run_fn.run_fn",
         **arguments,
         hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None,

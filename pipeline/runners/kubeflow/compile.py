@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
+from tfx.types import Channel
 
 from components.baseline import PushedBaseline
 from pipeline.config.locations import locate, parse_source
@@ -114,7 +114,7 @@ def _compile(config: PipelineConfig, command: Sequence[str]) -> Json:
     return spec
 
 
-def find_baseline(candidate: tfx.dsl.Channel) -> BaseNode:
+def find_baseline(candidate: Channel) -> BaseNode:
     """Returns the node that finds the newest pushed model: KFP has no ML Metadata to resolve the last blessed one."""
     return PushedBaseline(candidate=candidate, push_destination="").with_id(Node.BASELINE)
 

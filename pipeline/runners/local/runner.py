@@ -12,11 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from absl import logging as absl_logging
-from tfx import v1 as tfx
 from tfx.dsl.compiler import constants
-from tfx.orchestration.pipeline import RunOptions
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline, RunOptions
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
+from tfx.types import Channel
+from tfx.types.standard_artifacts import Model, ModelBlessing
 from tfx.utils import path_utils
 
 from components.baseline import BlessedBeforeStrategy
@@ -36,7 +40,7 @@ from shiftvit.errors import NotBlessedError, UserError
 from shiftvit.files import atomic
 
 
-class NamedRunner(tfx.orchestration.LocalDagRunner):
+class NamedRunner(LocalDagRunner):
     """TFX's local runner with our id for the run instead of the time of day."""
 
     def __init__(self, run_id: str):
@@ -83,17 +87,17 @@ def local_site(config: PipelineConfig) -> Site:
         push_destination=str(workspace.serving),
         make_baseline=resolve_baseline,
         beam_args=beam.arguments(config.beam),
-        metadata=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(workspace.metadata)),
+        metadata=sqlite_metadata_connection_config(str(workspace.metadata)),
     )
 
 
-def resolve_baseline(candidate: tfx.dsl.Channel) -> tfx.dsl.Resolver:
+def resolve_baseline(candidate: Channel) -> Resolver:
     """Returns the node that finds the latest blessed model in ML Metadata."""
-    return tfx.dsl.Resolver(
+    return Resolver(
         BlessedBeforeStrategy,
         candidate=candidate,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
     ).with_id(Node.BASELINE)
 
 
@@ -129,13 +133,13 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     return NotBlessedError.exit_code if result.reasons else 0
 
 
-def _write_graph(pipeline: tfx.dsl.Pipeline, folder: RunFolder) -> None:
+def _write_graph(pipeline: Pipeline, folder: RunFolder) -> None:
     upstream = {node.id: sorted(each.id for each in node.upstream_nodes) for node in pipeline.components}
     atomic.write_file(folder.graph, json.dumps(upstream, indent=2) + "\n")
 
 
 def _run_nodes(
-    pipeline: tfx.dsl.Pipeline, folder: RunFolder, events: Events, lineage: Lineage, options: RunOptions | None
+    pipeline: Pipeline, folder: RunFolder, events: Events, lineage: Lineage, options: RunOptions | None
 ) -> float | None:
     """Runs the nodes; returns the joules that the processors used meanwhile, or None if they cannot be read."""
     watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
@@ -173,4 +177,4 @@ def save_predictions(executions: Executions, folder: RunFolder, workspace: Works
 
 if __name__ == "__main__":
     config = quickstart()
-    tfx.orchestration.LocalDagRunner().run(create_pipeline(config, prepare(config), local_site(config)))
+    LocalDagRunner().run(create_pipeline(config, prepare(config), local_site(config)))
