@@ -1,6 +1,6 @@
 """Benchmarks of the training step, the layers, the input pipeline and the exported model. Imports no TensorFlow."""
 
-from shiftvit.config import nearest, require
+from shiftvit.config import require, suggest
 
 NAMES = ("step", "layers", "input", "latency")
 PRESET = "keras-example"
@@ -15,4 +15,4 @@ def check_names(names: list[str]) -> None:
         ConfigError: when there is not.
     """
     for name in names:
-        require(name in NAMES, f"unknown benchmark {name!r}; {nearest(name, NAMES)}")
+        require(name in NAMES, f"unknown benchmark {name!r}; {suggest(name, NAMES)}")

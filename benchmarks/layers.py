@@ -12,7 +12,7 @@ from benchmarks.table import Table, number, percent
 from benchmarks.timing import interleave, medians, ratio, repeated
 from shiftvit.config import ExperimentConfig, ModelConfig
 from shiftvit.fused import ACTIVATIONS, NORM_EPSILON, fused_bias_activation
-from shiftvit.layers import DIRECTIONS, GroupNorm1, Patches, Shift
+from shiftvit.layers import DIRECTIONS, GroupNorm1, PatchConv, Shift
 
 Function = Callable[[tf.Tensor], tf.Tensor]
 
@@ -134,7 +134,7 @@ def _activations(shape: tuple[int, ...], activation: str) -> Comparison:
 def _merges(shape: tuple[int, ...], policy) -> Comparison:
     batch, side, _, channels = shape
     plain = tf.keras.layers.Conv2D(2 * channels, 2, strides=2, padding="same", use_bias=False, dtype=policy)
-    ours = Patches(2 * channels, 2, use_bias=False, dtype=policy)
+    ours = PatchConv(2 * channels, 2, use_bias=False, dtype=policy)
     for layer in (plain, ours):
         layer(tf.zeros((1, *shape[1:]), policy.compute_dtype))  # makes its variables
     rows = batch * math.ceil(side / 2) ** 2

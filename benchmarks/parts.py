@@ -16,7 +16,7 @@ from shiftvit.config import ExperimentConfig
 from shiftvit.features import IMAGE_BYTES, IMAGE_SHAPE
 from shiftvit.fused import fused_bias_activation
 from shiftvit.input_pipeline import training_batches
-from shiftvit.layers import Patches, ShiftBlock
+from shiftvit.layers import PatchConv, ShiftBlock
 from shiftvit.loss import make_metrics
 from shiftvit.model import Normalise, build_network
 from shiftvit.strategy import make_strategy
@@ -91,7 +91,7 @@ def network_parts(config: ExperimentConfig, precision: str) -> Iterator[Part]:
             yield make.norm(layer, shape)
         elif layer.name.endswith("activation"):
             yield make.part("activation", layer, shape, 5 * math.prod(shape))
-        elif isinstance(layer, (Patches, tf.keras.layers.Conv2D)):
+        elif isinstance(layer, (PatchConv, tf.keras.layers.Conv2D)):
             yield make.patches(layer, shape, tuple(layer.output.shape[1:]))
 
 

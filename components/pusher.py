@@ -49,8 +49,10 @@ class Executor(standard.Executor):
             self._MarkNotPushed(pushed)
             return
         origin = serving_folder.Origin(model=_model_uri(input_dict), keep=_keep(exec_properties))
-        size = disk.size_of(Path(source)) + sum(disk.size_of(Path(lite.uri)) for lite in input_dict.get(LITE_KEY, ()))
-        with disk.room(base, 2 * size, "the pushed model and its archived copy"):
+        size = disk.folder_size(Path(source)) + sum(
+            disk.folder_size(Path(lite.uri)) for lite in input_dict.get(LITE_KEY, ())
+        )
+        with disk.ensure_space(base, 2 * size, "the pushed model and its archived copy"):
             io_utils.copy_dir(source, pushed.uri)  # first the archive: every version that is served can be brought back
             _add_extras(input_dict, pushed.uri)
             number, new = serving_folder.publish(Path(pushed.uri), Path(base), origin, at_least=int(time.time()))

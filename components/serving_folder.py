@@ -86,7 +86,7 @@ def publish(source: Path, base: Path, origin: Origin, at_least: int = 0) -> tupl
     """
     base.mkdir(parents=True, exist_ok=True)
     with locks.hold(base):
-        atomic.remove_left(base)
+        atomic.remove_leftovers(base)
         number = _find(source, base, origin)
         new = number is None
         if new:

@@ -1,8 +1,10 @@
-"""Augmentation of batches, in tensors: each piece takes a batch and a seed, and gives the same for the same seed.
+"""Augmentation of batches; each operation takes a batch and a seed and is deterministic given the seed.
 
-Every piece runs eagerly, in a graph, in tf.data and under XLA. On a GPU, let XLA compile it: TensorFlow by itself
-gathers bytes, and computes with whole numbers, on the host only.
+Everything runs eagerly, in a graph, in tf.data and under XLA. On a GPU, compile it with XLA: TensorFlow's own kernels
+for gathering bytes and for integer arithmetic run on the host only.
 """
+
+import tensorflow as tf
 
 from shiftvit.config import DataConfig
 from shiftvit.geometry import crop_and_flip
@@ -11,30 +13,29 @@ from shiftvit.randaugment import randaugment
 from shiftvit.rng import split
 
 
-def augment(images, labels, seed, config: DataConfig):
-    """Applies the pieces that `config` asks for, each with random numbers of its own.
+def augment(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, config: DataConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """Applies the operations that `config` enables, each with its own random numbers.
 
-    Crop and flip come first, since they lose nothing; RandAugment next, while each image is of one class: movements
-    after a mixture would change the shares of its classes, and contrasts would be those of two images. Erasing is
-    last: the noise is neither recoloured nor handed to another image.
+    RandAugment comes before mixing: moving a mixed image would change the shares of its classes, and its contrast would
+    be that of two images. Erasing comes last, so that its noise is neither recoloured nor mixed into other images.
 
     Args:
         images: uint8 (N, H, W, C).
-        labels: int64 (N,), class ids.
-        seed: int64 (2,), a different one for each batch.
-        config: what to do.
+        labels: class ids, int64 (N,).
+        seed: int64 (2,), different for each batch.
+        config: the operations and their strengths.
 
     Returns:
-        The images, of the same shape and type, and their targets: the labels as they came where nothing is mixed,
-        otherwise the share of each class, float32 (N, NUM_CLASSES).
+        Images of the same shape and type, and their targets: the labels themselves or, if mixing is enabled, the
+        shares of the classes, float32 (N, NUM_CLASSES).
     """
-    cropping, operations, mixing, erasing = split(seed, 4)
+    crop_seed, randaugment_seed, mix_seed, erase_seed = split(seed, 4)
     if config.crop_padding or config.flip:
-        images = crop_and_flip(images, cropping, config.crop_padding, config.flip)
+        images = crop_and_flip(images, crop_seed, config.crop_padding, config.flip)
     if config.randaugment_ops:
-        images = randaugment(images, operations, config.randaugment_ops, config.randaugment_magnitude)
+        images = randaugment(images, randaugment_seed, config.randaugment_ops, config.randaugment_magnitude)
     if config.mixup or config.cutmix:
-        images, labels = mix(images, labels, mixing, config.mixup, config.cutmix)
+        images, labels = mix(images, labels, mix_seed, config.mixup, config.cutmix)
     if config.erasing:
-        images = erase(images, erasing, config.erasing)
+        images = erase(images, erase_seed, config.erasing)
     return images, labels

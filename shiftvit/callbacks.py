@@ -1,4 +1,4 @@
-"""What happens beside the updates: the history, the report of progress, and the stop of a training that diverged."""
+"""Keras callbacks: the CSV of metrics, the checkpoint to resume from, progress, and the stop at divergence."""
 
 import csv
 import math
@@ -10,102 +10,102 @@ import tensorflow as tf
 from shiftvit import progress
 from shiftvit.cluster import is_chief
 from shiftvit.errors import UserError
-from shiftvit.metrics import LOSS, OBJECTIVE
+from shiftvit.metrics import LOSS, OBJECTIVE, of_eval
+
+Logs = dict[str, float]  # the metrics that Keras hands to a callback, by name
 
 
 class StopOnDivergence(tf.keras.callbacks.Callback):
-    """Ends training with a UserError as soon as the loss is not finite, before the state of the epoch is kept.
+    """Raises UserError as soon as the loss is not finite. List it before EpochCheckpoint, to keep the last good one.
 
-    state_dir: where the state after each epoch is kept, to be named in the message.
+    Args:
+        checkpoint_dir: of EpochCheckpoint, for the message.
     """
 
-    def __init__(self, state_dir: str):
+    def __init__(self, checkpoint_dir: str) -> None:
         super().__init__()
-        self.state_dir, self.epoch = state_dir, 0
+        self.checkpoint_dir, self.epoch = checkpoint_dir, 0
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Notes which epoch runs."""
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Looks at the mean loss of the epoch so far, which stays infinite or NaN once it was."""
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+        """Checks the mean loss of the epoch so far, which never becomes finite again."""
         self._check(logs[LOSS])
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Looks at the loss on the eval split, which sees the last update."""
-        self._check(logs[f"val_{LOSS}"])
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Checks the eval loss, the first one computed after the epoch's last update."""
+        self._check(logs[of_eval(LOSS)])
 
     def _check(self, loss: float) -> None:
         if math.isfinite(loss):
             return
         optimizer = self.model.optimizer
-        updates = int(optimizer.iterations.numpy())
-        rate = _last_rate(optimizer)
-        kept = f"the state after epoch {self.epoch} is in {self.state_dir}" if self.epoch else "no epoch had ended"
+        saved = f"epoch {self.epoch} is saved in {self.checkpoint_dir}" if self.epoch else "no epoch was finished"
         raise UserError(
-            f"training diverged at step {updates}, in epoch {self.epoch + 1}, at a learning rate of {rate:.3g}: the "
-            f"loss is not finite ({kept}); lower train.learning_rate or set train.clip_norm"
+            f"training diverged at step {int(optimizer.iterations.numpy())}, in epoch {self.epoch + 1}, at a learning "
+            f"rate of {_last_rate(optimizer):.3g}: the loss is not finite ({saved}); lower train.learning_rate or set "
+            "train.clip_norm"
         )
 
 
-class KeepHistory(tf.keras.callbacks.Callback):
-    """Writes a CSV file with a row for each epoch; an epoch that is run again, because of a kill, replaces its row.
+class CSVHistory(tf.keras.callbacks.Callback):
+    """Writes a CSV file with a row of metrics per epoch; a repeated epoch, after a kill, replaces its row.
 
-    Beside what Keras measured, a row has `learning_rate`: that of the last update.
+    Unlike Keras's CSVLogger it writes the file atomically, and adds the learning rate of the epoch's last update.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: str) -> None:
         super().__init__()
         self.path = path
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds the row of the epoch."""
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         rows = [row for row in self._read() if int(row["epoch"]) < epoch] + [
             {"epoch": epoch, **logs, "learning_rate": _last_rate(self.model.optimizer)}
         ]
-        unfinished = f"{self.path}.partial"
-        with tf.io.gfile.GFile(unfinished, "w") as file:
+        partial = f"{self.path}.partial"
+        with tf.io.gfile.GFile(partial, "w") as file:
             writer = csv.DictWriter(file, rows[-1], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        tf.io.gfile.rename(unfinished, self.path, overwrite=True)
+        tf.io.gfile.rename(partial, self.path, overwrite=True)
 
-    def _read(self) -> list[dict[str, str]]:
+    def _read(self) -> list[dict]:
         if not tf.io.gfile.exists(self.path):
             return []
         with tf.io.gfile.GFile(self.path) as file:
             return list(csv.DictReader(file))
 
 
-class KeepState(tf.keras.callbacks.Callback):
-    """Keeps the model, its optimizer and how many epochs are done, after each epoch, for a training that goes on.
+class EpochCheckpoint(tf.keras.callbacks.Callback):
+    """Saves the model, its optimizer and the number of finished epochs after each epoch; keeps the last one.
 
-    In place of Keras's BackupAndRestore, which restores when the input pipeline is made already: only who knows the
-    position before can make it go on from there.
+    Keras's BackupAndRestore restores only after the input pipeline exists, too late to start that at the right batch.
 
-    model: compiled.
-    directory: to be the same for every attempt, and for every worker, of which only the chief writes there.
+    Args:
+        model: a compiled model.
+        directory: the same for every attempt and every worker, though only the chief writes there.
     """
 
-    def __init__(self, model: tf.keras.Model, directory: str):
+    def __init__(self, model: tf.keras.Model, directory: str) -> None:
         super().__init__()
         self.directory = directory
         self._epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(model=model, epochs=self._epochs)
-        # Each worker must save, for values that are spread over all of them.
+        # Every worker must save, because some variables are spread over all of them.
         self._own = directory if is_chief() else tempfile.mkdtemp()
         self._manager = tf.train.CheckpointManager(self._checkpoint, self._own, max_to_keep=1)
 
     def restore(self) -> int:
-        """Returns how many epochs are done, after taking over the state; 0 where there is none yet."""
-        kept = tf.train.latest_checkpoint(self.directory)
-        if kept:
-            self._checkpoint.restore(kept).expect_partial()  # the optimizer's rest is made at its first step
+        """Restores the last checkpoint; returns the number of finished epochs, 0 if there is none."""
+        latest = tf.train.latest_checkpoint(self.directory)
+        if latest:
+            self._checkpoint.restore(latest).expect_partial()  # the optimizer creates its slots at the first step
         self._remove_unfinished()
         return int(self._epochs.numpy())
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Keeps the state in place of the last one, which stays until the new one is whole."""
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Saves; the previous checkpoint is removed once the new one is complete."""
         self._epochs.assign(epoch + 1)
         try:
             self._manager.save()
@@ -114,49 +114,48 @@ class KeepState(tf.keras.callbacks.Callback):
             raise
 
     def _remove_unfinished(self) -> None:
-        """Removes what a save that failed, or was killed, left beside the last state."""
-        kept = tf.train.latest_checkpoint(self._own)
-        whole = ("checkpoint", *([f"{os.path.basename(kept)}."] if kept else []))
+        """Removes the files of a save that failed or was killed."""
+        latest = tf.train.latest_checkpoint(self._own)
+        finished = ("checkpoint", *([f"{os.path.basename(latest)}."] if latest else []))
         for name in tf.io.gfile.listdir(self._own) if tf.io.gfile.exists(self._own) else ():
             path = os.path.join(self._own, name)
-            if name.startswith(whole):
+            if name.startswith(finished):
                 continue
             if tf.io.gfile.isdir(path):
                 tf.io.gfile.rmtree(path)
             else:
                 tf.io.gfile.remove(path)
 
-    def on_train_end(self, logs=None):
-        """Removes what a worker that is not the chief wrote for nobody."""
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Removes the copy of a worker that is not the chief."""
         if self._own != self.directory:
             tf.io.gfile.rmtree(self._own)
 
 
 class ReportProgress(tf.keras.callbacks.Callback):
-    """Reports in epochs how far training is, with the newest loss and accuracy."""
+    """Reports progress in epochs, about fifty times an epoch, with the latest loss and objective."""
 
-    def __init__(self, stage: str):
+    def __init__(self, stage: str) -> None:
         super().__init__()
-        self.stage, self.epoch, self.evaluated = stage, 0, {}
+        self.stage, self.epoch = stage, 0
+        self.evaluated: Logs = {}
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Notes which epoch runs."""
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Reports, some fifty times an epoch."""
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         steps = self.params["steps"]
         if batch % max(steps // 50, 1) == 0:
             self._report(self.epoch + (batch + 1) / steps, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Reports, with the accuracy on the eval split."""
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         self.evaluated = {OBJECTIVE: logs[OBJECTIVE]}
         self._report(epoch + 1, logs)
 
-    def _report(self, done: float, logs) -> None:
+    def _report(self, done: float, logs: Logs) -> None:
         progress.report(self.stage, done, self.params["epochs"], "epoch", **{LOSS: logs[LOSS]}, **self.evaluated)
 
 
 def _last_rate(optimizer: tf.keras.optimizers.Optimizer) -> float:
+    """Returns the learning rate of the last update."""
     return float(optimizer.learning_rate(max(int(optimizer.iterations.numpy()) - 1, 0)))

@@ -1,4 +1,4 @@
-"""Which workers train together, as TF_CONFIG tells it. Imports no TensorFlow."""
+"""The workers of a multi-worker training, from the environment variable TF_CONFIG. Imports no TensorFlow."""
 
 import json
 import os
@@ -6,34 +6,35 @@ import re
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from shiftvit.config import require
 from shiftvit.errors import ConfigError, UserError
 
 TF_CONFIG = "TF_CONFIG"
 _WORKER = "worker"
-_PAUSE = 0.5  # seconds between two looks for the others
+_PAUSE = 0.5  # seconds between two attempts to reach the others
 _EXAMPLE = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers of one training; the first is the chief, which alone keeps what they make."""
+    """The workers of one training. The first is the chief, which alone saves the results."""
 
     workers: tuple[str, ...]  # HOST:PORT of each
     index: int  # of this process among them
 
     @property
     def address(self) -> str:
-        """Where this process listens."""
+        """HOST:PORT of this process."""
         return self.workers[self.index]
 
 
 def read_cluster() -> Cluster | None:
-    """Returns the cluster that the environment names, or None where this process trains alone.
+    """Returns the cluster in TF_CONFIG, or None if this process trains alone.
 
     Raises:
-        ConfigError: when TF_CONFIG is not what several workers need.
+        ConfigError: if TF_CONFIG does not describe workers and the place of this process among them.
     """
     text = os.environ.get(TF_CONFIG, "")
     if not text:
@@ -41,47 +42,50 @@ def read_cluster() -> Cluster | None:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"{TF_CONFIG} is not JSON ({error}); it must be as {_EXAMPLE}") from error
-    cluster, task = (content.get(key) if isinstance(content, dict) else None for key in ("cluster", "task"))
+        raise ConfigError(f"{TF_CONFIG} is not JSON ({error}); it must look like {_EXAMPLE}") from error
+    cluster, task = (_table(content, key) for key in ("cluster", "task"))
     workers = _read_workers(cluster)
-    task = task if isinstance(task, dict) else {}
     require(task.get("type") == _WORKER, f"{TF_CONFIG}: task.type={task.get('type')!r} must be {_WORKER!r}")
     index = task.get("index")
-    require(
-        type(index) is int and 0 <= index < len(workers),
-        f"{TF_CONFIG}: task.index={index!r} must be from 0 to {len(workers) - 1}, one of the {len(workers)} workers",
-    )
+    if type(index) is not int or not 0 <= index < len(workers):
+        raise ConfigError(
+            f"{TF_CONFIG}: task.index={index!r} must be from 0 to {len(workers) - 1}, one of the {len(workers)} workers"
+        )
     return Cluster(workers, index) if len(workers) > 1 else None
 
 
-def _read_workers(cluster: object) -> tuple[str, ...]:
-    workers = cluster.get(_WORKER) if isinstance(cluster, dict) else None
-    require(
-        isinstance(workers, list) and bool(workers), f"{TF_CONFIG} has no list cluster.worker; it must be as {_EXAMPLE}"
-    )
+def _table(content: object, key: str) -> dict[str, Any]:
+    value = content.get(key) if isinstance(content, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _read_workers(cluster: dict[str, Any]) -> tuple[str, ...]:
+    workers = cluster.get(_WORKER)
+    if not isinstance(workers, list) or not workers:
+        raise ConfigError(f"{TF_CONFIG} has no list cluster.worker; it must look like {_EXAMPLE}")
     others = ", ".join(f"cluster.{job}" for job in cluster if job != _WORKER)
-    require(not others, f"{TF_CONFIG} has {others}, but only workers train here, the first of them as the chief")
+    require(not others, f"{TF_CONFIG} has {others}, but only workers are supported, the first of them as the chief")
     for address in workers:
         require(
             isinstance(address, str) and bool(re.fullmatch(r"\S+:\d+", address)) and _port(address) < 2**16,
             f"{TF_CONFIG}: cluster.worker has {address!r}, which is not HOST:PORT",
         )
-    require(len(set(workers)) == len(workers), f"{TF_CONFIG}: cluster.worker has one address twice")
+    require(len(set(workers)) == len(workers), f"{TF_CONFIG}: cluster.worker names one address twice")
     return tuple(workers)
 
 
 def is_chief() -> bool:
-    """Says whether this process keeps what is made: it trains alone, or is the first worker."""
+    """Returns True if this process saves the results: it trains alone, or is the first worker."""
     cluster = read_cluster()
     return cluster is None or cluster.index == 0
 
 
 def wait_for_workers(cluster: Cluster, minutes: float) -> None:
-    """Returns when every worker listens at its address. TensorFlow, too, would wait, but deaf to Ctrl-C and SIGTERM.
+    """Blocks until every worker listens at its address. TensorFlow waits too, but ignores Ctrl-C and SIGTERM.
 
     Raises:
-        ConfigError: when this worker cannot listen at its own.
-        UserError: when one of the others does not in so many minutes.
+        ConfigError: if this worker cannot listen at its own address.
+        UserError: if another worker does not listen within `minutes`.
     """
     missing = [address for address in cluster.workers if address != cluster.address]
     deadline = time.monotonic() + 60 * minutes
@@ -89,8 +93,8 @@ def wait_for_workers(cluster: Cluster, minutes: float) -> None:
         while missing := [address for address in missing if not _listens(address)]:
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"no worker answered at {', '.join(missing)} within {minutes:g} minutes; {TF_CONFIG} names it, "
-                    "so start the same command there"
+                    f"no worker answered at {', '.join(missing)} within {minutes:g} minutes: start the same "
+                    f"command there, or remove it from {TF_CONFIG}"
                 )
             time.sleep(_PAUSE)
 

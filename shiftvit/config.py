@@ -1,6 +1,6 @@
-"""What is trained and how: one tree of frozen dataclasses, validated when built. Imports no TensorFlow.
+"""The experiment: model, augmentation and training settings as frozen dataclasses. Imports no TensorFlow.
 
-`from_dict` builds any such tree from plain data and refuses what it does not know; `to_dict` is its inverse.
+Each validates itself when it is built. `from_dict` builds any such tree from plain data, and `to_dict` is its inverse.
 """
 
 import dataclasses
@@ -16,32 +16,32 @@ from shiftvit.features import IMAGE_SHAPE, NUM_CLASSES
 Config = TypeVar("Config")
 
 
-def require(condition: bool, sentence: str) -> None:
-    """Raises ConfigError with `sentence` unless `condition` holds."""
+def require(condition: bool, message: str) -> None:
+    """Raises ConfigError with the message unless the condition holds."""
     if not condition:
-        raise ConfigError(sentence)
+        raise ConfigError(message)
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network (Wang et al., "When Shift Operation Meets Vision Transformer", 2022)."""
+    """The network (Wang et al., "When Shift Operation Meets Vision Transformer", AAAI 2022)."""
 
-    image_size: int = 32  # pixels a side that the network sees; images of another size are resized
+    image_size: int = 32  # pixels a side; images of another size are resized to it
     patch_size: int = 2
-    stem: Literal["patch", "conv"] = "patch"  # patches as published, or 3x3 convolutions to the same stride
+    stem: Literal["patch", "conv"] = "patch"  # patch: as published; conv: 3x3 convolutions of the same total stride
     dims: tuple[int, ...] = (96, 192, 384, 768)  # channels of each stage
     depths: tuple[int, ...] = (2, 4, 8, 2)  # blocks of each stage
-    n_div: int = 12  # channel groups; four of them move
-    shift_pixels: int = 1  # how far they move
+    n_div: int = 12  # channel groups; four of them are shifted
+    shift_pixels: int = 1  # how far
     mlp_ratio: float = 2.0
-    norm: Literal["group1", "layer", "batch"] = "group1"  # group1: over a whole image, as published
+    norm: Literal["group1", "layer", "batch"] = "group1"  # group1: one group per image, as published
     activation: Literal["gelu", "silu", "relu"] = "gelu"
-    drop_path: float = 0.1  # at the last block; grows linearly from 0 at the first
+    drop_path: float = 0.1  # rate at the last block; increases linearly from 0 at the first
     dropout: float = 0.0
-    flip_test: bool = False  # when not training, average the logits of an image and of its mirror image
+    flip_test: bool = False  # average the logits of each image and its mirror image, except in training
     num_classes: int = NUM_CLASSES
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(len(self.dims) == len(self.depths) > 0, "model.dims and model.depths must have one entry per stage")
         require(
             min(*self.dims, *self.depths, self.image_size, self.patch_size, self.num_classes) > 0,
@@ -55,7 +55,7 @@ class ModelConfig:
         )
         require(
             4 <= self.n_div <= min(self.dims),
-            f"model.n_div={self.n_div} must be from 4 (the moving groups) to {min(self.dims)}, the fewest channels",
+            f"model.n_div={self.n_div} must be from 4, the shifted groups, to {min(self.dims)}, the fewest channels",
         )
         require(
             self.stem == "patch" or self.patch_size & (self.patch_size - 1) == 0,
@@ -73,23 +73,23 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Augmentation of the training images; sizes are in pixels of the stored image."""
+    """Augmentation of the training images."""
 
-    crop_padding: int = 4  # reflect-pad by so much, then crop at random; 0 is off
+    crop_padding: int = 4  # reflect-pad each side by so many pixels of the stored image, then crop at random; 0: off
     flip: bool = True
-    randaugment_ops: int = 0  # operations drawn for each image; 0 is off
-    randaugment_magnitude: float = 0.5  # of each operation, as a part of its greatest strength
-    mixup: float = 0.0  # probability that an image is blended with another of its batch
-    cutmix: float = 0.0  # probability that a rectangle of it is another's instead
-    erasing: float = 0.0  # probability that a rectangle of it is replaced by noise
+    randaugment_ops: int = 0  # RandAugment operations per image; 0: off
+    randaugment_magnitude: float = 0.5  # strength of each operation, as a share of its maximum
+    mixup: float = 0.0  # probability of blending an image with another of its batch
+    cutmix: float = 0.0  # probability of pasting in a rectangle of another image
+    erasing: float = 0.0  # probability of filling a rectangle with noise
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(self.randaugment_ops >= 0, "data.randaugment_ops must not be negative")
         for name in ("randaugment_magnitude", "mixup", "cutmix", "erasing"):
             require(0 <= getattr(self, name) <= 1, f"data.{name} must be in [0, 1]")
         require(
             self.mixup + self.cutmix <= 1,
-            f"data.mixup={self.mixup} and data.cutmix={self.cutmix} together must not be more than 1: "
+            f"data.mixup={self.mixup} and data.cutmix={self.cutmix} together must not exceed 1: "
             "an image is mixed in one of the two ways",
         )
         require(
@@ -103,22 +103,22 @@ class TrainConfig:
     """Optimisation, precision and devices."""
 
     epochs: int = 100
-    batch_size: int = 256  # global: shared out among the replicas
-    learning_rate: float = 1e-3  # peak of the schedule
+    batch_size: int = 256  # global: split across the replicas
+    learning_rate: float = 1e-3  # peak of the schedule: linear warmup, then cosine decay to 0
     warmup_fraction: float = 0.05  # of all steps
     weight_decay: float = 0.05
-    clip_norm: float = 1.0  # of all gradients together; 0 is off
+    clip_norm: float = 1.0  # maximum global norm of the gradients; 0: off
     label_smoothing: float = 0.1
-    ema_decay: float = 0.0  # of a moving average of the weights, evaluated and exported in their place; 0 is off
-    initial_weights: str = ""  # a file of official weights to start from (.npz or .pth); empty: start at random
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"  # auto: bfloat16 where the hardware has it
-    replicas: int = 0  # 0: every GPU, or one CPU device where there is none; N: N logical CPU devices
-    steps_per_epoch: int = 0  # 0: the whole training split
-    steps_per_execution: int = 1  # updates between two looks of Python at training; more spares an accelerator waits
+    ema_decay: float = 0.0  # decay of the average of the weights, which is evaluated and exported; 0: off
+    initial_weights: str = ""  # file of official weights (.npz or .pth); empty: random initialisation
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"  # auto: bfloat16 if the hardware has it
+    replicas: int = 0  # GPUs, 0: all; without GPUs, the number of logical CPU devices
+    steps_per_epoch: int = 0  # 0: as many as the training split has full batches
+    steps_per_execution: int = 1  # steps per host call; higher keeps accelerators busy
     seed: int = 0
-    deterministic: bool = False  # the same weights bit for bit every time, killed in between or not; costs some speed
+    deterministic: bool = False  # bit-identical weights every time, even if killed and resumed; slower
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(self.epochs > 0, "train.epochs must be positive")
         require(self.batch_size > 0, "train.batch_size must be positive")
         require(self.replicas >= 0, "train.replicas must not be negative")
@@ -127,7 +127,7 @@ class TrainConfig:
         require(
             self.batch_size % max(self.replicas, 1) == 0,
             f"train.batch_size={self.batch_size} is not divisible by train.replicas={self.replicas}: "
-            "it is the global batch size, shared out evenly",
+            "it is the global batch size, split evenly across them",
         )
         require(self.learning_rate > 0, "train.learning_rate must be positive")
         require(0 <= self.warmup_fraction < 1, "train.warmup_fraction must be in [0, 1)")
@@ -139,7 +139,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """All that determines a trained model, given its data."""
+    """Everything that determines a trained model, given its data."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -147,7 +147,7 @@ class ExperimentConfig:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Returns the tree as plain dicts, lists and scalars, as JSON has them."""
+    """Returns the tree as JSON-compatible dicts, lists and scalars."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in ((f.name, _plain(getattr(config, f.name))) for f in dataclasses.fields(config))
@@ -162,7 +162,7 @@ def from_dict(cls: type[Config], values: typing.Mapping[str, Any], path: str = "
     """Builds the dataclass `cls` from plain data; a key left out keeps its default.
 
     Raises:
-        ConfigError: for an unknown key (with the nearest known ones), a wrong type or a value out of range.
+        ConfigError: for an unknown key (the message suggests similar ones), a wrong type or an invalid value.
     """
     require(
         isinstance(values, typing.Mapping), f"{path or 'the configuration'} must be a table of keys, not {values!r}"
@@ -170,16 +170,22 @@ def from_dict(cls: type[Config], values: typing.Mapping[str, Any], path: str = "
     types = typing.get_type_hints(cls)
     for key in values:
         if key not in types:
-            raise ConfigError(f"unknown key {_join(path, key)}; {nearest(key, types, path)}")
+            raise ConfigError(f"unknown key {_join(path, key)}; {suggest(key, types, path)}")
     return cls(**{key: _convert(value, types[key], _join(path, key)) for key, value in values.items()})
 
 
-def nearest(name: str, known: typing.Iterable[str], path: str = "") -> str:
-    """Returns a phrase that lists the known names most like `name`, or all of them where none is."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    listed = ", ".join(_join(path, k) for k in close or known)
-    return f"did you mean {listed}?" if close else f"known: {listed}"
+def suggest(name: str, known: typing.Iterable[str], path: str = "") -> str:
+    """Returns the known names most similar to `name`, or all of them if none is similar, as part of a message.
+
+    >>> suggest("epoch", ["epochs", "seed"], path="train")
+    'did you mean train.epochs?'
+    >>> suggest("lr", ["epochs", "seed"])
+    'known: epochs, seed'
+    """
+    names = sorted(known)
+    similar = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    listed = ", ".join(_join(path, n) for n in similar or names)
+    return f"did you mean {listed}?" if similar else f"known: {listed}"
 
 
 def _join(path: str, key: str) -> str:
@@ -187,7 +193,7 @@ def _join(path: str, key: str) -> str:
 
 
 def _convert(value: Any, kind: Any, path: str) -> Any:
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return from_dict(kind, value, path)
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)

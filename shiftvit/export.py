@@ -1,4 +1,4 @@
-"""The exported SavedModel: its signatures, their names and their outputs. Loads without any code of this project."""
+"""The exported SavedModel: its signatures and their inputs and outputs. It loads without this project's code."""
 
 from collections.abc import Sequence
 
@@ -18,64 +18,66 @@ CLASS_NAME = "class_name"
 CLASS_ID = "class_id"
 PROBABILITIES = "probabilities"
 
+Outputs = dict[str, tf.Tensor]  # CLASS_NAME (N,), CLASS_ID (N,) and PROBABILITIES (N, classes)
+
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_DECODED_AT_ONCE = 2  # images of a request; each may take the memory of MAX_FILE_PIXELS
+_PARALLEL_DECODES = 2  # images of a request decoded at once; each may need memory for MAX_FILE_PIXELS
 
 
-class Server(tf.Module):
-    """Answers with class names, class ids and probabilities, through the preprocessing that training used."""
+class ServingModule(tf.Module):
+    """A classifier with the preprocessing of training: returns class names, class ids and probabilities."""
 
-    def __init__(self, model: tf.keras.Model, class_names: Sequence[str]):
+    def __init__(self, model: tf.keras.Model, class_names: Sequence[str]) -> None:
         super().__init__()
         self.model = model
         self.class_names = tf.constant(list(class_names))
 
     @tf.function(input_signature=[tf.TensorSpec([None, *features.IMAGE_SHAPE], tf.uint8)])
-    def answer(self, images):
-        """images: uint8 (N, 32, 32, 3); also for those who load the model and convert it."""
+    def answer(self, images: tf.Tensor) -> Outputs:
+        """Classifies images, uint8 (N, 32, 32, 3). Not a signature, but callable after loading the SavedModel."""
         probabilities = tf.nn.softmax(self.model(images, training=False))
         class_id = tf.argmax(probabilities, axis=-1)
         return {CLASS_NAME: tf.gather(self.class_names, class_id), CLASS_ID: class_id, PROBABILITIES: probabilities}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES_INPUT)])
-    def serve_images(self, image_bytes):
-        """image_bytes: PNG or JPEG files of any size (N,)."""
+    def serve_images(self, image_bytes: tf.Tensor) -> Outputs:
+        """Classifies the contents of PNG or JPEG files of any size, a string tensor (N,)."""
         return self.answer(
             tf.map_fn(
                 decode_image,
                 image_bytes,
-                parallel_iterations=_DECODED_AT_ONCE,
+                parallel_iterations=_PARALLEL_DECODES,
                 fn_output_signature=tf.TensorSpec(features.IMAGE_SHAPE, tf.uint8),
             )
         )
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES_INPUT)])
-    def serve_examples(self, examples):
-        """examples: serialized records of `features` (N,)."""
-        image_spec = {features.IMAGE: features.feature_spec()[features.IMAGE]}  # a client has no label to give
+    def serve_examples(self, examples: tf.Tensor) -> Outputs:
+        """Classifies serialized records (see `features`), a string tensor (N,)."""
+        image_spec = {features.IMAGE: features.feature_spec()[features.IMAGE]}  # clients have no labels
         return self.answer(features.decode_images(tf.io.parse_example(examples, image_spec)[features.IMAGE]))
 
     @tf.function(input_signature=[])
-    def list_classes(self):
-        """Returns the class names by class id, for those who load the model and show its probabilities."""
+    def list_classes(self) -> tf.Tensor:
+        """Returns the class names by class id. Not a signature, but callable after loading the SavedModel."""
         return self.class_names
 
 
-def decode_image(encoded):
-    """Returns uint8 IMAGE_SHAPE from the bytes of one PNG or JPEG; an image of that size is kept bit for bit.
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a PNG or JPEG file, a string scalar, to RGB, uint8 of IMAGE_SHAPE.
 
-    Colours become RGB, of 8 bits each; transparency is ignored.
+    An image of another size is resized. Transparency is ignored.
 
     Raises:
-        tf.errors.InvalidArgumentError: when it is no such file, is damaged, or has more than MAX_FILE_PIXELS pixels or
-            MAX_FILE_SCANS scans, which its header tells before it is decoded.
+        tf.errors.InvalidArgumentError: if it is another kind of file, is damaged, or has more than MAX_FILE_PIXELS
+            pixels or MAX_FILE_SCANS scans, which is checked before anything is decoded.
     """
     height, width, channels = features.IMAGE_SHAPE
     is_png = tf.equal(tf.strings.substr(encoded, 0, len(_PNG_MAGIC)), _PNG_MAGIC)
     pixels, scans = tf.cond(is_png, lambda: (_png_pixels(encoded), 1), lambda: _jpeg_pixels_and_scans(encoded))
-    most_pixels = tf.constant(features.MAX_FILE_PIXELS, tf.int64)
+    max_pixels = tf.constant(features.MAX_FILE_PIXELS, tf.int64)
     checks = [
-        tf.debugging.assert_less_equal(pixels, most_pixels, "the image has too many pixels"),
+        tf.debugging.assert_less_equal(pixels, max_pixels, "the image has too many pixels"),
         tf.debugging.assert_less_equal(scans, features.MAX_FILE_SCANS, "the image has too many scans"),
     ]
     with tf.control_dependencies(checks):
@@ -84,24 +86,31 @@ def decode_image(encoded):
     return tf.ensure_shape(tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8), features.IMAGE_SHAPE)
 
 
-def _png_pixels(encoded):
-    """Width and height are the first that a PNG tells; in int64, or the product of large ones would seem small."""
-    head = tf.strings.join([tf.strings.substr(encoded, 0, 24), bytes(24)])  # of a cut one, too: decoding refuses that
-    sides = tf.reshape(tf.io.decode_raw(tf.strings.substr(head, 16, 8), tf.uint8), (2, 4))
+def _png_pixels(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns width times height from the header of a PNG, in int64, so that large sizes do not overflow."""
+    header = tf.strings.join([tf.strings.substr(encoded, 0, 24), bytes(24)])  # pads truncated files; decoding fails
+    sides = tf.reshape(tf.io.decode_raw(tf.strings.substr(header, 16, 8), tf.uint8), (2, 4))
     return tf.reduce_prod(tf.reduce_sum(tf.cast(sides, tf.int64) * (1 << 24, 1 << 16, 1 << 8, 1), axis=1))
 
 
-def _jpeg_pixels_and_scans(encoded):
-    """Each scan costs a pass over the whole image, however few bytes it has."""
+def _jpeg_pixels_and_scans(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns width times height and the number of scans; each scan costs a pass over the image, however short."""
     pixels = tf.reduce_prod(tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64))
     return pixels, tf.size(tf.strings.split(encoded, features.JPEG_SCAN)) - 1
 
 
 def export(model: tf.keras.Model, config: ModelConfig, class_names: Sequence[str], directory: str) -> None:
-    """Writes the SavedModel of `model`, built by `build_model(config)`: in float32, as every server computes alike."""
+    """Writes a SavedModel in float32, in which all servers compute alike.
+
+    Args:
+        model: built by `build_model(config)` with any precision.
+        config: of the model.
+        class_names: by class id.
+        directory: to write to.
+    """
     serving = build_model(config)
     serving.set_weights(model.get_weights())
-    server = Server(serving, class_names)
+    server = ServingModule(serving, class_names)
     tf.saved_model.save(
         server, directory, signatures={SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
     )

@@ -1,12 +1,16 @@
-"""The record format: feature names, shapes, classes and splits. The one owner of what a stored Example looks like.
+"""The record format of the data set: names, shapes, classes and splits.
 
-An Example holds IMAGE, the 32 x 32 x 3 pixels as raw uint8 bytes in row-major RGB order, and LABEL, the class id.
-Imports TensorFlow only where a tensor is made, so that the names are cheap to have.
+A record is a tf.train.Example of IMAGE, the 32 x 32 x 3 pixels as raw uint8 bytes in row-major RGB order, and LABEL,
+the class id. Only the functions import TensorFlow, so the constants are cheap to import.
 """
 
 import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 IMAGE = "image"
 LABEL = "label"
@@ -16,23 +20,27 @@ IMAGE_BYTES = 32 * 32 * 3
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 NUM_CLASSES = len(CLASS_NAMES)
-CLASS_NAMES_FILE = "class_names.json"  # beside the folders of the splits: the source's own names, by class id
+CLASS_NAMES_FILE = "class_names.json"  # beside the split folders: the class names of the source, by class id
 
-# What an image file that is to be classified may have, lest a small one take all memory or forever to decode.
+# Limits of an image file to classify, so that a small file cannot take all memory or unlimited time to decode.
 MAX_FILE_PIXELS = 32_000_000  # 100 MB when decoded
-MAX_FILE_SCANS = 100  # of a JPEG; a progressive one has about ten
-JPEG_SCAN = b"\xff\xda"  # a scan starts so; it does not occur within one
+MAX_FILE_SCANS = 100  # of a JPEG; progressive files have about ten
+JPEG_SCAN = b"\xff\xda"  # the marker that begins a scan; it does not occur within one
 
 TRAIN, EVAL, TEST = SPLITS = ("train", "eval", "test")
 
 
 def split_folder(examples: str | os.PathLike, split: str) -> str:
-    """Returns the folder of a split in an Examples artifact, in TFX's layout."""
+    """Returns the folder of a split in an Examples artifact, in TFX's layout.
+
+    >>> split_folder("examples", TRAIN)
+    'examples/Split-train'
+    """
     return f"{os.fspath(examples)}/Split-{split}"
 
 
 def encode(image: np.ndarray, label: int) -> bytes:
-    """Returns the serialized Example of one image, uint8 of IMAGE_SHAPE, and its class id."""
+    """Returns the serialized record of an image, uint8 of IMAGE_SHAPE, and its class id."""
     import tensorflow as tf
 
     assert image.shape == IMAGE_SHAPE and image.dtype == np.uint8 and 0 <= label < NUM_CLASSES
@@ -46,27 +54,27 @@ def encode(image: np.ndarray, label: int) -> bytes:
     ).SerializeToString(deterministic=True)
 
 
-def feature_spec() -> dict:
-    """Returns the parsing specification of an Example, for tf.io.parse_example."""
+def feature_spec() -> dict[str, Any]:
+    """Returns the specification of a record for tf.io.parse_example."""
     import tensorflow as tf
 
     return {IMAGE: tf.io.FixedLenFeature([], tf.string), LABEL: tf.io.FixedLenFeature([], tf.int64)}
 
 
-def decode_images(raw):
-    """Returns uint8 images (N, 32, 32, 3) from a string tensor (N,) of IMAGE features.
+def decode_images(raw: "tf.Tensor") -> "tf.Tensor":
+    """Decodes IMAGE features, a string tensor (N,), to uint8 images (N, 32, 32, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: when a value does not hold IMAGE_BYTES bytes.
+        tf.errors.InvalidArgumentError: if a value does not have IMAGE_BYTES bytes.
     """
     import tensorflow as tf
 
     pixels = tf.io.decode_raw(raw, tf.uint8)
-    return tf.reshape(pixels, (tf.shape(raw)[0], *IMAGE_SHAPE))  # with -1, two halves would make an image
+    return tf.reshape(pixels, (tf.shape(raw)[0], *IMAGE_SHAPE))  # with -1, two half images would pass as one
 
 
-def parse(serialized):
-    """Returns (images (N, 32, 32, 3) uint8, labels (N,) int64) from a string tensor (N,) of Examples."""
+def parse(serialized: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+    """Parses serialized records, a string tensor (N,), to images, uint8 (N, 32, 32, 3), and class ids, int64 (N,)."""
     import tensorflow as tf
 
     parsed = tf.io.parse_example(serialized, feature_spec())

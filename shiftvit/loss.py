@@ -1,4 +1,4 @@
-"""The loss that training minimises, and the metrics that Keras computes beside it."""
+"""The training loss, and the metrics that Keras computes with it."""
 
 import tensorflow as tf
 
@@ -6,16 +6,17 @@ from shiftvit.metrics import TOP1, TOP5
 
 
 class SmoothedCrossEntropy(tf.keras.losses.Loss):
-    """Softmax cross-entropy of logits (N, classes), with label smoothing.
+    """Softmax cross-entropy with label smoothing.
 
-    Targets are class ids (N,) or (N, 1), or, where images are mixed, shares of the classes (N, classes).
+    Predictions are logits (N, classes). Targets are class ids, (N,) or (N, 1), or the shares of the classes in mixed
+    images, (N, classes).
     """
 
-    def __init__(self, label_smoothing: float = 0.0):
+    def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__(name="smoothed_cross_entropy")
         self.label_smoothing = label_smoothing
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each example, (N,)."""
         targets = tf.cast(y_true, y_pred.dtype)
         if not _are_shares(y_true, y_pred):
@@ -26,19 +27,19 @@ class SmoothedCrossEntropy(tf.keras.losses.Loss):
 
 
 def make_metrics() -> list[tf.keras.metrics.Metric]:
-    """Returns the metrics every fit and evaluation records; a mixed image counts as of its greatest share."""
+    """Returns the metrics of every fit and evaluation; the true class of a mixed image is that of its largest share."""
     return [tf.keras.metrics.MeanMetricWrapper(_in_top, name, k=k) for name, k in ((TOP1, 1), (TOP5, 5))]
 
 
-def _in_top(y_true, y_pred, k: int):
+def _in_top(y_true: tf.Tensor, y_pred: tf.Tensor, k: int) -> tf.Tensor:
     return tf.keras.metrics.sparse_top_k_categorical_accuracy(_class_ids(y_true, y_pred), y_pred, k=k)
 
 
-def _class_ids(y_true, y_pred):
+def _class_ids(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     if _are_shares(y_true, y_pred):
         return tf.argmax(y_true, axis=-1, output_type=tf.int32)
     return tf.reshape(tf.cast(y_true, tf.int32), [-1])
 
 
-def _are_shares(y_true, y_pred) -> bool:
+def _are_shares(y_true: tf.Tensor, y_pred: tf.Tensor) -> bool:
     return len(y_true.shape) == 2 and y_true.shape[-1] == y_pred.shape[-1]

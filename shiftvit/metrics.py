@@ -1,23 +1,31 @@
-"""The names of the loss and the metrics, their titles, and the objective of tuning. Imports no TensorFlow."""
+"""Names and titles of the loss and the metrics, and the objectives of a search. Imports no TensorFlow."""
 
 LOSS = "loss"
-TOP1 = "top1"  # share of images whose true class is the first answer
-TOP5 = "top5"  # share of images whose true class is among the first five
-ECE = "ece"  # expected calibration error: how far confidence is from how often it is right
+TOP1 = "top1"  # share of images whose class has the highest score
+TOP5 = "top5"  # share of images whose class is among the five highest scores
+ECE = "ece"  # expected calibration error: mean gap between confidence and accuracy
 
 TITLES = {LOSS: "loss", TOP1: "top-1", TOP5: "top-5", ECE: "expected calibration error"}
-SHARES = (TOP1, TOP5)  # from 0 to 1, written as percentages
+SHARES = (TOP1, TOP5)  # from 0 to 1, shown as percentages
 
 
 def of_eval(name: str) -> str:
-    """Returns the name that Keras gives the metric on the eval split."""
+    """Returns Keras's name for a metric of the eval split.
+
+    >>> of_eval(TOP1)
+    'val_top1'
+    """
     return f"val_{name}"
 
 
 def is_share(name: str) -> bool:
-    """Says whether a metric, of any split, is a share of images."""
+    """Returns True if the metric, of any split, is a share from 0 to 1.
+
+    >>> is_share("val_top5"), is_share("loss")
+    (True, False)
+    """
     return name.removeprefix(of_eval("")) in SHARES
 
 
 OBJECTIVE = of_eval(TOP1)
-OBJECTIVES = {of_eval(LOSS): False, OBJECTIVE: True, of_eval(TOP5): True}  # what a search can aim at: is more better?
+OBJECTIVES = {of_eval(LOSS): False, OBJECTIVE: True, of_eval(TOP5): True}  # of a search; True: greater is better

@@ -1,99 +1,100 @@
-"""The network, and the model around it that takes the images as they are stored."""
+"""The network, and the model that wraps it to take images as they are stored."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from shiftvit.config import ModelConfig
 from shiftvit.features import IMAGE_SHAPE
-from shiftvit.layers import Patches, ShiftBlock, drop_path_rates, initialiser, make_norm, registered
+from shiftvit.layers import PatchConv, ShiftBlock, drop_path_rates, kernel_initializer, make_norm, registered
 
-NETWORK = "shiftvit"  # name of the network, and of its layer in the model around it
-# Mean and standard deviation of CIFAR-10's training pixels, per channel, on the scale of 0 to 1.
+NETWORK = "shiftvit"  # name of the network, and of its layer in the model
+# Of CIFAR-10's training pixels, per channel, on a scale from 0 to 1.
 PIXEL_MEAN = (0.4914, 0.4822, 0.4465)
-PIXEL_DEVIATION = (0.2470, 0.2435, 0.2616)
+PIXEL_STD = (0.2470, 0.2435, 0.2616)
 
 
 @registered
 class Normalise(tf.keras.layers.Layer):
-    """Resizes uint8 images to the network's size and brings their pixels to zero mean and unit deviation."""
+    """Resizes uint8 images to size x size and standardises their pixels per channel."""
 
-    def __init__(self, size: int, **kwargs):
+    def __init__(self, size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.size = size
 
-    def call(self, images):
-        """images: uint8 (N, H, W, 3); returns (N, size, size, 3) in the layer's compute type."""
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """Maps uint8 (N, H, W, 3) to (N, size, size, 3) in the layer's compute type."""
         x = tf.cast(images, tf.float32)
         if images.shape[1:3] != (self.size, self.size):
             x = tf.image.resize(x, (self.size, self.size))
-        mean, deviation = 255 * np.float32(PIXEL_MEAN), 255 * np.float32(PIXEL_DEVIATION)
-        return tf.cast((x - mean) / deviation, self.compute_dtype)
+        mean, std = (255 * np.array(values, np.float32) for values in (PIXEL_MEAN, PIXEL_STD))
+        return tf.cast((x - mean) / std, self.compute_dtype)
 
-    def get_config(self):
-        """Returns what makes the same layer again."""
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"size": self.size}
 
 
 @registered
-class AddMirrored(tf.keras.layers.Layer):
-    """When not training, appends the mirror image of each image: (N, H, W, C) to (2 N, H, W, C)."""
+class AppendMirrored(tf.keras.layers.Layer):
+    """Except in training, appends the mirror image of each image: (N, H, W, C) to (2 N, H, W, C)."""
 
-    def call(self, images, training=None):
-        """images: (N, H, W, C)."""
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return images if training else tf.concat([images, tf.reverse(images, axis=[2])], axis=0)
 
 
 @registered
 class AverageMirrored(tf.keras.layers.Layer):
-    """When not training, averages the logits of images and of their mirror images: (2 N, classes) to (N, classes)."""
+    """Except in training, averages the logits of images and mirror images: (2 N, classes) to (N, classes)."""
 
-    def call(self, logits, training=None):
-        """logits: (2 N, classes), or (N, classes) in training."""
+    def call(self, logits: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return logits if training else tf.add_n(tf.split(logits, 2)) / 2
 
 
 def build_network(config: ModelConfig, precision: str = "float32", fused: bool = False) -> tf.keras.Model:
-    """Returns the network alone: normalised float images (N, size, size, 3) to float32 logits (N, num_classes).
+    """Returns the network without preprocessing.
 
     Args:
-        config: the choices that the network leaves open.
-        precision: a Keras policy; statistics of norms, pooling and logits are float32 under any.
-        fused: whether norms and activations are compiled by XLA; the network computes the same, and trains faster.
+        config: its dimensions.
+        precision: name of a Keras policy. Norm statistics, pooling and logits are float32 under any policy.
+        fused: compiles norms and activations with XLA: the same results, faster training.
+
+    Returns:
+        A model from standardised images, float (N, size, size, 3), to logits, float32 (N, num_classes).
     """
     dtype = tf.keras.mixed_precision.Policy(precision)
     inputs = tf.keras.Input((config.image_size, config.image_size, 3), dtype=dtype.compute_dtype)
-    make = LayerMaker(config, dtype, fused)
+    make = _LayerFactory(config, dtype, fused)
     x = make.stem(inputs)
     rates = drop_path_rates(config.drop_path, config.depths)
     for stage, channels in enumerate(config.dims):
         if stage:
             x = make.norm(f"merge{stage}_norm")(x)
-            x = Patches(channels, 2, use_bias=False, name=f"merge{stage}", dtype=dtype)(x)
+            x = PatchConv(channels, 2, use_bias=False, name=f"merge{stage}", dtype=dtype)(x)
         for block, rate in enumerate(rates[stage]):
             x = make.block(channels, rate, f"stage{stage}_block{block}")(x)
     x = make.norm("norm")(x)
     x = tf.keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
-    head = tf.keras.layers.Dense(config.num_classes, kernel_initializer=initialiser(), name="head", dtype="float32")
+    head = tf.keras.layers.Dense(
+        config.num_classes, kernel_initializer=kernel_initializer(), name="head", dtype="float32"
+    )
     return tf.keras.Model(inputs, head(x), name=NETWORK)
 
 
 @dataclass(frozen=True)
-class LayerMaker:
-    """Makes layers of one network, with what they have in common."""
+class _LayerFactory:
+    """Creates the layers of a network, with the settings that they share."""
 
     config: ModelConfig
     dtype: tf.keras.mixed_precision.Policy
     fused: bool
 
     def norm(self, name: str) -> tf.keras.layers.Layer:
-        """Returns a norm."""
         return make_norm(self.config.norm, name, self.dtype, self.fused)
 
     def block(self, channels: int, drop_path: float, name: str) -> ShiftBlock:
-        """Returns a block for maps of `channels`."""
         return ShiftBlock(
             n_div=self.config.n_div,
             pixels=self.config.shift_pixels,
@@ -107,11 +108,11 @@ class LayerMaker:
             dtype=self.dtype,
         )
 
-    def stem(self, x):
-        """Brings images to the first map: by patches, or halving step by step (Xiao et al., 2021)."""
+    def stem(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the patch embedding, or convolutions that halve the size step by step (Xiao et al., 2021)."""
         channels = self.config.dims[0]
         if self.config.stem == "patch":
-            x = Patches(channels, self.config.patch_size, name="stem", dtype=self.dtype)(x)
+            x = PatchConv(channels, self.config.patch_size, name="stem", dtype=self.dtype)(x)
             return self.norm("stem_norm")(x)
         halvings = int(math.log2(self.config.patch_size))
         last = max(halvings - 1, 0)
@@ -126,7 +127,7 @@ class LayerMaker:
             3,
             strides=stride,
             padding="same",
-            kernel_initializer=initialiser(),
+            kernel_initializer=kernel_initializer(),
             name="convolution",
             dtype=self.dtype,
         )
@@ -134,10 +135,14 @@ class LayerMaker:
 
 
 def build_model(config: ModelConfig, precision: str = "float32", fused: bool = False) -> tf.keras.Model:
-    """Returns the model: uint8 images (N, 32, 32, 3) in, float32 logits (N, num_classes) out; see `build_network`."""
+    """Returns the network of `build_network`, with the same arguments, behind its preprocessing.
+
+    Returns:
+        A model from stored images, uint8 (N, 32, 32, 3), to logits, float32 (N, num_classes).
+    """
     images = x = tf.keras.Input(IMAGE_SHAPE, dtype=tf.uint8)
     if config.flip_test:
-        x = AddMirrored(name="add_mirrored", dtype="uint8")(x)
+        x = AppendMirrored(name="append_mirrored", dtype="uint8")(x)
     x = Normalise(config.image_size, name="normalise", dtype=tf.keras.mixed_precision.Policy(precision))(x)
     logits = build_network(config, precision, fused)(x)
     if config.flip_test:

@@ -1,4 +1,4 @@
-"""Child processes: end with the parent, end on request, and what their exit status means. Standard library only."""
+"""Child processes: how they end, and what their exit status means. Standard library only."""
 
 import ctypes
 import os
@@ -8,24 +8,24 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1  # of Linux' prctl
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 def end_with_parent() -> Callable[[], Any] | None:
-    """Returns a `preexec_fn` that has the kernel terminate the child when this process is killed; None off Linux."""
+    """Returns a `preexec_fn` that has the kernel terminate the child when this process dies; None except on Linux."""
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None).prctl  # looked up before the fork, after which hardly anything is safe
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork: very little is safe after it
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def stop(process: subprocess.Popen, grace: float, group: bool = False) -> None:
-    """Terminates the process, and kills it if it still runs after the grace period or at a further interrupt.
+    """Terminates a process; kills it if it outlives the grace period, or at another Ctrl-C.
 
     Args:
-        process: one that has ended already is left alone.
+        process: may have ended already.
         grace: seconds.
-        group: whether to signal its whole process group, which it must lead.
+        group: signals the whole process group, which the process must lead.
     """
     if process.poll() is not None:
         return
@@ -39,6 +39,10 @@ def stop(process: subprocess.Popen, grace: float, group: bool = False) -> None:
 
 
 def describe_signal(status: int) -> str:
-    """Returns for example `SIGKILL, which is what happens when memory runs out` for a negative exit status."""
+    """Describes the signal behind a negative exit status.
+
+    >>> describe_signal(-9)
+    'SIGKILL, which is what happens when memory runs out'
+    """
     name = signal.Signals(-status).name
     return f"{name}, which is what happens when memory runs out" if -status == signal.SIGKILL else name

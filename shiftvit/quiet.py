@@ -1,15 +1,15 @@
-"""Silence for commands that load TensorFlow in this process, and not in a child with a log."""
+"""Silences libraries in commands that load TensorFlow into this process rather than into a child with a log file."""
 
 import logging
 import os
 import sys
 import warnings
 
-STDERR = 2  # the descriptor, which libraries in C++ write to
+STDERR = 2  # the file descriptor, which C++ libraries write to directly
 
 
 def hush_libraries() -> None:
-    """Keeps the chatter of the libraries off the terminal, where it would hide the answer; call before their import."""
+    """Hides the libraries' warnings and log lines. Call it before importing them."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -17,24 +17,27 @@ def hush_libraries() -> None:
 
 
 def hush_native_code() -> None:
-    """Sends nowhere what libraries in C and C++ write to the terminal, as they do of every image that is none.
+    """Discards what C and C++ libraries write to stderr, such as a line for each image that cannot be decoded.
 
-    Python's own messages go there still. A library that aborts the process does so without a word.
+    Python still writes to the terminal. If a library aborts the process, its message is lost too.
     """
     sys.stderr = os.fdopen(os.dup(STDERR), "w", buffering=1)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), STDERR)
+    _discard_stderr()
 
 
 def hush_xla() -> None:
-    """Lets XLA say what it says once in each process, whatever the log level, while nobody listens."""
+    """Triggers and discards the lines that XLA logs once per process whatever the log level."""
     import tensorflow as tf
 
     terminal = os.dup(STDERR)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), STDERR)
+    _discard_stderr()
     try:
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.constant(0.0))
     finally:
         os.dup2(terminal, STDERR)
         os.close(terminal)
+
+
+def _discard_stderr() -> None:
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), STDERR)

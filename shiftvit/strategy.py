@@ -1,4 +1,4 @@
-"""The devices of a training: those of this machine, or of every worker that TF_CONFIG names."""
+"""The distribution strategy: over the devices of this machine, or of every worker in TF_CONFIG."""
 
 import functools
 import signal
@@ -12,14 +12,16 @@ from shiftvit.errors import ConfigError, UserError, one_line
 
 @functools.cache
 def make_strategy(replicas: int = 0) -> tf.distribute.Strategy:
-    """Returns the strategy over `replicas` GPUs (0: all), or over as many logical CPU devices where there is no GPU.
+    """Returns the process's only strategy; a second MirroredStrategy would crash in its collectives.
 
-    Where TF_CONFIG names several workers, it is over all devices of all of them, and waits until every worker is here.
-    One per process: a second MirroredStrategy after a first one crashes in its collectives.
+    If TF_CONFIG names several workers, it spans all their devices, and this call blocks until all of them have joined.
+
+    Args:
+        replicas: number of GPUs, 0 for all of them; on a machine without GPUs, the number of logical CPU devices.
 
     Raises:
-        ConfigError: when there are fewer GPUs, or TensorFlow has already started with fewer CPU devices.
-        UserError: when this worker cannot join the others.
+        ConfigError: if there are fewer GPUs, or TensorFlow has already started with fewer CPU devices.
+        UserError: if this worker cannot join the others.
     """
     cluster, gpus = read_cluster(), tf.config.list_physical_devices("GPU")
     if cluster is not None:
@@ -35,7 +37,7 @@ def make_strategy(replicas: int = 0) -> tf.distribute.Strategy:
 def _join(cluster: Cluster, replicas: int, devices: int) -> tf.distribute.MultiWorkerMirroredStrategy:
     require(
         replicas in (0, devices),
-        f"train.replicas={replicas}, but where {TF_CONFIG} names several workers, each trains on all its devices "
+        f"train.replicas={replicas}, but {TF_CONFIG} names several workers, and each of them trains on all its devices "
         f"(here {devices}): leave it at 0",
     )
     on_terminate = signal.getsignal(signal.SIGTERM)
@@ -45,7 +47,7 @@ def _join(cluster: Cluster, replicas: int, devices: int) -> tf.distribute.MultiW
         raise UserError(
             f"{TF_CONFIG}: worker {cluster.index} at {cluster.address} could not join the others ({one_line(error)})"
         ) from error
-    signal.signal(signal.SIGTERM, on_terminate)  # TensorFlow takes it for an announcement, and works on
+    signal.signal(signal.SIGTERM, on_terminate)  # TensorFlow's handler takes it as a preemption notice and trains on
     return strategy
 
 
@@ -61,11 +63,11 @@ def _logical_cpus(count: int) -> list[str]:
     return [f"/cpu:{i}" for i in range(count)]
 
 
-def wait_for_all(strategy: tf.distribute.Strategy) -> None:
-    """Returns when every worker has called it."""
+def barrier(strategy: tf.distribute.Strategy) -> None:
+    """Blocks until every worker has called it."""
 
     @tf.function
-    def meet():
+    def all_reduce() -> tf.Tensor:
         return strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", tf.constant(1.0)))
 
-    meet()
+    all_reduce()

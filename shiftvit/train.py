@@ -1,4 +1,4 @@
-"""Training under a strategy: the same code for the Trainer, for each trial of the search and for tests."""
+"""Training under a distribution strategy, for the Trainer and for the trials of a search alike."""
 
 import math
 import os
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from shiftvit import rng
 from shiftvit.augmentation import augment
-from shiftvit.callbacks import KeepHistory, KeepState, StopOnDivergence
+from shiftvit.callbacks import CSVHistory, EpochCheckpoint, StopOnDivergence
 from shiftvit.cluster import is_chief
 from shiftvit.config import DataConfig, ExperimentConfig, TrainConfig
 from shiftvit.errors import ConfigError
@@ -18,15 +18,15 @@ from shiftvit.input_pipeline import count_records, evaluation_batches, training_
 from shiftvit.loss import SmoothedCrossEntropy, make_metrics
 from shiftvit.model import NETWORK, build_model, build_network
 from shiftvit.official_weights import load_official, read_official
-from shiftvit.optimizer import UseAverage, make_optimizer
+from shiftvit.optimizer import SwapEMAWeights, make_optimizer
 from shiftvit.strategy import make_strategy
 from shiftvit.training_record import HISTORY_FILE
 
-_HISTORY_BYTES = 1_000_000  # enough for it, and for what TensorBoard is told
+_HISTORY_BYTES = 1_000_000  # enough for the history and the TensorBoard logs
 
 
 def resolve_precision(precision: str) -> str:
-    """Returns the Keras policy for `train.precision`; "auto" takes bfloat16 where the hardware multiplies in it."""
+    """Returns the Keras policy for `train.precision`; "auto" picks bfloat16 if the hardware supports it."""
     if precision != "auto":
         return precision
     return "mixed_bfloat16" if _has_bfloat16() else "float32"
@@ -41,10 +41,10 @@ def _has_bfloat16() -> bool:
 
 
 def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:
-    """Returns the number of full batches in an epoch.
+    """Returns the number of batches in an epoch: `config.steps_per_epoch`, or as many full ones as there are.
 
     Raises:
-        ConfigError: when the training split holds less than one batch.
+        ConfigError: if the training split has fewer images than a batch.
     """
     if config.steps_per_epoch:
         return config.steps_per_epoch
@@ -57,10 +57,11 @@ def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:
 
 
 def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
-    """Builds and compiles the model of `config` under its strategy, with a schedule of `total_steps` updates.
+    """Builds and compiles the model under its strategy, with a learning-rate schedule of `total_steps` updates.
 
     Raises:
-        ConfigError: when the replicas do not divide the global batch, or updates are to be bundled over several.
+        ConfigError: if the number of devices does not divide the global batch, or several devices are to run several
+            steps per execution.
     """
     strategy = make_strategy(config.train.replicas)
     _check_devices(config.train, strategy.num_replicas_in_sync)
@@ -71,17 +72,15 @@ def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
         model = build_model(config.model, resolve_precision(config.train.precision), fused=True)
         if config.train.initial_weights:
             load_official(model.get_layer(NETWORK), read_official(config.train.initial_weights))
-        model = TrainingModel(model.input, model.output).drawing_from(
-            config.train.seed, config.data if _has_gpu() else None
-        )
+        model = TrainingModel(model.input, model.output).seeded(config.train.seed, config.data if _has_gpu() else None)
         model.compile(
             make_optimizer(config.train, total_steps),
             SmoothedCrossEntropy(config.train.label_smoothing),
             make_metrics(),
-            jit_compile=_xla_pays(strategy),
+            jit_compile=_use_xla(strategy),
             steps_per_execution=config.train.steps_per_execution,
         )
-    # The metrics are those of all replicas already; over several workers Keras would add them up once more.
+    # Metrics are already aggregated over all replicas; with several workers Keras would sum them once more.
     model.distribute_reduction_method = "first"
     return model
 
@@ -94,17 +93,17 @@ def _check_devices(config: TrainConfig, devices: int) -> None:
         )
     if config.steps_per_execution > 1 and devices > 1:
         raise ConfigError(
-            f"train.steps_per_execution={config.steps_per_execution} needs a single device, since TensorFlow cannot "
-            f"loop over {devices} of them: set it to 1, or train.replicas=1"
+            f"train.steps_per_execution={config.steps_per_execution} needs a single device, because TensorFlow cannot "
+            f"loop over {devices} of them: set it to 1, or set train.replicas=1"
         )
 
 
-def try_initial_weights(config: ExperimentConfig) -> list[str]:
-    """Returns what `train.initial_weights` leaves at its initialisation, in sentences, before any training.
+def check_initial_weights(config: ExperimentConfig) -> list[str]:
+    """Checks `train.initial_weights` before a run; returns the notes of `load_official`.
 
     Raises:
-        ConfigError: when the weights are of another network.
-        DataError: when the file cannot be read.
+        ConfigError: if the weights belong to another network.
+        DataError: if the file cannot be read.
     """
     path = config.train.initial_weights
     try:
@@ -113,36 +112,35 @@ def try_initial_weights(config: ExperimentConfig) -> list[str]:
         raise ConfigError(f"train.initial_weights={path}: {error}") from error
 
 
-# Also where XLA does not compile the whole step: TensorFlow by itself gathers bytes on the host only.
+# Compiled even if the training step is not: without XLA, TensorFlow gathers bytes on the host only.
 _compiled_augment = tf.function(augment, jit_compile=True)
 
 
 class TrainingModel(tf.keras.Model):
-    """A model whose train step draws its random numbers from the seed, its number and the replica alone.
+    """A model whose training step draws random numbers as a function of the seed, the step and the replica.
 
-    So nothing of them is to be kept for a training that goes on. On an accelerator the step also augments, since it
-    can do that faster than the host.
+    So a resumed training needs no generator state. On an accelerator the step also augments, faster than the host.
     """
 
-    def drawing_from(self, seed: int, augmentation: DataConfig | None) -> "TrainingModel":
-        """Returns the model itself, set to draw from `seed` and to augment so; None: images come augmented."""
+    def seeded(self, seed: int, augmentation: DataConfig | None) -> "TrainingModel":
+        """Sets the seed, and the augmentation to do in the training step, or None; returns the model itself."""
         self.augmentation, self._seed = augmentation, seed
         return self
 
-    def train_step(self, data):
-        """data: of one replica, images uint8 (N, 32, 32, 3) and what `augment` takes or gives as their targets."""
+    def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Trains on the batch of one replica: images, uint8 (N, 32, 32, 3), and labels or targets (see `augment`)."""
         context = tf.distribute.get_replica_context()
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
-        part = self.optimizer.iterations * context.num_replicas_in_sync + replica
-        augmenting, dropping = rng.split(tf.stack([tf.constant(self._seed, tf.int64), part]), 2)
+        replica_step = self.optimizer.iterations * context.num_replicas_in_sync + replica
+        augment_seed, layer_seed = rng.split(tf.stack([tf.constant(self._seed, tf.int64), replica_step]), 2)
         if self.augmentation:
-            data = _compiled_augment(*data, augmenting, self.augmentation)
-        with rng.drawing_from(dropping):
+            data = _compiled_augment(*data, augment_seed, self.augmentation)
+        with rng.seed_layers(layer_seed):
             return super().train_step(data)
 
 
-def _xla_pays(strategy: tf.distribute.Strategy) -> bool:
-    """XLA multiplies matrices slowly on a CPU; over several devices, its step cannot reach all variables."""
+def _use_xla(strategy: tf.distribute.Strategy) -> bool:
+    """XLA's matrix products are slow on a CPU, and on several devices a compiled step cannot access all variables."""
     return _has_gpu() and strategy.num_replicas_in_sync == 1
 
 
@@ -157,25 +155,36 @@ def fit(
     eval_files: Sequence[str],
     steps: int,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
-    until: int | None = None,
-    done: int = 0,
+    until_epoch: int | None = None,
+    initial_epoch: int = 0,
 ) -> tf.keras.callbacks.History:
-    """Goes on after `done` epochs of `steps` updates `until` so many are (by default all), and evaluates after each."""
+    """Trains from one epoch to another, and evaluates after each.
+
+    Args:
+        model: from `compile_model`.
+        config: the experiment.
+        train_files: patterns of TFRecord files of the training split.
+        eval_files: patterns of TFRecord files of the eval split.
+        steps: per epoch.
+        callbacks: to call.
+        until_epoch: how many epochs are finished at the end; by default `config.train.epochs`.
+        initial_epoch: how many epochs are finished already.
+    """
     batch, augmented = config.train.batch_size, not model.augmentation
     distribute = model.distribute_strategy.distribute_datasets_from_function
     return model.fit(
         distribute(
-            lambda share: training_batches(
-                train_files, batch, config.data, config.train.seed, augmented, share, start=done * steps
+            lambda context: training_batches(
+                train_files, batch, config.data, config.train.seed, augmented, context, start=initial_epoch * steps
             )
         ),
-        epochs=until or config.train.epochs,
-        initial_epoch=done,
+        epochs=until_epoch or config.train.epochs,
+        initial_epoch=initial_epoch,
         steps_per_epoch=steps,
-        validation_data=distribute(lambda share: evaluation_batches(eval_files, batch, share)),
+        validation_data=distribute(lambda context: evaluation_batches(eval_files, batch, context)),
         validation_steps=math.ceil(count_records(eval_files) / batch),
         verbose=0,
-        callbacks=[UseAverage(), *callbacks],
+        callbacks=[SwapEMAWeights(), *callbacks],
     )
 
 
@@ -186,39 +195,43 @@ def train(
     *,
     resume_dir: str,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
-    until: int | None = None,
+    until_epoch: int | None = None,
 ) -> tf.keras.Model:
-    """Trains from the start, or from the last epoch that a killed attempt finished.
+    """Trains from scratch, or resumes after the last epoch that a killed attempt finished.
 
-    What comes then is what would have come without the kill: the data, their augmentation and all else that is drawn
-    are functions of `train.seed` and of the number of the step. With `train.deterministic`, so are the sums.
+    A kill does not change the result: shuffling, augmentation and all other randomness are functions of `train.seed`
+    and the step. With `train.deterministic`, the weights are the same to the bit.
 
     Args:
-        config: what to train.
+        config: the experiment.
         train_files: patterns of TFRecord files of the training split.
         eval_files: patterns of TFRecord files of the eval split.
-        resume_dir: holds the state after the last epoch, and HISTORY_FILE, one row an epoch; to be the same for every
-            attempt and every worker, and the caller's to remove once it has kept the model.
-        callbacks: are called after the history and the state of an epoch are kept.
-        until: the epoch to end with, on a schedule that goes on to `config.train.epochs`; by default the last.
+        resume_dir: for the checkpoint and HISTORY_FILE, the same for every attempt and every worker. The caller
+            removes it after saving the model.
+        callbacks: called after an epoch's history and checkpoint are saved.
+        until_epoch: stops after so many epochs, though the schedule ends with `config.train.epochs`; by default that.
+
+    Returns:
+        The trained model, with the averaged weights if the experiment asks for them.
 
     Raises:
-        UserError: when the loss ceases to be finite; the state after the last good epoch is kept.
-        DiskFullError: when there is no room for the state; that after the last epoch is kept.
+        UserError: if the loss is not finite any more; the last good checkpoint stays.
+        DiskFullError: if there is no space for a checkpoint; the last one stays.
     """
-    make_strategy(config.train.replicas)  # before TensorFlow starts, which it does to count the records
+    make_strategy(config.train.replicas)  # first, because counting the records starts TensorFlow
     steps = steps_per_epoch(config.train, train_files)
     model = compile_model(config, steps * config.train.epochs)
     tf.io.gfile.makedirs(resume_dir)
-    state = KeepState(model, os.path.join(resume_dir, "state"))
-    keeping = [KeepHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []
-    done, callbacks = state.restore(), [StopOnDivergence(state.directory), *keeping, state, *callbacks]
-    with disk.room(resume_dir, _state_bytes(model, config.train), "the state of the training"):
-        fit(model, config, train_files, eval_files, steps, callbacks, until, done)
+    checkpoint = EpochCheckpoint(model, os.path.join(resume_dir, "state"))
+    history = [CSVHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []
+    all_callbacks = [StopOnDivergence(checkpoint.directory), *history, checkpoint, *callbacks]
+    initial_epoch = checkpoint.restore()
+    with disk.ensure_space(resume_dir, _checkpoint_bytes(model, config.train), "the checkpoint of the training"):
+        fit(model, config, train_files, eval_files, steps, all_callbacks, until_epoch, initial_epoch)
     return model
 
 
-def _state_bytes(model: tf.keras.Model, config: TrainConfig) -> int:
-    """Returns what resuming takes on the disk: the last state stays until the next one is whole."""
-    copies = 3 + bool(config.ema_decay)  # the weights, the two moments of Adam, and the average
+def _checkpoint_bytes(model: tf.keras.Model, config: TrainConfig) -> int:
+    """Returns the space that checkpoints need: the last one stays until the next one is complete."""
+    copies = 3 + bool(config.ema_decay)  # the weights, Adam's two moments, and the average
     return 2 * copies * 4 * model.count_params() + _HISTORY_BYTES

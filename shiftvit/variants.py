@@ -1,10 +1,10 @@
-"""The nine published variants of ShiftViT, by the names of the official code (microsoft/SPACH)."""
+"""The nine published variants of ShiftViT, named as in the official code (microsoft/SPACH)."""
 
-from shiftvit.config import ModelConfig, nearest
+from shiftvit.config import ModelConfig, suggest
 from shiftvit.errors import ConfigError
 
 # Channels of the first stage (each further one doubles them), blocks of each stage, MLP ratio, channel groups.
-_FIGURES = {
+_DIMENSIONS = {
     "shiftvit_light_tiny": (96, (2, 2, 6, 2), 4.0, 12),
     "shiftvit_r4_tiny": (96, (2, 2, 12, 3), 4.0, 12),
     "shiftvit_r2_tiny": (96, (6, 8, 18, 6), 2.0, 12),
@@ -15,20 +15,23 @@ _FIGURES = {
     "shiftvit_r4_base": (128, (4, 6, 22, 4), 4.0, 16),
     "shiftvit_r2_base": (128, (10, 18, 36, 10), 2.0, 16),
 }
-VARIANTS = tuple(_FIGURES)
+VARIANTS = tuple(_DIMENSIONS)
 
 
 def variant(name: str) -> ModelConfig:
-    """Returns the published network `name`, for ImageNet: 1000 classes, images of 224 pixels, patches of 4.
+    """Returns a published network for ImageNet: 1000 classes, images of 224 pixels, patches of 4.
 
-    What the weights do not depend on, drop path above all, is at the configuration's defaults.
+    Settings that do not affect the shapes of the weights, such as drop path, keep their defaults.
 
     Raises:
-        ConfigError: for an unknown name, with the nearest known ones.
+        ConfigError: for an unknown name; the message suggests similar ones.
+
+    >>> variant("shiftvit_r4_tiny").depths
+    (2, 2, 12, 3)
     """
-    if name not in _FIGURES:
-        raise ConfigError(f"unknown variant {name}; {nearest(name, _FIGURES)}")
-    channels, depths, mlp_ratio, n_div = _FIGURES[name]
+    if name not in _DIMENSIONS:
+        raise ConfigError(f"unknown variant {name}; {suggest(name, _DIMENSIONS)}")
+    channels, depths, mlp_ratio, n_div = _DIMENSIONS[name]
     return ModelConfig(
         image_size=224,
         patch_size=4,

@@ -89,7 +89,7 @@ class Workers:
             self.ended_trials, self.deaths = ended_trials, [0] * len(self.shares)
         for index, process in enumerate(self.processes):
             if process.poll() == NO_ROOM:
-                raise disk.stopped(self.folder, "a trial of the search")
+                raise disk.full_error(self.folder, "a trial of the search")
             if process.poll():
                 self.deaths[index] += 1
                 if self.deaths[index] == _ATTEMPTS:

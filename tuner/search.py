@@ -9,7 +9,7 @@ import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 
 from shiftvit import progress
-from shiftvit.config import ExperimentConfig, nearest, require
+from shiftvit.config import ExperimentConfig, require, suggest
 from shiftvit.errors import UserError
 from shiftvit.metrics import OBJECTIVES
 from tuner import chief, devices, space
@@ -34,7 +34,7 @@ def check(tune: TuneConfig, experiment: ExperimentConfig) -> None:
     """
     require(
         tune.objective in OBJECTIVES,
-        f"tune.objective={tune.objective} is not recorded; {nearest(tune.objective, OBJECTIVES)}",
+        f"tune.objective={tune.objective} is not recorded; {suggest(tune.objective, OBJECTIVES)}",
     )
     space.make(tune.space, experiment)
     devices.check(tune, experiment)

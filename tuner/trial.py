@@ -32,7 +32,7 @@ _OOM_SCORE = Path("/proc/self/oom_score_adj")
 def run(path: Path, trial_id: str, values: Mapping[str, Any], worker: str, result: Connection) -> None:
     """Trains the setting `values` in the search's folder `path`, and sends its state and cause through `result`."""
     _end_with_parent()
-    _be_the_first_that_lacks_memory()
+    _prefer_as_oom_victim()
     folder = SearchFolder(path)
     try:
         _train(folder, trial_id, values, worker, result)
@@ -57,7 +57,7 @@ def _train(folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worke
         task.eval_files,
         resume_dir=str(own.path),
         callbacks=[*rule, ReportProgress("trial"), EndProcess(rule, result)],
-        until=values.get("tuner/epochs"),
+        until_epoch=values.get("tuner/epochs"),
     )
 
 
@@ -105,7 +105,7 @@ class KeepProgress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a report."""
-        facts, now = getattr(record, progress.FACTS), time.monotonic()
+        facts, now = getattr(record, progress.EVENT), time.monotonic()
         if now - self.written >= 1 or facts["done"] == round(facts["done"]):
             self.written = now
             seconds = round(self.before + now - self.started, 1)
@@ -125,7 +125,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _be_the_first_that_lacks_memory() -> None:
+def _prefer_as_oom_victim() -> None:
     """Has the kernel end the trial, and not the search, when the machine's memory runs out."""
     if _OOM_SCORE.exists():
         _OOM_SCORE.write_text("1000")

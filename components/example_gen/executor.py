@@ -124,7 +124,7 @@ class Executor(BaseBeamExecutor):
         counts = identity["counts"]
         shards = plan(counts, exec_properties[INPUT_BASE], examples.uri, int(exec_properties[IMAGES_PER_SHARD]))
         needed = sum(counts.values()) * records.stored_bytes()
-        with disk.room(examples.uri, needed, "the ingested records"):
+        with disk.ensure_space(examples.uri, needed, "the ingested records"):
             self._write(shards, counts, examples.uri)
         _describe(examples, identity)
         with tf.io.gfile.GFile(f"{examples.uri}/{features.CLASS_NAMES_FILE}", "w") as file:

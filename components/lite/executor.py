@@ -120,7 +120,7 @@ def _write(output: str, files: list[LiteFile], images: int, model: Any) -> None:
     names = [name.decode() for name in model.list_classes().numpy()]
     contents = {f"{file.name}.tflite": file.content for file in kept}
     contents |= {LABELS: "\n".join([*names, ""]).encode(), REPORT: (json.dumps(report, indent=2) + "\n").encode()}
-    with disk.room(output, sum(map(len, contents.values())), "the TFLite files"):
+    with disk.ensure_space(output, sum(map(len, contents.values())), "the TFLite files"):
         fileio.makedirs(output)
         for name, content in contents.items():
             with fileio.open(os.path.join(output, name), "wb") as file:

@@ -39,7 +39,7 @@ def train_and_export(
         DiskFullError: when there is no room for its state or for the model.
     """
     model = train(experiment, train_files, eval_files, resume_dir=resume_dir, callbacks=callbacks)
-    with disk.room(model_dir, 4 * model.count_params() + _GRAPH_BYTES, "the exported model"):
+    with disk.ensure_space(model_dir, 4 * model.count_params() + _GRAPH_BYTES, "the exported model"):
         export(model, experiment.model, class_names, model_dir)
 
 

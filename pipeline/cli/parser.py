@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Iterable
 
-from shiftvit.config import nearest
+from shiftvit.config import suggest
 from shiftvit.errors import ConfigError
 
 _KINDS = {"int": "a whole number", "float": "a number"}
@@ -42,12 +42,12 @@ class Parser(argparse.ArgumentParser):
         if not argument.startswith("-"):
             return f"`{self.prog}` takes no argument {argument!r}; {self._way_out()}"
         name = argument.partition("=")[0]
-        return f"`{self.prog}` has no option {name}; {nearest(name, self._long_options())}"
+        return f"`{self.prog}` has no option {name}; {suggest(name, self._long_options())}"
 
     def _describe_choice(self, argument: str, given: str) -> str:
         action = next(a for a in self._actions if argument in (a.metavar, *a.option_strings))
         what = "command" if isinstance(action, argparse._SubParsersAction) else argument
-        return f"`{self.prog}` has no {what} {given}; {nearest(given.strip(chr(39)), action.choices)}"
+        return f"`{self.prog}` has no {what} {given}; {suggest(given.strip(chr(39)), action.choices)}"
 
     def _describe_missing(self, arguments: str) -> str:
         commands = next((a.choices for a in self._actions if isinstance(a, argparse._SubParsersAction)), ())

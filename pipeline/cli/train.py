@@ -163,13 +163,13 @@ def _display() -> Iterator[Events]:
 def _train(config: PipelineConfig, places: Places, class_names: list[str], events: Events) -> None:
     from components.trainer import training
     from shiftvit.callbacks import ReportProgress
-    from shiftvit.strategy import make_strategy, wait_for_all
-    from shiftvit.train import try_initial_weights
+    from shiftvit.strategy import barrier, make_strategy
+    from shiftvit.train import check_initial_weights
 
     strategy = make_strategy(config.train.replicas)
     hush_xla()
     if config.train.initial_weights:
-        for sentence in try_initial_weights(config.experiment):
+        for sentence in check_initial_weights(config.experiment):
             events.note(f"{config.train.initial_weights}: {sentence}")
     train_files, eval_files = places.files(features.TRAIN), places.files(features.EVAL)
     resume_dir = training.resume_folder(str(places.state), config.experiment, train_files)
@@ -185,7 +185,7 @@ def _train(config: PipelineConfig, places: Places, class_names: list[str], event
         )
         if is_chief():
             training.keep_records(config.experiment, resume_dir, str(folder / EXTRA_FOLDER))
-    wait_for_all(strategy)  # no worker is done, and none removes anything, before the model is there
+    barrier(strategy)  # no worker is done, and none removes anything, before the model is there
     if is_chief():
         shutil.rmtree(resume_dir)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.config.settings import PipelineConfig
-from shiftvit.config import from_dict, nearest, require, to_dict
+from shiftvit.config import from_dict, require, suggest, to_dict
 from shiftvit.errors import ConfigError
 from shiftvit.features import NUM_CLASSES
 from shiftvit.variants import variant
@@ -28,7 +28,7 @@ def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
         table = values
         for depth, group in enumerate(groups):
             path = ".".join(groups[:depth])
-            require(isinstance(table.get(group), dict), f"unknown key {key}; {nearest(group, table, path)}")
+            require(isinstance(table.get(group), dict), f"unknown key {key}; {suggest(group, table, path)}")
             table = table[group]
         _set_leaf(table, leaf, text, key)
     return from_dict(PipelineConfig, values)
@@ -36,13 +36,13 @@ def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
 
 def _set_leaf(table: dict[str, Any], leaf: str, text: str, key: str) -> None:
     if leaf not in table:
-        raise ConfigError(f"unknown key {key}; {nearest(leaf, table, key.rpartition('.')[0])}")
+        raise ConfigError(f"unknown key {key}; {suggest(leaf, table, key.rpartition('.')[0])}")
     current = table[leaf]
     if key == "model":
         table[leaf] = to_dict(dataclasses.replace(variant(text), num_classes=NUM_CLASSES))
         return
     if isinstance(current, dict):
-        raise ConfigError(f"{key} is a group of settings; {nearest('', current, key)}")
+        raise ConfigError(f"{key} is a group of settings; {suggest('', current, key)}")
     table[leaf] = _parse(text, current)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pipeline.config.settings import EvaluateConfig, PipelineConfig
-from shiftvit.config import DataConfig, ModelConfig, TrainConfig, nearest
+from shiftvit.config import DataConfig, ModelConfig, TrainConfig, suggest
 from shiftvit.errors import ConfigError
 from tuner.config import TuneConfig
 
@@ -97,5 +97,5 @@ def preset(name: str) -> PipelineConfig:
         ConfigError: when there is none.
     """
     if name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}; {nearest(name, PRESETS)}")
+        raise ConfigError(f"unknown preset {name!r}; {suggest(name, PRESETS)}")
     return PRESETS[name]()

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from shiftvit.progress import FACTS
+from shiftvit.progress import EVENT
 
 Event = dict[str, Any]
 
@@ -53,4 +53,4 @@ class ProgressHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Passes on the event that the report is."""
-        self._show(getattr(record, FACTS))
+        self._show(getattr(record, EVENT))

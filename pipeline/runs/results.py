@@ -16,7 +16,7 @@ from pipeline.runs.outcome import INTERRUPTED as EXIT_INTERRUPTED
 from pipeline.runs.run_folder import is_alive
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder, Workspace
-from shiftvit.config import nearest
+from shiftvit.config import suggest
 from shiftvit.errors import ConfigError, NotBlessedError
 
 NOT_BLESSED = "not blessed"
@@ -116,7 +116,7 @@ def find_run(workspace: Workspace, run_id: str | None) -> RunFolder:
     if run_id is None:
         return folders[max(folders)]
     if run_id not in folders:
-        raise ConfigError(f"no run {run_id!r} in {workspace.runs}; {nearest(run_id, folders)}")
+        raise ConfigError(f"no run {run_id!r} in {workspace.runs}; {suggest(run_id, folders)}")
     return folders[run_id]
 
 

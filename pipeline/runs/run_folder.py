@@ -21,7 +21,7 @@ def create(config: PipelineConfig) -> RunFolder:
         DiskFullError: when it has no room.
     """
     config = locate(config)
-    with disk.room(config.workspace, _BEGINNING, "the run's folder"):
+    with disk.ensure_space(config.workspace, _BEGINNING, "the run's folder"):
         return _create(config)
 
 

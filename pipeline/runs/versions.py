@@ -122,7 +122,7 @@ def rollback(workspace: Workspace, number: int) -> int | None:
     origin = serving_folder.Origin(rollback_of=number, keep=_last_keep(workspace))
     following = 1 + max(map(int, Lineage(workspace.metadata).pushed()), default=0)
     try:
-        with disk.room(workspace.serving, disk.size_of(folder), "the copy of the version"):
+        with disk.ensure_space(workspace.serving, disk.folder_size(folder), "the copy of the version"):
             made, _ = serving_folder.publish(folder, workspace.serving, origin, at_least=following)
     except (OSError, shutil.Error) as error:
         raise UserError(f"{workspace.serving}: cannot copy version {number} there ({error})") from error

@@ -135,7 +135,7 @@ def _write(folder: Path, origin: _Origin) -> None:
     """Makes the folder of a source, whole or not at all."""
     needed = sum(origin.counts.values()) * (records.RECORD_BYTES + origin.scratch_bytes)
     try:
-        with disk.room(folder.parent, needed, "the source"), atomic.folder(folder) as unfinished:
+        with disk.ensure_space(folder.parent, needed, "the source"), atomic.folder(folder) as unfinished:
             _fill(unfinished, origin)
     except OSError:
         if not folder.is_dir():  # else another run has made the same just now

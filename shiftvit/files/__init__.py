@@ -1,1 +1,1 @@
-"""Files: atomic writes, disk space and locks. Standard library only."""
+"""Atomic writes, disk space and file locks."""

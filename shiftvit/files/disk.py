@@ -1,4 +1,4 @@
-"""Disks that fill: what has no room is not begun, and what ran out of it is told as that. Standard library only."""
+"""Full disks: checked before work begins, and reported in one sentence when they fill up during it."""
 
 import contextlib
 import errno
@@ -10,71 +10,71 @@ from pathlib import Path
 from shiftvit.errors import DiskFullError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_SQLITE = "database or disk is full"
-_REMOTE = "://"  # of object stores, which do not fill
+_FULL_MESSAGES = ("database or disk is full", *map(os.strerror, _FULL))  # the first one is SQLite's
+_REMOTE = "://"  # in the address of an object store, which does not fill up
 
 
 @contextlib.contextmanager
-def room(folder: str | os.PathLike, needed: int, what: str) -> Iterator[None]:
-    """Begins the block only where there is room for it, and tells when that was taken meanwhile.
+def ensure_space(folder: str | os.PathLike, needed: int, purpose: str) -> Iterator[None]:
+    """Enters the block only if there is enough free space, and reports a disk that fills up inside it.
 
     Args:
-        folder: where the block writes; it need not be there yet.
+        folder: where the block writes; it does not have to exist yet.
         needed: bytes.
-        what: is written, for the message.
+        purpose: what is written, for the message.
 
     Raises:
-        DiskFullError: in place of whatever error a full disk makes, from whichever library.
+        DiskFullError: instead of any error that a full disk causes, whichever library raises it.
     """
-    free = _free(folder)
+    free = _free_bytes(folder)
     if free is not None and free < needed:
-        raise _explain(folder, needed, what)
+        raise _too_small(folder, needed, purpose)
     try:
         yield
     except Exception as error:
-        if ran_out(error):
-            raise _explain(folder, needed, what) from error
+        if is_full(error):
+            raise _too_small(folder, needed, purpose) from error
         raise
 
 
-def ran_out(error: BaseException) -> bool:
-    """Says whether a full disk is behind the error: libraries wrap that, and some keep its words alone."""
-    told = [_SQLITE, *map(os.strerror, _FULL)]
+def is_full(error: BaseException) -> bool:
+    """Returns True if a full disk caused the error. Libraries wrap such errors, and some keep only the message."""
     return any(
-        (isinstance(cause, OSError) and cause.errno in _FULL) or any(words in str(cause) for words in told)
-        for cause in causes(error)
+        (isinstance(cause, OSError) and cause.errno in _FULL) or any(text in str(cause) for text in _FULL_MESSAGES)
+        for cause in exception_chain(error)
     )
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields the error, what it was raised for, or while handling, and so on."""
+def exception_chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields the error, then its cause or context, and so on."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def size_of(folder: Path) -> int:
-    """Returns how many bytes the files in the folder have."""
+def folder_size(folder: Path) -> int:
+    """Returns the total size of all files in the folder, in bytes."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def stopped(folder: str | os.PathLike, what: str) -> DiskFullError:
-    """Returns the error for work that ran out of room, where nobody knows of how much."""
-    return _full(folder, f"{what} could not write on")
+def full_error(folder: str | os.PathLike, work: str) -> DiskFullError:
+    """Returns the error for work that a full disk interrupted, when the space it needs is unknown."""
+    return _full(folder, f"{work} ran out of space")
 
 
-def _explain(folder: str | os.PathLike, needed: int, what: str) -> DiskFullError:
-    return _full(folder, f"{_megabytes(needed)} are needed for {what}")
+def _too_small(folder: str | os.PathLike, needed: int, purpose: str) -> DiskFullError:
+    return _full(folder, f"{_megabytes(needed)} are needed for {purpose}")
 
 
-def _full(folder: str | os.PathLike, what: str) -> DiskFullError:
+def _full(folder: str | os.PathLike, reason: str) -> DiskFullError:
     return DiskFullError(
-        f"{os.fspath(folder)}: the disk is full: {what}, and {_megabytes(_free(folder) or 0)} are free; make room, and "
-        "the same command goes on where it stopped"
+        f"{os.fspath(folder)}: the disk is full: {reason}, and {_megabytes(_free_bytes(folder) or 0)} are free; free "
+        "up space, then run the same command again to resume"
     )
 
 
-def _free(folder: str | os.PathLike) -> int | None:
+def _free_bytes(folder: str | os.PathLike) -> int | None:
+    """Returns the free space where the folder is or will be, or None for an object store."""
     if _REMOTE in os.fspath(folder):
         return None
     place = Path(folder).absolute()

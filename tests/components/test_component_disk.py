@@ -37,7 +37,7 @@ def test_ingestion_leaves_no_shard(small_disk, source, seen, monkeypatch):
         )
 
     if not seen:
-        monkeypatch.setattr(disk, "_free", lambda folder: 2**40)
+        monkeypatch.setattr(disk, "_free_bytes", lambda folder: 2**40)
     with (
         small_disk.filled(left=2_000_000),
         pytest.raises(DiskFullError, match=r"3\.1 MB are needed for the ingested"),

@@ -27,7 +27,7 @@ class Killer(logging.Handler):
 
     def emit(self, record):
         """Takes a report of progress."""
-        if getattr(record, progress.FACTS)["done"] >= self.epochs:
+        if getattr(record, progress.EVENT)["done"] >= self.epochs:
             os.kill(os.getpid(), signal.SIGKILL)
 
 

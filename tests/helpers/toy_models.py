@@ -6,7 +6,7 @@ from executions import artifact
 from tfx.types import standard_artifacts
 
 from shiftvit import features
-from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES, Server
+from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES, ServingModule
 
 
 class FirstPixel(tf.Module):
@@ -60,7 +60,7 @@ def make(model: tf.Module, folder):
 
 def save(model: tf.Module, folder) -> str:
     """Writes `model` into a Model artifact's folder, as the Trainer does; returns the folder."""
-    server = Server(model, features.CLASS_NAMES)
+    server = ServingModule(model, features.CLASS_NAMES)
     tf.saved_model.save(
         server,
         str(folder / "Format-Serving"),

@@ -2,14 +2,14 @@ import pytest
 import tensorflow as tf
 import trainings
 
-from shiftvit.callbacks import KeepHistory
+from shiftvit.callbacks import CSVHistory
 from shiftvit.config import TrainConfig
 from shiftvit.optimizer import make_optimizer
 
 
 def test_an_epoch_that_is_run_again_replaces_its_row(tmp_path):
     """As after a kill between the row of an epoch and the state after it."""
-    history = KeepHistory(str(tmp_path / "history.csv"))
+    history = CSVHistory(str(tmp_path / "history.csv"))
     history.set_model(model_with_schedule())
     for epoch, loss in ((0, 3.0), (1, 2.0), (1, 1.5)):
         history.on_epoch_end(epoch, {"loss": loss})
@@ -24,7 +24,7 @@ def test_the_learning_rate_of_a_row_is_that_of_the_last_update(tmp_path, ema_dec
     """Of 8 updates, 2 of them warming up, so the sixth stands a half down the cosine of the other 6: 5 - 2 of 6."""
     model = model_with_schedule(learning_rate=0.004, warmup_fraction=0.25, ema_decay=ema_decay)
     model.fit(tf.zeros((6, 1)), tf.zeros((6, 1)), batch_size=1, verbose=0)
-    history = KeepHistory(str(tmp_path / "history.csv"))
+    history = CSVHistory(str(tmp_path / "history.csv"))
     history.set_model(model)
 
     history.on_epoch_end(0, {"loss": 1.0})

@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_refused_by_its_dotted_name(values, sentence):
         (ModelConfig, {"image_size": 33}, "model.image_size=33 must be a multiple of model.patch_size=2"),
         (ModelConfig, {"image_size": 14}, "model.image_size=14 must be .* at least 16"),
         (ModelConfig, {"n_div": 3}, "model.n_div=3 must be from 4"),
-        (ModelConfig, {"n_div": 97}, "model.n_div=97 must be from 4 .* to 96"),
+        (ModelConfig, {"n_div": 97}, "model.n_div=97 must be from 4.* to 96"),
         (
             ModelConfig,
             {"stem": "conv", "patch_size": 3, "image_size": 48},
@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_refused_by_its_dotted_name(values, sentence):
         (
             DataConfig,
             {"mixup": 0.6, "cutmix": 0.5},
-            "data.mixup=0.6 and data.cutmix=0.5 together must not be more than 1",
+            "data.mixup=0.6 and data.cutmix=0.5 together must not exceed 1",
         ),
         (TrainConfig, {"epochs": 0}, "train.epochs must be positive"),
         (TrainConfig, {"batch_size": 0}, "train.batch_size must be positive"),

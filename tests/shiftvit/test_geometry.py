@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shiftvit.geometry import crop_and_flip, mirrored, sample
+from shiftvit.geometry import crop_and_flip, reflect_indices, sample
 
 SEED = (3, 7)
 
@@ -59,7 +59,7 @@ def test_about_half_of_the_images_are_turned_left_to_right_and_none_upside_down(
 def test_mirroring_is_numpys_reflection_however_far_outside(size):
     reach = np.arange(-3 * size, 4 * size)
 
-    np.testing.assert_array_equal(mirrored(reach, size), np.pad(np.arange(size), 3 * size, mode="reflect"))
+    np.testing.assert_array_equal(reflect_indices(reach, size), np.pad(np.arange(size), 3 * size, mode="reflect"))
 
 
 def test_sampling_at_the_pixels_gives_the_pixels():

@@ -64,7 +64,7 @@ def test_training_data_is_decided_by_the_seed(train_files, augmented):
 def test_training_that_goes_on_gets_the_batches_that_were_to_come(train_files, share):
     """Also within an epoch, which has three batches and a half; a worker of two devices takes two batches a step."""
     config, devices = DataConfig(randaugment_ops=1, mixup=0.5, erasing=0.5), share.num_replicas_in_sync
-    whole, rest = (training_batches(train_files, 72, config, 0, share=share, start=start) for start in (0, 5))
+    whole, rest = (training_batches(train_files, 72, config, 0, context=share, start=start) for start in (0, 5))
     skipped = 5 * devices // share.num_input_pipelines
 
     for expected, ours in zip(take(whole.skip(skipped), 4), take(rest, 4), strict=True):
@@ -137,7 +137,7 @@ def shares(workers, devices):
 def test_workers_share_each_batch_of_training(train_files):
     """Of 2 workers with 2 devices: each device takes a quarter, and together they have what one alone would have."""
     whole = take(training_batches(train_files, 64, AS_STORED, seed=0).skip(3), 4)
-    parts = [training_batches(train_files, 64, AS_STORED, seed=0, share=share).skip(6) for share in shares(2, 2)]
+    parts = [training_batches(train_files, 64, AS_STORED, seed=0, context=share).skip(6) for share in shares(2, 2)]
     batches = [list(part.take(8).as_numpy_iterator()) for part in parts]
 
     assert {len(labels) for part in batches for _, labels in part} == {16}
@@ -152,7 +152,7 @@ def test_no_two_batches_of_any_workers_are_augmented_alike(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "one")) as writer:
         writer.write(encode(image[0], int(label[0])))
     noisy = DataConfig(erasing=1.0)
-    parts = [training_batches([str(tmp_path / "one")], 3, noisy, seed=0, share=share) for share in shares(3, 1)]
+    parts = [training_batches([str(tmp_path / "one")], 3, noisy, seed=0, context=share) for share in shares(3, 1)]
 
     images = np.concatenate([take(part, 8)[0] for part in parts])
 

@@ -6,7 +6,17 @@ import pytest
 import tensorflow as tf
 
 from shiftvit import layers, model
-from shiftvit.layers import MLP, BatchNorm, DropPath, GroupNorm1, Patches, Shift, ShiftBlock, drop_path_rates, make_norm
+from shiftvit.layers import (
+    MLP,
+    BatchNorm,
+    DropPath,
+    GroupNorm1,
+    PatchConv,
+    Shift,
+    ShiftBlock,
+    drop_path_rates,
+    make_norm,
+)
 
 BFLOAT16 = tf.keras.mixed_precision.Policy("mixed_bfloat16")
 
@@ -132,7 +142,7 @@ def test_dropout_of_the_mlp_is_after_each_dense_layer_and_in_training_alone():
 @pytest.mark.parametrize("height, width, size", [(8, 8, 4), (6, 4, 2), (5, 7, 2), (3, 3, 2), (10, 9, 3), (5, 4, 1)])
 def test_patches_are_a_strided_convolution(height, width, size, use_bias):
     x = draw((2, height, width, 3))
-    patches = with_drawn_weights(Patches(5, size, use_bias), x)
+    patches = with_drawn_weights(PatchConv(5, size, use_bias), x)
 
     # Zeros below and to the right of a map that the patches do not divide; SAME would put some of three on the left.
     padded = np.pad(x, ((0, 0), (0, -height % size), (0, -width % size), (0, 0)))
@@ -144,7 +154,7 @@ def test_patches_are_a_strided_convolution(height, width, size, use_bias):
 @pytest.mark.parametrize("height, width", [(5, 7), (3, 3), (8, 8)])
 def test_patches_of_two_pad_an_odd_side_as_a_convolution_does(height, width):
     x = draw((2, height, width, 3))
-    patches = with_drawn_weights(Patches(5, 2, use_bias=False), x)
+    patches = with_drawn_weights(PatchConv(5, 2, use_bias=False), x)
 
     np.testing.assert_allclose(patches(x), tf.nn.conv2d(x, patches.kernel, 2, "SAME"), atol=1e-5)
 
@@ -206,10 +216,10 @@ EVERY_LAYER = {
     BatchNorm: (BatchNorm(momentum=0.8), np.abs(draw((2, 6, 6, 12)))),
     DropPath: (DropPath(0.3), draw((2, 6, 6, 12))),
     MLP: (MLP(10, "silu", 0.3, fused=True), draw((2, 6, 6, 12))),
-    Patches: (Patches(5, 4, use_bias=False), draw((2, 6, 6, 12))),
+    PatchConv: (PatchConv(5, 4, use_bias=False), draw((2, 6, 6, 12))),
     ShiftBlock: (ShiftBlock(5, 2, 10, "layer", "relu", 0.3, 0.2), draw((2, 6, 6, 12))),
     model.Normalise: (model.Normalise(12), IMAGES),
-    model.AddMirrored: (model.AddMirrored(dtype="uint8"), IMAGES),
+    model.AppendMirrored: (model.AppendMirrored(dtype="uint8"), IMAGES),
     model.AverageMirrored: (model.AverageMirrored(), draw((4, 3))),
 }
 
@@ -225,7 +235,7 @@ def test_every_layer_of_ours_is_tried_below():
 @pytest.mark.parametrize("kind", EVERY_LAYER)
 def test_a_layer_made_again_from_its_config_computes_the_same(kind, policy, training):
     layer, x = EVERY_LAYER[kind]
-    if policy != "float32" and kind is not model.AddMirrored:
+    if policy != "float32" and kind is not model.AppendMirrored:
         layer = kind.from_config(layer.get_config() | {"dtype": "mixed_bfloat16"})
     layer = with_drawn_weights(layer, x)
 
@@ -243,6 +253,6 @@ def test_a_layer_made_again_from_its_config_computes_the_same(kind, policy, trai
 
 
 def test_kernels_begin_with_the_published_deviation():
-    kernel = layers.initialiser()((400, 400)).numpy()
+    kernel = layers.kernel_initializer()((400, 400)).numpy()
 
     assert kernel.std() == pytest.approx(0.02, rel=0.02), "Keras's truncated normal would have 0.0176"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from shiftvit.features import NUM_CLASSES
-from shiftvit.mixing import MIXUP_ALPHA, beta_quantiles, erase, mix, rectangles
+from shiftvit.mixing import MIXUP_ALPHA, beta_quantile, erase, mix, rectangle_masks
 
 SEED = (3, 7)
 GREY = 25  # levels between the plain images of two classes that follow each other
@@ -62,7 +62,7 @@ def test_beta_quantiles_are_those_of_the_distribution():
     drawn = np.random.default_rng(0).beta(MIXUP_ALPHA, MIXUP_ALPHA, 1_000_000)
     parts = np.linspace(0, 1, 201, dtype=np.float32)
 
-    np.testing.assert_allclose(beta_quantiles(parts), np.quantile(drawn, parts), atol=3e-3)
+    np.testing.assert_allclose(beta_quantile(parts), np.quantile(drawn, parts), atol=3e-3)
 
 
 def test_the_share_of_a_pasted_rectangle_is_that_of_its_pixels():
@@ -169,7 +169,9 @@ def test_erasing_leaves_all_else_and_as_many_images_as_asked():
 
 
 def test_a_rectangle_is_the_pixels_whose_centre_it_covers_cut_off_at_the_border():
-    one, cut = rectangles(np.array([2.0, 0.0]), np.array([3.0, 4.0]), np.array([2.0, 4.0]), np.array([4.0, 2.0]), 4, 5)
+    one, cut = rectangle_masks(
+        np.array([2.0, 0.0]), np.array([3.0, 4.0]), np.array([2.0, 4.0]), np.array([4.0, 2.0]), 4, 5
+    )
 
     np.testing.assert_array_equal(one, np.outer([0, 1, 1, 0], [0, 1, 1, 1, 1]))
     np.testing.assert_array_equal(cut, np.outer([1, 1, 0, 0], [0, 0, 0, 1, 1]))

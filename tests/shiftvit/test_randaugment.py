@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 
 from pipeline.sources import shapes
-from shiftvit.randaugment import GREATEST, UNSIGNED, distort, drawn_strengths, randaugment
+from shiftvit.randaugment import MAX_STRENGTH, UNSIGNED, apply_rounds, randaugment, sample_strengths
 
 SEED = (3, 7)
 MOVEMENTS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
@@ -23,11 +23,11 @@ def pictures(count=6):
 
 def one_round(count=1, **strengths):
     """A round with these strengths for every image, or for each its own, and 0 for all other operations."""
-    return {name: tf.broadcast_to(tf.constant(strengths.get(name, 0.0), tf.float32), (count,)) for name in GREATEST}
+    return {name: tf.broadcast_to(tf.constant(strengths.get(name, 0.0), tf.float32), (count,)) for name in MAX_STRENGTH}
 
 
 def distorted(images, *rounds):
-    return distort(images, [one_round(len(images), **strengths) for strengths in rounds]).numpy()
+    return apply_rounds(images, [one_round(len(images), **strengths) for strengths in rounds]).numpy()
 
 
 def by_pillow(images, function):
@@ -124,22 +124,22 @@ def test_operations_on_colours_are_made_in_the_order_of_their_rounds():
 
 
 def test_each_image_gets_its_own_operation_as_it_would_alone():
-    names = list(GREATEST)
+    names = list(MAX_STRENGTH)
     image = pictures()[4:5]
-    each_its_own = {name: np.eye(len(names))[k] * GREATEST[name] for k, name in enumerate(names)}
+    each_its_own = {name: np.eye(len(names))[k] * MAX_STRENGTH[name] for k, name in enumerate(names)}
 
     together = distorted(np.repeat(image, len(names), axis=0), each_its_own)
 
     for k, name in enumerate(names):
-        np.testing.assert_array_equal(together[k], distorted(image, {name: GREATEST[name]})[0], err_msg=name)
+        np.testing.assert_array_equal(together[k], distorted(image, {name: MAX_STRENGTH[name]})[0], err_msg=name)
 
 
 def test_every_operation_is_drawn_as_often_and_only_one_for_an_image():
     choice, side = tf.random.stateless_uniform((2, 14_000), SEED)
 
-    strengths = drawn_strengths(choice, side, 0.5)
+    strengths = sample_strengths(choice, side, 0.5)
 
-    assert list(strengths) == list(GREATEST) and len(GREATEST) == 14
+    assert list(strengths) == list(MAX_STRENGTH) and len(MAX_STRENGTH) == 14
     counts = {name: np.count_nonzero(strength) for name, strength in strengths.items()}
     assert counts.pop("identity") == 0
     assert all(850 < count < 1150 for count in counts.values()), counts
@@ -150,9 +150,9 @@ def test_every_operation_is_drawn_as_often_and_only_one_for_an_image():
 def test_strengths_are_the_magnitude_of_the_greatest_with_either_sign_where_there_are_two(magnitude):
     choice, side = tf.random.stateless_uniform((2, 14_000), SEED)
 
-    for name, strength in drawn_strengths(choice, side, magnitude).items():
+    for name, strength in sample_strengths(choice, side, magnitude).items():
         drawn = strength.numpy()[strength.numpy() != 0]
-        np.testing.assert_allclose(np.abs(drawn), magnitude * GREATEST[name], rtol=1e-6)
+        np.testing.assert_allclose(np.abs(drawn), magnitude * MAX_STRENGTH[name], rtol=1e-6)
         assert name == "identity" or (drawn < 0).mean() == pytest.approx(0 if name in UNSIGNED else 0.5, abs=0.07)
 
 

@@ -13,8 +13,8 @@ from shiftvit.errors import ConfigError, UserError
 from shiftvit.input_pipeline import evaluation_batches, training_batches
 from shiftvit.model import build_network
 from shiftvit.official_weights import to_official
-from shiftvit.optimizer import UseAverage
-from shiftvit.progress import FACTS, LOGGER
+from shiftvit.optimizer import SwapEMAWeights
+from shiftvit.progress import EVENT, LOGGER
 from shiftvit.strategy import make_strategy
 
 PLAIN = DataConfig(crop_padding=0, flip=False)
@@ -37,7 +37,7 @@ def trained(drawn_examples, tmp_path_factory):
     """A training of 8 epochs: its folder, and the facts it reported."""
     facts, folder = [], tmp_path_factory.mktemp("trained")
     handler = logging.Handler()
-    handler.emit = lambda record: facts.append(getattr(record, FACTS))
+    handler.emit = lambda record: facts.append(getattr(record, EVENT))
     LOGGER.addHandler(handler)
     run(trainings.experiment(epochs=8), drawn_examples, folder)
     LOGGER.removeHandler(handler)
@@ -63,7 +63,9 @@ def test_training_reports_how_far_it_is(trained):
 
 
 def test_a_training_that_diverges_is_told_with_the_step_and_the_rate(drawn_examples, tmp_path):
-    with pytest.raises(UserError, match=r"at step 2, in epoch 1, at a learning rate of 1e\+30: .*no epoch had ended"):
+    with pytest.raises(
+        UserError, match=r"at step 2, in epoch 1, at a learning rate of 1e\+30: .*no epoch was finished"
+    ):
         run(
             trainings.experiment(learning_rate=1e30, warmup_fraction=0.0, clip_norm=0.0, steps_per_execution=1),
             drawn_examples,
@@ -95,7 +97,7 @@ def test_a_training_that_diverges_later_names_the_last_state_that_was_kept(drawn
         )
 
     assert f"at step {step}, in epoch 2, at a learning rate of {rate:.3g}" in str(caught.value)
-    assert "(the state after epoch 1 is in STATE)" in str(caught.value)
+    assert "(epoch 1 is saved in STATE)" in str(caught.value)
 
 
 def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(drawn_examples, tmp_path):
@@ -120,7 +122,9 @@ def test_training_goes_on_from_the_weights_not_from_their_average(drawn_examples
         model = train.compile_model(config, 16)
         batches = training_batches([f"{drawn_examples}/Split-train/*"], 32, config.data, 0)
         validation = evaluation_batches([f"{drawn_examples}/Split-eval/*"], 32) if evaluated else None
-        model.fit(batches, epochs=2, steps_per_epoch=8, validation_data=validation, verbose=0, callbacks=[UseAverage()])
+        model.fit(
+            batches, epochs=2, steps_per_epoch=8, validation_data=validation, verbose=0, callbacks=[SwapEMAWeights()]
+        )
         ended.append(model.get_weights())
 
     for with_evaluation, without in zip(*ended, strict=True):
@@ -177,17 +181,17 @@ def test_weights_of_another_network_are_refused_by_the_name_of_their_file(tmp_pa
     file = str(tmp_path / "official.npz")
     np.savez(file, **to_official(build_network(dataclasses.replace(trainings.experiment().model, dims=(16, 48)))))
 
-    with pytest.raises(ConfigError, match=rf"train.initial_weights={file}: the weights are of another network"):
-        train.try_initial_weights(trainings.experiment(initial_weights=file))
+    with pytest.raises(ConfigError, match=rf"train.initial_weights={file}: the weights belong to another network"):
+        train.check_initial_weights(trainings.experiment(initial_weights=file))
 
 
 def test_a_head_of_other_classes_is_left_out_and_told(tmp_path):
     file = str(tmp_path / "official.npz")
     np.savez(file, **to_official(build_network(dataclasses.replace(trainings.experiment().model, num_classes=7))))
 
-    told = train.try_initial_weights(trainings.experiment(initial_weights=file))
+    told = train.check_initial_weights(trainings.experiment(initial_weights=file))
 
-    assert told == ["the head of 7 classes was left out: this network has 10"]
+    assert told == ["the head of 7 classes was not loaded: this network has 10"]
 
 
 def test_an_epoch_is_the_full_batches_of_the_split_unless_it_is_said_otherwise(drawn_examples):
@@ -227,7 +231,7 @@ def test_the_seed_decides_the_first_weights():
 
 
 def test_training_until_an_epoch_is_the_beginning_of_the_whole_one(trained, drawn_examples, tmp_path):
-    run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until=2)
+    run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=2)
 
     begun, whole = (trainings.read_history(f / "resume" / train.HISTORY_FILE) for f in (tmp_path, trained[0]))
     assert len(begun) == 2
@@ -236,8 +240,8 @@ def test_training_until_an_epoch_is_the_beginning_of_the_whole_one(trained, draw
 
 
 def test_training_that_ended_early_goes_on(trained, drawn_examples, tmp_path):
-    run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until=1)
-    model = run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until=3)
+    run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=1)
+    model = run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=3)
 
     assert model.history.epoch == [1, 2]
 

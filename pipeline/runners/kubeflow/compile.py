@@ -21,7 +21,7 @@ from pipeline.runners.kubeflow.yaml_files import write
 from pipeline.sources.prepare import Source
 from shiftvit.config import require, to_dict
 from shiftvit.features import SPLITS
-from shiftvit.train import try_initial_weights
+from shiftvit.train import check_initial_weights
 
 COMMAND = ("python", "-m", "pipeline.runners.kubeflow.entrypoint")
 
@@ -91,7 +91,7 @@ def _check(config: PipelineConfig) -> None:
     )
     if config.train.initial_weights:
         kubeflow.require_volume("train.initial_weights", config.train.initial_weights)
-        try_initial_weights(config.experiment)
+        check_initial_weights(config.experiment)
 
 
 def _compile(config: PipelineConfig, command: Sequence[str]) -> Json:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from shiftvit.config import nearest
+from shiftvit.config import suggest
 from shiftvit.errors import ConfigError
 
 
@@ -58,7 +58,7 @@ class PipelineFile:
             if not separator:
                 raise ConfigError(f"--set-parameter {setting}: expected NAME=VALUE")
             if name not in self.parameters:
-                raise ConfigError(f"{self.path}: has no parameter {name}; {nearest(name, self.parameters)}")
+                raise ConfigError(f"{self.path}: has no parameter {name}; {suggest(name, self.parameters)}")
             values[name] = _read(text, name, self.parameters[name].get("parameterType"))
         for name, definition in self.parameters.items():
             if name not in values and "defaultValue" not in definition and not definition.get("isOptional"):

@@ -19,7 +19,7 @@ from shiftvit import progress
 from shiftvit.errors import UserError
 from shiftvit.files import disk
 from shiftvit.strategy import make_strategy
-from shiftvit.train import try_initial_weights
+from shiftvit.train import check_initial_weights
 
 
 def run(folder: RunFolder, events: Events, search_only: bool) -> int:
@@ -41,7 +41,7 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
     events.start(SOURCE)
     source = prepare(config)
     if config.train.initial_weights:
-        for sentence in try_initial_weights(config.experiment):
+        for sentence in check_initial_weights(config.experiment):
             events.note(f"{config.train.initial_weights}: {sentence}")
     from pipeline.runners.local import runner  # imports TFX, which takes much longer than finding bad data
 
@@ -58,11 +58,11 @@ def explain(error: Exception, workspace: str, node: str | None) -> UserError | N
         workspace: of the run.
         node: the running node, if any.
     """
-    for cause in disk.causes(error):
+    for cause in disk.exception_chain(error):
         if isinstance(cause, UserError):
             return cause
-    if disk.ran_out(error):
-        return disk.stopped(workspace, node or "the run")
+    if disk.is_full(error):
+        return disk.full_error(workspace, node or "the run")
     return None
 
 

@@ -145,7 +145,7 @@ def test_a_report_of_trials_is_an_event_of_plain_data():
         progress.report_trials([], greater_is_better=True)
     finally:
         progress.LOGGER.removeHandler(handler)
-    event = getattr(records[0], progress.FACTS)
+    event = getattr(records[0], progress.EVENT)
 
     assert json.loads(json.dumps(event)) == trials(told, trial(1, "running"), trial(2), greater_is_better=False)
     assert [record.getMessage() for record in records] == ["trials: 2 running, 1 completed", "trials: none yet"]

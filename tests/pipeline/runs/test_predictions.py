@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pipeline.runs import predictions as saved_predictions
 from shiftvit import features, progress
-from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES, Server
+from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES, ServingModule
 
 CONFIDENCES = {0: 0.9, 1: 0.6, 2: 0.8, 3: float("nan")}  # of an answer, by the class of the image
 
@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
             with tf.io.TFRecordWriter(f"{folder}/Split-{split}/data_tfrecord-{number:05d}-of-00002") as writer:
                 for image, label in half:
                     writer.write(features.encode(image, label))
-    server = Server(SaysOneMore(), features.CLASS_NAMES)
+    server = ServingModule(SaysOneMore(), features.CLASS_NAMES)
     signatures = {SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
     tf.saved_model.save(server, str(folder / "model"), signatures=signatures)
     return folder
@@ -87,7 +87,7 @@ def test_a_model_that_was_asked_before_is_not_asked_again(gathered, folder, tmp_
     others = [tmp_path / name for name in ("none.npz", "old.npz", "model.npz", "split.npz")]
 
     asked = saved_predictions.gather(str(folder / "model"), str(folder), others)
-    told = [getattr(record, progress.FACTS) for record in caplog.records]
+    told = [getattr(record, progress.EVENT) for record in caplog.records]
     known = saved_predictions.gather(str(folder / "model"), str(folder), [*others, tmp_path / "same.npz"])
 
     assert (told[-1]["stage"], told[-1]["done"], told[-1]["total"]) == ("answers", 16, 16)

@@ -141,7 +141,7 @@ class Mean(tf.keras.layers.Layer):
 def folder(tmp_path_factory):
     images = tf.keras.Input((32, 32, 3), dtype=tf.uint8)
     folder = tmp_path_factory.mktemp("workspace") / "serving" / "shiftvit" / "7"
-    server = export.Server(tf.keras.Model(images, Mean()(images)), CLASSES)
+    server = export.ServingModule(tf.keras.Model(images, Mean()(images)), CLASSES)
     signatures = {export.SERVING_DEFAULT: server.serve_images, export.SERVING_EXAMPLES: server.serve_examples}
     tf.saved_model.save(server, str(folder), signatures=signatures)
     return folder

@@ -143,7 +143,7 @@ def test_what_a_killed_maker_left_goes_with_the_next_but_what_a_live_one_makes_s
 
     with atomic.folder(tmp_path / "another"):
         assert live.exists(), "is of another name"
-    atomic.remove_left(tmp_path, "target")
+    atomic.remove_leftovers(tmp_path, "target")
 
     assert names(tmp_path) == [".target.download.partial", "another", "target"]
 

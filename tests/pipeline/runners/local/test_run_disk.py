@@ -24,7 +24,7 @@ def test_full_disk_leaves_no_partial_source(small_disk, foreseen, monkeypatch):
         return prepare(PipelineConfig(source="shapes", workspace=str(small_disk.folder), shapes=counts))
 
     if not foreseen:
-        monkeypatch.setattr(disk, "_free", lambda folder: 2**40)
+        monkeypatch.setattr(disk, "_free_bytes", lambda folder: 2**40)
     with small_disk.filled(left=1_000_000), pytest.raises(DiskFullError, match=r"3\.1 MB are needed for the source"):
         make_source()
 
@@ -70,7 +70,7 @@ def test_full_disk_is_explained_whichever_library_raises(words, tmp_path):
     explained = process.explain(error, str(tmp_path), "StatisticsGen")
 
     assert isinstance(explained, DiskFullError)
-    assert str(explained).startswith(f"{tmp_path}: the disk is full: StatisticsGen could not write on, and ")
+    assert str(explained).startswith(f"{tmp_path}: the disk is full: StatisticsGen ran out of space, and ")
 
 
 def test_unexplained_error_keeps_its_traceback(tmp_path):
