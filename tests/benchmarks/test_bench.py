@@ -66,6 +66,7 @@ def read_tables(text):
     return rows
 
 
+@pytest.mark.slow
 def test_every_benchmark_prints_its_rows(ran):
     rows = [row for row, _ in read_tables(ran[0])]
 
@@ -75,6 +76,7 @@ def test_every_benchmark_prints_its_rows(ran):
     assert ran[0].count("### ") == 5 and "shiftvit.progress" not in ran[1]
 
 
+@pytest.mark.slow
 def test_json_has_the_tables_of_the_text():
     (table,) = json.loads(run("input", "--json")[0])
 
@@ -82,6 +84,7 @@ def test_json_has_the_tables_of_the_text():
     assert all(len(row) == len(table["headings"]) for row in table["rows"])
 
 
+@pytest.mark.slow
 def test_all_figures_are_finite_and_positive(ran):
     for row, cells in read_tables(ran[0]):
         for heading, cell in cells.items():
@@ -92,11 +95,13 @@ def test_all_figures_are_finite_and_positive(ran):
             assert figure > 0 or {row, heading} & set(MAY_BE_NEGATIVE), (row, heading, cell)
 
 
+@pytest.mark.slow
 def test_each_table_ends_with_the_limits_of_the_machine(ran):
     for table in ran[0].strip().split("### ")[1:]:
         assert table.strip().splitlines()[-1].startswith("Limits of this machine, measured in turn with the rows")
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_step_and_its_rest_add_up_to_the_step(ran):
     rows = dict(read_tables(ran[0].split("### ")[2]))
 

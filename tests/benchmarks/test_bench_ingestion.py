@@ -13,6 +13,7 @@ def test_what_is_measured_is_the_ingestion_of_all_images(tmp_path):
     assert count_records([f"{tmp_path}/examples/Split-*/*"]) == 60_000
 
 
+@pytest.mark.slow
 def test_each_row_is_measured_in_a_process_of_its_own(tmp_path):
     held = bytearray(1 << 30)  # by this process, which the peak of another does not show
 

@@ -114,6 +114,7 @@ def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(drawn_examples
     assert model.evaluate(evaluation_batches(files, 32), verbose=0)[0] == pytest.approx(told, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_the_weights_not_from_their_average(drawn_examples):
     """Two epochs in one fit, with an evaluation between, and without one, end at the same weights."""
     ended = []
@@ -141,6 +142,7 @@ def test_mixed_images_train_with_targets_of_several_classes(drawn_examples, tmp_
     assert np.isfinite(row["loss"]) and 0 <= row["top1"] <= row["top5"] <= 1
 
 
+@pytest.mark.slow
 def test_with_an_accelerator_the_train_step_augments_and_is_compiled_whole(drawn_examples, tmp_path, monkeypatch):
     """What would run on a GPU, here on the CPU: without augmentation the same training, and with it another."""
     losses = []
@@ -156,6 +158,7 @@ def test_with_an_accelerator_the_train_step_augments_and_is_compiled_whole(drawn
     assert abs(losses[2] - losses[1]) > 1e-3
 
 
+@pytest.mark.slow
 def test_updates_may_be_bundled_without_changing_them(drawn_examples, tmp_path):
     losses = []
     for bundle in (1, 3):
@@ -239,6 +242,7 @@ def test_training_until_an_epoch_is_the_beginning_of_the_whole_one(trained, draw
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4), "the schedule must be that of eight epochs"
 
 
+@pytest.mark.slow
 def test_training_that_ended_early_goes_on(trained, drawn_examples, tmp_path):
     run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=1)
     model = run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=3)
@@ -246,6 +250,7 @@ def test_training_that_ended_early_goes_on(trained, drawn_examples, tmp_path):
     assert model.history.epoch == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 def test_kernels_and_they_alone_decay_in_training(ema_decay):
     """Under the strategy, which hands the optimizer copies of the variables."""

@@ -68,6 +68,7 @@ def test_a_search_that_has_ended_is_not_run_again(searched, drawn_examples):
     assert again.oracle.seconds - searched.oracle.seconds <= time.monotonic() - started
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_from_those_that_ended(searched, drawn_examples, tmp_path_factory):
     more = searches.make(drawn_examples, searched.folder.path, trials=4, early_stop=False)
     more.search()
@@ -290,6 +291,7 @@ def test_what_cannot_be_searched_is_refused(tune, sentence, drawn_examples, tmp_
     assert not (tmp_path / "search").exists()
 
 
+@pytest.mark.slow
 def test_a_hopeless_trial_is_ended_early_and_ranks_behind_the_others(drawn_examples, tmp_path):
     search = searches.make(
         drawn_examples,
@@ -309,6 +311,7 @@ def test_a_hopeless_trial_is_ended_early_and_ranks_behind_the_others(drawn_examp
     assert [(trial.state, trial.epochs) for trial in trials.values()] == [(COMPLETED, 4)] * 3
 
 
+@pytest.mark.slow
 def test_the_objective_may_be_one_that_should_be_low(drawn_examples, tmp_path):
     search = searches.make(drawn_examples, tmp_path / "search", objective="val_loss", early_stop=False)
     search.search()

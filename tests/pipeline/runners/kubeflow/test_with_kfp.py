@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import yaml
 from compiled import FULL, compiled
 
@@ -24,6 +25,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 def test_kfp_takes_the_compiled_pipeline_and_nothing_wrong(check_with_kfp, tmp_path):
     whole = compiled(tmp_path, *FULL)
     cases = [whole, compiled(tmp_path), *(changed(whole, change) for change, _ in WRONG.values())]
