@@ -100,6 +100,6 @@ def _fused_bias_activation(activation: str) -> Callable[[tf.Tensor, tf.Tensor], 
 
 
 def column_sums(x: tf.Tensor) -> tf.Tensor:
-    """Returns the sums (C,) over the rows of x (rows, C), as a matrix product: most processors accumulate in float32."""
+    """Returns the sums (C,) over the rows of x (rows, C), by a matrix product: most processors add in float32."""
     ones = tf.ones((1, tf.shape(x)[0]), x.dtype)
     return tf.squeeze(tf.matmul(ones, x), axis=0)
