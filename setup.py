@@ -2,19 +2,17 @@
 
 from setuptools import find_packages, setup
 
+PACKAGES = ("charts", "shiftvit", "benchmarks", "tuner", "components", "pipeline")
+
 setup(
     name="shiftvit-pipeline",
     version="0.1.0",
     description="A training pipeline for image classification with ShiftViT: TFX, TensorFlow, KerasTuner, Beam",
+    license="Apache-2.0",
     python_requires=">=3.10,<3.11",  # tfx 1.15 and tensorflow-addons hold it there
-    packages=find_packages(
-        include=[
-            f"{name}{sub}"
-            for name in ("charts", "shiftvit", "tuner", "components", "benchmarks", "pipeline")
-            for sub in ("", ".*")
-        ]
-    ),
-    package_data={"components": ["schema/*.pbtxt"], "pipeline": ["serving/*.html"]},
+    packages=find_packages(include=[f"{name}{sub}" for name in PACKAGES for sub in ("", ".*")]),
+    package_data={name: ["py.typed"] for name in PACKAGES}
+    | {"components": ["py.typed", "schema/*.pbtxt"], "pipeline": ["py.typed", "serving/*.html"]},
     entry_points={"console_scripts": ["shiftvit = pipeline.cli.main:main"]},
     install_requires=[
         "tfx==1.15.1",
