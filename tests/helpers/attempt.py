@@ -1,7 +1,7 @@
-"""One attempt at a training, in a process of its own: `attempt.py TASK`, a JSON object; prints a JSON object.
+"""Runs a training as a program: `attempt.py TASK`, where TASK is a JSON object; prints a JSON object.
 
-TASK: `config` (of the experiment), `examples` (folder of an Examples artifact), `folder` (for what training writes)
-and `kill_at`, the number of epochs after which the process kills itself as the kernel would, or null.
+TASK has `config` (the experiment), `examples` (folder of an Examples artifact), `folder` (for the results) and
+`kill_at` (number of epochs after which the process sends itself SIGKILL, or null).
 """
 
 import hashlib
@@ -14,19 +14,19 @@ import sys
 from shiftvit import progress, train
 from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig, from_dict
+from shiftvit.features import EVAL, TRAIN, split_folder
 from shiftvit.input_pipeline import evaluation_batches
 from shiftvit.strategy import make_strategy
 
 
 class Killer(logging.Handler):
-    """Kills this process when `epochs` epochs are done."""
+    """Kills this process once so many epochs are finished."""
 
     def __init__(self, epochs: float):
         super().__init__()
         self.epochs = epochs
 
     def emit(self, record):
-        """Takes a report of progress."""
         if getattr(record, progress.EVENT)["done"] >= self.epochs:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -35,7 +35,7 @@ def main(task: dict) -> None:
     config = from_dict(ExperimentConfig, task["config"])
     if task.get("kill_at"):
         progress.LOGGER.addHandler(Killer(task["kill_at"]))
-    train_files, eval_files = [f"{task['examples']}/Split-train/*"], [f"{task['examples']}/Split-eval/*"]
+    train_files, eval_files = ([f"{split_folder(task['examples'], split)}/*"] for split in (TRAIN, EVAL))
     model = train.train(
         config,
         train_files,
@@ -43,7 +43,7 @@ def main(task: dict) -> None:
         resume_dir=f"{task['folder']}/resume",
         callbacks=[ReportProgress("train")],
     )
-    epochs = model.history.epoch  # those of this attempt; evaluate replaces the history
+    epochs = model.history.epoch  # of this attempt; read before `evaluate` replaces the history
     evaluated = model.evaluate(evaluation_batches(eval_files, config.train.batch_size), verbose=0, return_dict=True)
     print(
         json.dumps(
@@ -59,7 +59,7 @@ def main(task: dict) -> None:
 
 
 def digest(model) -> str:
-    """Returns what changes with any bit of any weight."""
+    """Returns a hash of all weights."""
     return hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights())).hexdigest()
 
 

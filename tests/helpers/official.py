@@ -1,4 +1,4 @@
-"""The official code's vectors, and the figures of its published variants."""
+"""Reference data of the official code: inputs and outputs of networks, and the published variants."""
 
 import json
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ NORMS = {"GN1": "group1", "BN": "batch"}
 
 @dataclass(frozen=True)
 class Vectors:
-    """One official network and what it makes of `images`; everything but `weights` is in our layout, (N, H, W, C)."""
+    """An official network with its inputs and outputs, in our layout (N, H, W, C) except for the weights."""
 
     config: ModelConfig
-    weights: dict[str, np.ndarray]  # the state dict
+    weights: dict[str, np.ndarray]  # the official state dict
     images: np.ndarray
-    features: dict[str, np.ndarray]  # by the name of our layer that computes them
+    features: dict[str, np.ndarray]  # by the name of our layer
     logits: np.ndarray
-    gradient: np.ndarray  # of the sum of the squared logits, to the images
+    gradient: np.ndarray  # of the sum of the squared logits with respect to the images
 
 
 def load_vectors(name: str) -> Vectors:
-    """Returns the official vectors of one file."""
+    """Reads the reference data of one network."""
     with np.load(FOLDER / f"{name}.npz") as file:
         arrays = dict(file)
     config = model_config(json.loads(str(arrays["config"])))
@@ -40,13 +40,13 @@ def load_vectors(name: str) -> Vectors:
 
 
 def load_shift(name: str) -> tuple[np.ndarray, int, np.ndarray]:
-    """Returns input, n_div and output of the official shift, in our layout."""
+    """Reads the input, n_div and output of the official shift, in our layout."""
     with np.load(FOLDER / f"{name}.npz") as file:
         return _to_nhwc(file["input_nchw"]), int(file["n_div"]), _to_nhwc(file["output_nchw"])
 
 
 def model_config(values: dict) -> ModelConfig:
-    """Returns the official configuration `values` in our names, without drop path."""
+    """Converts an official configuration; drop path is off."""
     return ModelConfig(
         image_size=values["img_size"],
         patch_size=values["patch_size"],
@@ -62,7 +62,7 @@ def model_config(values: dict) -> ModelConfig:
 
 
 def paper_variants() -> dict[str, dict]:
-    """Returns the published variants by name: their configuration and `params`, how many weights they have."""
+    """Returns the published variants by name: their configuration, and their number of weights as `params`."""
     return json.loads((FOLDER / "paper_variants.json").read_text())
 
 
@@ -71,7 +71,7 @@ def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _layer(feature: str, config: ModelConfig) -> str:
-    """An official stage ends with the merge after it, the last one with its last block."""
+    """Returns our layer for an official feature. An official stage includes the merging after it."""
     if feature == "patch_embed":
         return "stem_norm"
     stage = int(feature.removeprefix("stage"))

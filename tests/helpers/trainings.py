@@ -1,4 +1,4 @@
-"""Trainings small enough for a test, in processes of their own."""
+"""Trainings small enough for tests, and a way to run them in a child process."""
 
 import csv
 import dataclasses
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def experiment(**train) -> ExperimentConfig:
-    """Returns a tiny experiment without randomness, with the settings `train` in place of its own."""
+    """Returns a tiny experiment without augmentation or dropout; the arguments override its TrainConfig."""
     return ExperimentConfig(
         ModelConfig(patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4, drop_path=0.0),
         DataConfig(crop_padding=0, flip=False),
@@ -26,7 +26,7 @@ def experiment(**train) -> ExperimentConfig:
 
 
 def random_experiment(**train) -> ExperimentConfig:
-    """Returns the same experiment with everything that draws random numbers."""
+    """Returns the same experiment with all that is random: augmentation, dropout and drop path."""
     plain = experiment(**train)
     return dataclasses.replace(
         plain,
@@ -36,7 +36,7 @@ def random_experiment(**train) -> ExperimentConfig:
 
 
 def attempt(config: ExperimentConfig, examples, folder, kill_at: float | None = None) -> subprocess.CompletedProcess:
-    """Trains in a new process, which is killed when `kill_at` epochs are done; returns how it ended."""
+    """Trains in a child process, which is killed after `kill_at` epochs; returns the ended process."""
     task = {"config": to_dict(config), "examples": str(examples), "folder": str(folder), "kill_at": kill_at}
     return subprocess.run(
         [sys.executable, str(ATTEMPT), json.dumps(task)],
@@ -48,6 +48,6 @@ def attempt(config: ExperimentConfig, examples, folder, kill_at: float | None = 
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """Returns the rows of a history file."""
+    """Returns the rows of a history file; epochs count from 0."""
     with path.open() as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -15,7 +15,7 @@ OFF = DataConfig(crop_padding=0, flip=False)
 EVERYTHING = DataConfig(
     crop_padding=4, flip=True, randaugment_ops=2, randaugment_magnitude=0.7, mixup=0.4, cutmix=0.4, erasing=0.5
 )
-PIECES = {
+OPERATIONS = {
     "crop": replace(OFF, crop_padding=4),
     "flip": replace(OFF, flip=True),
     "randaugment": replace(OFF, randaugment_ops=2),
@@ -51,7 +51,7 @@ def compiled_by_xla(batch, config):
     return in_a_graph(batch, config, jit_compile=True)
 
 
-def in_a_map(batch, config):
+def in_tf_data(batch, config):
     return next(iter(tf.data.Dataset.from_tensors(batch).map(lambda *each: augment(*each, SEED, config))))
 
 
@@ -60,50 +60,50 @@ def under_a_strategy(batch, config):
 
 
 @pytest.mark.parametrize(
-    "piece, way",
+    "operation, mode",
     [
-        *((piece, way) for piece in PIECES for way in (in_a_map, compiled_by_xla)),
-        *(("everything", way) for way in (in_a_graph, under_a_strategy)),
+        *((operation, mode) for operation in OPERATIONS for mode in (in_tf_data, compiled_by_xla)),
+        *(("everything", mode) for mode in (in_a_graph, under_a_strategy)),
     ],
 )
-def test_it_gives_the_same_eagerly_and_every_other_way(batch, piece, way):
-    images, targets = augment(*batch, SEED, PIECES[piece])
-    also_images, also_targets = way(batch, PIECES[piece])
+def test_result_is_the_same_in_every_execution_mode(batch, operation, mode):
+    images, targets = augment(*batch, SEED, OPERATIONS[operation])
+    other_images, other_targets = mode(batch, OPERATIONS[operation])
 
-    difference = np.abs(images.numpy().astype(int) - also_images.numpy())
-    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3, "but for a rounding"
-    np.testing.assert_allclose(also_targets, targets, atol=1e-5)
+    difference = np.abs(images.numpy().astype(int) - other_images.numpy())
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3, "beyond rounding"
+    np.testing.assert_allclose(other_targets, targets, atol=1e-5)
 
 
-@pytest.mark.parametrize("piece", PIECES)
-def test_the_seed_alone_decides(batch, piece):
-    first, again, other = (augment(*batch, seed, PIECES[piece]) for seed in (SEED, SEED, (3, 8)))
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_result_depends_on_the_seed_only(batch, operation):
+    first, again, other = (augment(*batch, seed, OPERATIONS[operation]) for seed in (SEED, SEED, (3, 8)))
 
     for ours, same in zip(first, again, strict=True):
         np.testing.assert_array_equal(ours, same)
     assert (first[0] != other[0]).numpy().any()
 
 
-@pytest.mark.parametrize("piece", PIECES)
-def test_it_gives_images_and_targets_of_the_promised_kind(batch, piece):
-    images, targets = augment(*batch, SEED, PIECES[piece])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_images_and_targets_have_the_documented_types(batch, operation):
+    images, targets = augment(*batch, SEED, OPERATIONS[operation])
 
     assert images.shape == (24, 32, 32, 3) and images.dtype == tf.uint8
-    if piece in ("mixup", "cutmix", "everything"):
+    if operation in ("mixup", "cutmix", "everything"):
         assert targets.shape == (24, NUM_CLASSES) and targets.dtype == tf.float32
         np.testing.assert_allclose(tf.reduce_sum(targets, axis=1), 1, rtol=1e-6)
     else:
-        assert targets is batch[1], "the labels as they came"
+        assert targets is batch[1], "the labels themselves"
 
 
-def test_nothing_asked_for_changes_nothing(batch):
+def test_everything_off_changes_nothing(batch):
     images, labels = augment(*batch, SEED, OFF)
 
     np.testing.assert_array_equal(images, batch[0])
     np.testing.assert_array_equal(labels, batch[1])
 
 
-def test_an_image_is_changed_by_no_other_but_the_one_it_is_mixed_with(batch):
+def test_an_image_depends_on_no_image_but_its_mixing_partner(batch):
     images, labels = batch
     before, _ = augment(images, labels, SEED, EVERYTHING)
     offsets = set()
@@ -119,7 +119,7 @@ def test_an_image_is_changed_by_no_other_but_the_one_it_is_mixed_with(batch):
     assert len(offsets) == 1
 
 
-def test_a_piece_does_not_draw_otherwise_because_of_another(batch):
+def test_operations_do_not_affect_each_others_random_numbers(batch):
     cropped, _ = augment(*batch, SEED, DataConfig())
     also_erased, _ = augment(*batch, SEED, DataConfig(erasing=0.5))
     _, shares = augment(*batch, SEED, DataConfig(cutmix=0.5))
@@ -129,7 +129,7 @@ def test_a_piece_does_not_draw_otherwise_because_of_another(batch):
     np.testing.assert_array_equal(shares, also_randaugmented)
 
 
-def test_pieces_of_one_seed_are_not_drawn_alike():
+def test_operations_draw_independent_random_numbers():
     rows = np.broadcast_to(np.arange(32, dtype=np.uint8)[:, None, None], (400, 32, 32, 3))
     labels = np.arange(400) % NUM_CLASSES
 

@@ -7,8 +7,8 @@ from shiftvit.config import TrainConfig
 from shiftvit.optimizer import make_optimizer
 
 
-def test_an_epoch_that_is_run_again_replaces_its_row(tmp_path):
-    """As after a kill between the row of an epoch and the state after it."""
+def test_a_repeated_epoch_replaces_its_row(tmp_path):
+    """As after a kill between the CSV row and the checkpoint of an epoch."""
     history = CSVHistory(str(tmp_path / "history.csv"))
     history.set_model(model_with_schedule())
     for epoch, loss in ((0, 3.0), (1, 2.0), (1, 1.5)):
@@ -20,8 +20,8 @@ def test_an_epoch_that_is_run_again_replaces_its_row(tmp_path):
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_the_learning_rate_of_a_row_is_that_of_the_last_update(tmp_path, ema_decay):
-    """Of 8 updates, 2 of them warming up, so the sixth stands a half down the cosine of the other 6: 5 - 2 of 6."""
+def test_the_learning_rate_is_that_of_the_last_update(tmp_path, ema_decay):
+    """The schedule has 2 of 8 steps of warmup, so step 5, the last of six, is halfway down the cosine."""
     model = model_with_schedule(learning_rate=0.004, warmup_fraction=0.25, ema_decay=ema_decay)
     model.fit(tf.zeros((6, 1)), tf.zeros((6, 1)), batch_size=1, verbose=0)
     history = CSVHistory(str(tmp_path / "history.csv"))

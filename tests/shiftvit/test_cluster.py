@@ -14,7 +14,7 @@ WORKERS = ["a:1", "b:2"]
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Sets TF_CONFIG, to a text or to the JSON of what it is given."""
+    """Sets TF_CONFIG to a string, or to the JSON of another value."""
 
     def set_config(value):
         monkeypatch.setenv("TF_CONFIG", value if isinstance(value, str) else json.dumps(value))
@@ -44,7 +44,7 @@ def test_one_worker_trains_alone(environment):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ("{'cluster'", "TF_CONFIG is not JSON"),
         ("[1]", "no list cluster.worker"),
@@ -62,11 +62,11 @@ def test_one_worker_trains_alone(environment):
         (config(["a:1", "a:1"]), "one address twice"),
     ],
 )
-def test_what_several_workers_cannot_use_is_told(environment, value, told):
+def test_invalid_tf_config_is_refused(environment, value, message):
     environment(value)
     with pytest.raises(ConfigError) as caught:
         read_cluster()
-    assert told in str(caught.value) and "TF_CONFIG" in str(caught.value)
+    assert message in str(caught.value) and "TF_CONFIG" in str(caught.value)
 
 
 def free_addresses(count):
@@ -84,22 +84,22 @@ def test_workers_wait_for_one_another():
     for thread in threads:
         thread.start()
     threads[0].join(1.2)
-    assert done == [], "the third is not here yet"
+    assert done == [], "the third worker has not started"
     wait_for_workers(Cluster(addresses, 2), HANG_SECONDS / 60)
-    # As TensorFlow does then: a worker that looked just before finds this one still.
+    # TensorFlow's server takes over the port then, so a worker that is between two attempts still finds it.
     with socket.create_server(("127.0.0.1", int(addresses[2].rpartition(":")[2]))):
         for thread in threads:
             thread.join(HANG_SECONDS)
     assert sorted(done) == [0, 1]
 
 
-def test_a_worker_that_does_not_come_is_named():
+def test_a_missing_worker_is_named():
     here, missing = free_addresses(2)
     with pytest.raises(UserError, match=rf"no worker answered at {missing} within 0\.001 minutes: start .* TF_CONFIG"):
         wait_for_workers(Cluster((here, missing), 0), 0.001)
 
 
-def test_an_address_that_is_taken_is_named():
+def test_an_address_in_use_is_named():
     with socket.create_server(("", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ConfigError, match=f"TF_CONFIG: cannot listen at {address}"):

@@ -6,7 +6,7 @@ from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConf
 from shiftvit.errors import ConfigError
 
 
-def test_to_dict_is_json_and_from_dict_its_inverse():
+def test_from_dict_inverts_to_dict_through_json():
     config = ExperimentConfig(ModelConfig(dims=(24, 48), depths=(1, 2)), DataConfig(flip=False), TrainConfig(epochs=3))
 
     values = json.loads(json.dumps(to_dict(config)))
@@ -15,18 +15,18 @@ def test_to_dict_is_json_and_from_dict_its_inverse():
     assert from_dict(ExperimentConfig, values) == config
 
 
-def test_a_key_left_out_keeps_its_default():
+def test_a_missing_key_keeps_its_default():
     assert from_dict(ExperimentConfig, {"train": {"epochs": 7}}) == ExperimentConfig(train=TrainConfig(epochs=7))
 
 
-def test_a_whole_number_is_taken_for_a_float():
+def test_an_integer_is_converted_to_float():
     rate = from_dict(TrainConfig, {"learning_rate": 1}).learning_rate
 
     assert rate == 1.0 and isinstance(rate, float)
 
 
 @pytest.mark.parametrize(
-    "values, sentence",
+    "values, message",
     [
         ({"train": {"learning_rat": 0.1}}, r"unknown key train.learning_rat; did you mean train.learning_rate\?"),
         ({"modle": {}}, r"unknown key modle; did you mean model\?"),
@@ -48,13 +48,13 @@ def test_a_whole_number_is_taken_for_a_float():
         ({"model": {"dims": [96, 1.5]}}, "model.dims=1.5 must be a whole number"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_its_dotted_name(values, sentence):
-    with pytest.raises(ConfigError, match=sentence):
+def test_invalid_values_are_named_by_their_dotted_key(values, message):
+    with pytest.raises(ConfigError, match=message):
         from_dict(ExperimentConfig, values)
 
 
 @pytest.mark.parametrize(
-    "kind, values, sentence",
+    "kind, values, message",
     [
         (ModelConfig, {"dims": (8, 16)}, "one entry per stage"),
         (ModelConfig, {"dims": (), "depths": ()}, "one entry per stage"),
@@ -97,8 +97,8 @@ def test_what_does_not_fit_is_refused_by_its_dotted_name(values, sentence):
         (TrainConfig, {"label_smoothing": 1.0}, r"train.label_smoothing must be in \[0, 1\)"),
     ],
 )
-def test_what_is_out_of_range_is_refused(kind, values, sentence):
-    with pytest.raises(ConfigError, match=sentence):
+def test_values_out_of_range_are_refused(kind, values, message):
+    with pytest.raises(ConfigError, match=message):
         kind(**values)
 
 

@@ -22,14 +22,14 @@ sys.modules.update(dict.fromkeys(["shiftvit", "tuner", "components", "pipeline",
 import tensorflow as tf
 loaded = tf.saved_model.load(sys.argv[1])
 with open(sys.argv[2], "rb") as image:
-    answer = loaded.signatures["serving_default"](image_bytes=tf.constant([image.read()]))
-print(json.dumps([answer["class_name"].numpy()[0].decode(), answer["probabilities"].numpy()[0].tolist()]))
+    outputs = loaded.signatures["serving_default"](image_bytes=tf.constant([image.read()]))
+print(json.dumps([outputs["class_name"].numpy()[0].decode(), outputs["probabilities"].numpy()[0].tolist()]))
 """
 
 
 @pytest.fixture(scope="module")
 def model():
-    """A model with weights large enough to have opinions, trained in bfloat16 as far as the exporter can tell."""
+    """A bfloat16 model with weights large enough for its predictions to differ between images."""
     tf.keras.utils.set_random_seed(0)
     model = build_model(CONFIG, "mixed_bfloat16")
     model.set_weights([weight * 4 for weight in model.get_weights()])
@@ -48,7 +48,7 @@ def loaded(folder):
     return tf.saved_model.load(folder)
 
 
-def ask(loaded, files):
+def classify(loaded, files):
     return loaded.signatures[export.SERVING_DEFAULT](image_bytes=tf.constant(list(files)))
 
 
@@ -59,28 +59,29 @@ def png(image):
 def test_the_signatures_agree_exactly(loaded):
     records = tf.constant([encode(image, int(label)) for image, label in zip(IMAGES, LABELS, strict=True)])
 
-    by_file, by_record = ask(loaded, map(png, IMAGES)), loaded.signatures[export.SERVING_EXAMPLES](examples=records)
+    by_file = classify(loaded, map(png, IMAGES))
+    by_record = loaded.signatures[export.SERVING_EXAMPLES](examples=records)
 
     assert set(by_file) == set(by_record) == set(OUTPUTS)
     for name in OUTPUTS:
         np.testing.assert_array_equal(by_file[name], by_record[name])
 
 
-def test_it_answers_with_what_the_model_says_in_float32(loaded, model):
-    answer = ask(loaded, map(png, IMAGES))
+def test_outputs_equal_the_model_in_float32(loaded, model):
+    outputs = classify(loaded, map(png, IMAGES))
     reference = build_model(CONFIG)
     reference.set_weights(model.get_weights())
     expected = tf.nn.softmax(reference(IMAGES)).numpy()
 
-    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
-    np.testing.assert_array_equal(answer["class_id"], expected.argmax(axis=1))
-    assert len(set(answer["class_id"].numpy())) > 1, "a model that always says the same tests nothing"
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
+    np.testing.assert_array_equal(outputs["class_id"], expected.argmax(axis=1))
+    assert len(set(outputs["class_id"].numpy())) > 1, "a constant model would test nothing"
 
 
-def test_a_class_has_its_name(loaded):
-    answer = ask(loaded, map(png, IMAGES))
+def test_class_names_match_class_ids(loaded):
+    outputs = classify(loaded, map(png, IMAGES))
 
-    assert [name.decode() for name in answer["class_name"].numpy()] == [CLASS_NAMES[k] for k in answer["class_id"]]
+    assert [name.decode() for name in outputs["class_name"].numpy()] == [CLASS_NAMES[k] for k in outputs["class_id"]]
     assert [name.decode() for name in loaded.list_classes().numpy()] == list(CLASS_NAMES)
 
 
@@ -88,20 +89,20 @@ def test_records_need_no_label(loaded):
     example = tf.train.Example.FromString(encode(IMAGES[0], 0))
     del example.features.feature["label"]
 
-    answer = loaded.signatures[export.SERVING_EXAMPLES](examples=tf.constant([example.SerializeToString()]))
+    outputs = loaded.signatures[export.SERVING_EXAMPLES](examples=tf.constant([example.SerializeToString()]))
 
-    np.testing.assert_array_equal(answer["probabilities"], ask(loaded, [png(IMAGES[0])])["probabilities"])
+    np.testing.assert_array_equal(outputs["probabilities"], classify(loaded, [png(IMAGES[0])])["probabilities"])
 
 
 @pytest.mark.parametrize("size", [(32, 32), (7, 90), (200, 64), (1, 1)])
 @pytest.mark.parametrize("encoder", [tf.io.encode_png, tf.io.encode_jpeg])
-def test_files_of_any_size_are_taken_in_one_request(loaded, size, encoder):
+def test_images_of_different_sizes_fit_in_one_request(loaded, size, encoder):
     image = tf.cast(tf.random.stateless_uniform((*size, 3), (0, 0)) * 255, tf.uint8)
 
-    answer = ask(loaded, [encoder(image).numpy(), png(IMAGES[0])])
+    outputs = classify(loaded, [encoder(image).numpy(), png(IMAGES[0])])
 
-    assert answer["probabilities"].shape == (2, 10)
-    np.testing.assert_allclose(tf.reduce_sum(answer["probabilities"], axis=1), 1, atol=1e-5)
+    assert outputs["probabilities"].shape == (2, 10)
+    np.testing.assert_allclose(tf.reduce_sum(outputs["probabilities"], axis=1), 1, atol=1e-5)
 
 
 def test_an_image_of_the_stored_size_is_decoded_bit_for_bit():
@@ -109,9 +110,9 @@ def test_an_image_of_the_stored_size_is_decoded_bit_for_bit():
         np.testing.assert_array_equal(export.decode_image(png(image)), image)
 
 
-def test_a_large_image_is_averaged_not_sampled():
+def test_downscaling_is_antialiased():
     stripes = np.zeros((256, 256, 3), np.uint8)
-    stripes[3::8] = stripes[4::8] = 200  # the two lines of every eight that sampling would see
+    stripes[3::8] = stripes[4::8] = 200  # the two rows of every eight that resizing without antialiasing would read
 
     small = export.decode_image(png(stripes)).numpy().astype(int)
 
@@ -126,13 +127,13 @@ def test_grey_becomes_rgb_and_transparency_is_ignored():
     np.testing.assert_array_equal(export.decode_image(png(np.concatenate([image, opacity], -1))), image)
 
 
-def test_what_is_no_image_is_refused(loaded):
+def test_bytes_that_are_no_image_are_refused(loaded):
     with pytest.raises(tf.errors.InvalidArgumentError):
-        ask(loaded, [b"no image"])
+        classify(loaded, [b"no image"])
 
 
 @pytest.mark.slow
-def test_it_loads_without_any_code_of_this_project(folder, loaded, tmp_path):
+def test_the_model_loads_without_this_projects_code(folder, loaded, tmp_path):
     (tmp_path / "image.png").write_bytes(png(IMAGES[0]))
 
     ended = subprocess.run(
@@ -144,6 +145,6 @@ def test_it_loads_without_any_code_of_this_project(folder, loaded, tmp_path):
 
     assert ended.returncode == 0, ended.stderr
     name, probabilities = json.loads(ended.stdout.splitlines()[-1])
-    here = ask(loaded, [png(IMAGES[0])])
+    here = classify(loaded, [png(IMAGES[0])])
     assert name == here["class_name"].numpy()[0].decode()
     np.testing.assert_allclose(probabilities, here["probabilities"][0], atol=1e-6)

@@ -5,7 +5,7 @@ import tensorflow as tf
 from shiftvit import features
 
 
-def test_what_is_encoded_is_parsed_byte_for_byte():
+def test_parse_inverts_encode():
     images = np.random.default_rng(0).integers(0, 256, (3, *features.IMAGE_SHAPE), np.uint8)
     records = [features.encode(image, label) for image, label in zip(images, (0, 5, 9), strict=True)]
 
@@ -15,7 +15,7 @@ def test_what_is_encoded_is_parsed_byte_for_byte():
     assert labels.numpy().tolist() == [0, 5, 9] and labels.dtype == tf.int64
 
 
-def test_a_record_holds_the_pixels_row_by_row_in_rgb():
+def test_a_record_holds_raw_rgb_pixels_in_row_major_order():
     image = np.arange(features.IMAGE_BYTES, dtype=np.int64).astype(np.uint8).reshape(features.IMAGE_SHAPE)
 
     record = tf.train.Example.FromString(features.encode(image, 3)).features.feature

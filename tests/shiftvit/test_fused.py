@@ -23,7 +23,7 @@ def gradients(function, inputs, upstream):
 
 
 def assert_same(found, expected, tolerance):
-    """Each array as a whole, and no value of it further off than some roundings of the largest."""
+    """Compares each pair of arrays by norm, and their values within a few roundings of the largest."""
     for one, other in zip(found, expected, strict=True):
         assert np.linalg.norm(one - other) <= tolerance * np.linalg.norm(other)
         assert np.abs(one - other).max() <= 4 * tolerance * np.abs(other).max()
@@ -35,7 +35,7 @@ def norm_inputs(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_gradients_of_the_fused_group_norm_are_those_of_the_plain_one(dtype):
+def test_fused_group_norm_has_the_gradients_of_the_plain_one(dtype):
     inputs, upstream = norm_inputs(dtype), draw((3, 5, 4, 24), dtype, 3)
 
     found, types = gradients(fused_group_norm, inputs, upstream)
@@ -47,11 +47,11 @@ def test_gradients_of_the_fused_group_norm_are_those_of_the_plain_one(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("activation", ["gelu", "silu", "relu"])
-def test_gradients_of_the_fused_activation_are_those_of_the_plain_one(activation, dtype):
+def test_fused_activation_has_the_gradients_of_the_plain_one(activation, dtype):
     inputs, upstream = [draw((60, 24), dtype), draw((24,), dtype, 1)], draw((60, 24), dtype, 2)
 
     found, types = gradients(lambda x, bias: fused_bias_activation(x, bias, activation), inputs, upstream)
-    # In float32, where TensorFlow's own gradient to the bias is exact.
+    # In float32, in which TensorFlow's own gradient of the bias is accurate.
     wide = [tf.cast(value, tf.float32) for value in (*inputs, upstream)]
     expected, _ = gradients(lambda x, bias: bias_activation(x, bias, activation), wide[:2], wide[2])
 
@@ -59,7 +59,7 @@ def test_gradients_of_the_fused_activation_are_those_of_the_plain_one(activation
     assert_same(found, expected, ROUNDING[dtype])
 
 
-def test_in_a_graph_the_gradients_are_the_same():
+def test_gradients_are_the_same_in_a_graph():
     inputs, upstream = norm_inputs(tf.float32), draw((3, 5, 4, 24), seed=3)
 
     @tf.function
@@ -79,7 +79,7 @@ def test_in_a_graph_the_gradients_are_the_same():
 
 
 @pytest.mark.parametrize("norm", [group_norm, fused_group_norm])
-def test_group_norm_finds_a_small_deviation_around_a_large_mean(norm):
+def test_group_norm_is_accurate_for_a_small_deviation_around_a_large_mean(norm):
     x = draw((2, 8, 8, 16)) + 1000
 
     y = norm(x, tf.ones(16), tf.zeros(16)).numpy()

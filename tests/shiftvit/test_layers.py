@@ -22,7 +22,7 @@ BFLOAT16 = tf.keras.mixed_precision.Policy("mixed_bfloat16")
 
 
 def published_shift(x: np.ndarray, n_div: int, pixels: int = 1) -> np.ndarray:
-    """The rule in NumPy, on (N, H, W, C): group by group left, right, up, down; zeros enter; the rest stays."""
+    """The published shift in NumPy, for (N, H, W, C)."""
     group, out = x.shape[-1] // n_div, x.copy()
     out[..., : 4 * group] = 0
     left, right, up, down = (slice(k * group, (k + 1) * group) for k in range(4))
@@ -37,8 +37,8 @@ def draw(shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def with_drawn_weights(layer, x):
-    """Returns `layer`, built for x, with every weight drawn at random."""
+def with_random_weights(layer, x):
+    """Builds the layer for x and sets random weights; returns it."""
     layer(x)
     layer.set_weights([draw(weight.shape, seed) / 2 for seed, weight in enumerate(layer.weights, start=7)])
     return layer
@@ -46,27 +46,27 @@ def with_drawn_weights(layer, x):
 
 @pytest.mark.parametrize("pixels", [1, 2])
 @pytest.mark.parametrize("channels, n_div", [(24, 12), (33, 10), (8, 4), (19, 8)])
-def test_shift_moves_whole_groups_by_its_pixels(channels, n_div, pixels):
+def test_shift_moves_channel_groups(channels, n_div, pixels):
     x = draw((2, 5, 7, channels))
 
     np.testing.assert_array_equal(Shift(n_div, pixels)(x), published_shift(x, n_div, pixels))
 
 
 @pytest.mark.parametrize("name", ["shift_div12", "shift_div10_remainder"])
-def test_shift_is_the_official_one(name):
+def test_shift_equals_the_official_code(name):
     x, n_div, expected = official.load_shift(name)
 
     np.testing.assert_array_equal(Shift(n_div)(x), expected)
 
 
-def test_shift_by_no_pixel_moves_nothing():
+def test_shift_by_zero_pixels_is_the_identity():
     x = draw((2, 5, 7, 24))
 
     np.testing.assert_array_equal(Shift(12, pixels=0)(x), x)
 
 
 @pytest.mark.parametrize("pixels", [1, 2])
-def test_shift_sends_the_gradient_back_to_where_pixels_came_from(pixels):
+def test_shift_has_the_gradient_of_the_opposite_shift(pixels):
     x, weights = tf.constant(draw((1, 4, 4, 10))), draw((1, 4, 4, 10), seed=1)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -95,10 +95,10 @@ def published_group_norm(x, gamma, beta):
 
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("bfloat16", 0.04)])
-def test_group_norm_is_over_the_whole_of_each_image(dtype, tolerance, fused):
+def test_group_norm_is_over_each_whole_image(dtype, tolerance, fused):
     scale_of_image = np.array([1, 10, 0.01], np.float32)[:, None, None, None]
     x = tf.cast(draw((3, 6, 5, 8)) * scale_of_image + scale_of_image, dtype)
-    norm = with_drawn_weights(GroupNorm1(fused), x)
+    norm = with_random_weights(GroupNorm1(fused), x)
 
     y = norm(x)
 
@@ -118,7 +118,7 @@ PLAIN_ACTIVATIONS = {
 @pytest.mark.parametrize("activation", PLAIN_ACTIVATIONS)
 def test_mlp_is_two_dense_layers_with_an_activation_between(activation, fused):
     x = draw((2, 3, 5, 6))
-    mlp = with_drawn_weights(MLP(14, activation, fused=fused), x)
+    mlp = with_random_weights(MLP(14, activation, fused=fused), x)
     expand_kernel, expand_bias, project_kernel, project_bias = mlp.get_weights()
 
     hidden = PLAIN_ACTIVATIONS[activation](x.astype(np.float64) @ expand_kernel + expand_bias)
@@ -126,9 +126,9 @@ def test_mlp_is_two_dense_layers_with_an_activation_between(activation, fused):
     np.testing.assert_allclose(mlp(x), hidden @ project_kernel + project_bias, atol=1e-5)
 
 
-def test_dropout_of_the_mlp_is_after_each_dense_layer_and_in_training_alone():
+def test_mlp_dropout_follows_each_dense_layer_in_training_only():
     x = draw((4, 8, 8, 16))
-    mlp = with_drawn_weights(MLP(16, dropout=0.5), x)
+    mlp = with_random_weights(MLP(16, dropout=0.5), x)
     mlp.project_kernel.assign(np.eye(16))
     mlp.project_bias.assign(np.zeros(16))
 
@@ -140,11 +140,11 @@ def test_dropout_of_the_mlp_is_after_each_dense_layer_and_in_training_alone():
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("height, width, size", [(8, 8, 4), (6, 4, 2), (5, 7, 2), (3, 3, 2), (10, 9, 3), (5, 4, 1)])
-def test_patches_are_a_strided_convolution(height, width, size, use_bias):
+def test_patch_conv_equals_a_strided_convolution(height, width, size, use_bias):
     x = draw((2, height, width, 3))
-    patches = with_drawn_weights(PatchConv(5, size, use_bias), x)
+    patches = with_random_weights(PatchConv(5, size, use_bias), x)
 
-    # Zeros below and to the right of a map that the patches do not divide; SAME would put some of three on the left.
+    # Zeros at the bottom and on the right; SAME padding would put some on the left for patches of three.
     padded = np.pad(x, ((0, 0), (0, -height % size), (0, -width % size), (0, 0)))
     expected = tf.nn.conv2d(padded, patches.kernel, size, "VALID") + (patches.bias if use_bias else 0)
 
@@ -152,9 +152,9 @@ def test_patches_are_a_strided_convolution(height, width, size, use_bias):
 
 
 @pytest.mark.parametrize("height, width", [(5, 7), (3, 3), (8, 8)])
-def test_patches_of_two_pad_an_odd_side_as_a_convolution_does(height, width):
+def test_patch_conv_of_size_two_pads_odd_sides_as_a_convolution_does(height, width):
     x = draw((2, height, width, 3))
-    patches = with_drawn_weights(PatchConv(5, 2, use_bias=False), x)
+    patches = with_random_weights(PatchConv(5, 2, use_bias=False), x)
 
     np.testing.assert_allclose(patches(x), tf.nn.conv2d(x, patches.kernel, 2, "SAME"), atol=1e-5)
 
@@ -163,7 +163,7 @@ def test_drop_path_drops_whole_images_and_keeps_the_expectation():
     tf.random.set_seed(0)
     y = DropPath(0.25)(tf.ones((4000, 2, 2, 3)), training=True).numpy().reshape(4000, -1)
 
-    assert (y == y[:, :1]).all(), "an image was dropped in part"
+    assert (y == y[:, :1]).all(), "an image was partly dropped"
     np.testing.assert_allclose(np.unique(y), [0, 1 / 0.75])
     assert abs(y.mean() - 1) < 0.03
 
@@ -175,33 +175,33 @@ def test_drop_path_is_off_at_inference_and_at_rate_zero(rate, training):
     np.testing.assert_array_equal(DropPath(rate)(x, training=training), x)
 
 
-def test_drop_path_grows_linearly_over_the_whole_depth():
+def test_drop_path_increases_linearly_over_the_whole_depth():
     rates = drop_path_rates(0.3, (1, 2, 4))
 
     assert [len(stage) for stage in rates] == [1, 2, 4]
     np.testing.assert_allclose(np.concatenate(rates), [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
 
 
-def test_batch_norm_moves_its_averages_a_tenth_towards_each_batch():
+def test_batch_norm_has_pytorchs_momentum():
     norm = make_norm("batch", "norm", "float32", fused=False)
     norm(np.full((2, 3, 3, 4), 5.0, np.float32), training=True)
 
     np.testing.assert_allclose(norm.moving_mean, 0.5)
 
 
-def test_batch_norm_stays_over_all_replicas_when_it_is_made_again():
+def test_batch_norm_from_its_config_is_still_synchronized():
     assert BatchNorm.from_config(BatchNorm().get_config()).synchronized
 
 
-def test_a_block_that_is_dropped_still_shifts():
+def test_a_dropped_block_still_shifts():
     x = draw((8, 4, 4, 12))
-    block = with_drawn_weights(ShiftBlock(4, 1, 24, "group1", "gelu", drop_path=0.999999), x)
+    block = with_random_weights(ShiftBlock(4, 1, 24, "group1", "gelu", drop_path=0.999999), x)
 
     np.testing.assert_array_equal(block(x, training=True), published_shift(x, 4))
     assert np.abs(block(x, training=False) - published_shift(x, 4)).max() > 0.1
 
 
-def test_kernels_start_as_published_and_biases_at_zero():
+def test_kernels_are_initialised_as_published_and_biases_to_zero():
     mlp = MLP(512)
     mlp.build((None, 4, 4, 256))
 
@@ -224,7 +224,7 @@ EVERY_LAYER = {
 }
 
 
-def test_every_layer_of_ours_is_tried_below():
+def test_every_layer_is_in_the_test_below():
     of_ours = [value for module in (layers, model) for value in vars(module).values() if isinstance(value, type)]
 
     assert {kind for kind in of_ours if issubclass(kind, tf.keras.layers.Layer)} == set(EVERY_LAYER)
@@ -233,11 +233,11 @@ def test_every_layer_of_ours_is_tried_below():
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("kind", EVERY_LAYER)
-def test_a_layer_made_again_from_its_config_computes_the_same(kind, policy, training):
+def test_a_layer_from_its_config_computes_the_same(kind, policy, training):
     layer, x = EVERY_LAYER[kind]
     if policy != "float32" and kind is not model.AppendMirrored:
         layer = kind.from_config(layer.get_config() | {"dtype": "mixed_bfloat16"})
-    layer = with_drawn_weights(layer, x)
+    layer = with_random_weights(layer, x)
 
     again = tf.keras.layers.deserialize(tf.keras.layers.serialize(layer))  # finds the class by its registered name
     again(x)
@@ -252,7 +252,7 @@ def test_a_layer_made_again_from_its_config_computes_the_same(kind, policy, trai
     np.testing.assert_array_equal(*(tf.cast(output, tf.float32) for output in outputs))
 
 
-def test_kernels_begin_with_the_published_deviation():
+def test_initial_kernels_have_the_published_deviation():
     kernel = layers.kernel_initializer()((400, 400)).numpy()
 
     assert kernel.std() == pytest.approx(0.02, rel=0.02), "Keras's truncated normal would have 0.0176"

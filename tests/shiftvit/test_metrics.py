@@ -21,7 +21,7 @@ def test_the_loss_is_softmax_cross_entropy_with_smoothed_targets(smoothing, shap
     assert float(loss(CLASS_IDS.reshape(shape), LOGITS)) == pytest.approx(expected.mean(), rel=1e-5)
 
 
-def test_metrics_are_the_shares_of_right_first_and_first_five_answers():
+def test_top1_and_top5_are_the_shares_of_correct_predictions():
     rank = (LOGITS[np.arange(6), CLASS_IDS][:, None] < LOGITS).sum(axis=1)
     found = {metric.name: metric for metric in make_metrics()}
     for metric in found.values():
@@ -32,7 +32,7 @@ def test_metrics_are_the_shares_of_right_first_and_first_five_answers():
     assert float(found[TOP5].result()) == pytest.approx((rank < 5).mean())
 
 
-def test_targets_may_be_shares_of_the_classes():
+def test_the_loss_accepts_shares_of_the_classes():
     shares = np.random.default_rng(1).dirichlet(np.ones(10), 6).astype(np.float32)
     log_probabilities = LOGITS - np.log(np.exp(LOGITS).sum(axis=1, keepdims=True))
     expected = -((shares * 0.9 + 0.01) * log_probabilities).sum(axis=1)
@@ -40,7 +40,7 @@ def test_targets_may_be_shares_of_the_classes():
     np.testing.assert_allclose(SmoothedCrossEntropy(0.1).call(shares, LOGITS), expected, rtol=1e-5)
 
 
-def test_an_image_of_several_classes_counts_as_of_its_greatest_share():
+def test_the_class_of_a_mixed_image_is_that_of_its_largest_share():
     shares = np.eye(10, dtype=np.float32)[CLASS_IDS] * 0.6 + 0.04
     for metric, same in zip(make_metrics(), make_metrics(), strict=True):
         metric.update_state(shares, LOGITS)
@@ -48,5 +48,5 @@ def test_an_image_of_several_classes_counts_as_of_its_greatest_share():
         assert float(metric.result()) == float(same.result()) > 0
 
 
-def test_the_objective_is_the_validations_top_1():
+def test_the_objective_is_top_1_on_the_eval_split():
     assert f"val_{TOP1}" == OBJECTIVE

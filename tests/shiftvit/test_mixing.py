@@ -5,11 +5,11 @@ from shiftvit.features import NUM_CLASSES
 from shiftvit.mixing import MIXUP_ALPHA, beta_quantile, erase, mix, rectangle_masks
 
 SEED = (3, 7)
-GREY = 25  # levels between the plain images of two classes that follow each other
+GREY = 25  # difference of the grey levels of consecutive classes
 
 
 def plain(count, side=16):
-    """Images of one grey level each, which tells their class, and the classes: 0, 1, ... 9, 0, 1, ..."""
+    """Uniform images whose grey level encodes their class, and the classes: 0, 1, ... 9, 0, 1, ..."""
     labels = np.arange(count) % NUM_CLASSES
     return np.broadcast_to((labels * GREY).astype(np.uint8)[:, None, None, None], (count, side, side, 3)), labels
 
@@ -20,13 +20,13 @@ def mixed(count, seed=SEED, **probabilities):
 
 
 def partners(targets):
-    """Returns the other class of each image, or -1 where there is none."""
+    """Returns the class that is mixed into each image, or -1."""
     others = targets.copy()
     others[np.arange(len(targets)), np.arange(len(targets)) % NUM_CLASSES] = 0
     return np.where(others.any(axis=1), others.argmax(axis=1), -1)
 
 
-def test_targets_are_shares_of_at_most_two_classes_that_sum_to_1():
+def test_targets_are_shares_of_at_most_two_classes():
     images, targets = mixed(500, mixup=0.5, cutmix=0.5)
 
     assert images.shape == (500, 16, 16, 3) and images.dtype == np.uint8
@@ -49,7 +49,7 @@ def test_a_blend_has_the_weights_of_its_target():
     np.testing.assert_allclose(images, np.tile(expected[:, None, None, None], (16, 16, 3)), atol=0.51)
 
 
-def test_blends_have_all_weights_most_of_them_near_either_end():
+def test_blend_weights_follow_the_beta_distribution():
     _, targets = mixed(5000, mixup=1.0)
 
     own = targets[np.arange(5000), np.arange(5000) % 10][partners(targets) >= 0]
@@ -58,23 +58,23 @@ def test_blends_have_all_weights_most_of_them_near_either_end():
     np.testing.assert_allclose(np.quantile(own, parts), np.quantile(expected, parts), atol=0.035)
 
 
-def test_beta_quantiles_are_those_of_the_distribution():
+def test_beta_quantiles_are_accurate():
     drawn = np.random.default_rng(0).beta(MIXUP_ALPHA, MIXUP_ALPHA, 1_000_000)
     parts = np.linspace(0, 1, 201, dtype=np.float32)
 
     np.testing.assert_allclose(beta_quantile(parts), np.quantile(drawn, parts), atol=3e-3)
 
 
-def test_the_share_of_a_pasted_rectangle_is_that_of_its_pixels():
+def test_targets_of_pasted_rectangles_are_shares_of_pixels():
     images, targets = mixed(500, cutmix=1.0)
 
     classes = images[..., 0] // GREY
-    assert (images == classes[..., None] * GREY).all(), "a pixel is one image's or the other's"
+    assert (images == classes[..., None] * GREY).all(), "a pixel that belongs to neither image"
     counted = (classes[..., None] == np.arange(NUM_CLASSES)).mean(axis=(1, 2))
     np.testing.assert_allclose(targets, counted, atol=1e-6)
 
 
-def test_what_is_pasted_is_one_rectangle_at_its_own_place_of_any_area_up_to_the_image():
+def test_one_rectangle_of_any_area_is_pasted_at_its_own_position():
     images = np.random.default_rng(0).integers(0, 256, (600, 16, 16, 3), np.uint8)
     own, targets = mix(images, plain(600)[1], SEED, 0.0, 1.0)
 
@@ -89,7 +89,7 @@ def test_what_is_pasted_is_one_rectangle_at_its_own_place_of_any_area_up_to_the_
     assert targets.shape == (600, NUM_CLASSES)
 
 
-def test_partners_are_other_images_as_far_on_for_the_whole_batch_and_others_for_another_seed():
+def test_the_offset_of_partners_is_the_same_within_a_batch_and_depends_on_the_seed():
     offsets = set()
     for seed in range(40):
         found = partners(mixed(10, (seed, 0), mixup=0.5, cutmix=0.5)[1])
@@ -100,7 +100,7 @@ def test_partners_are_other_images_as_far_on_for_the_whole_batch_and_others_for_
     assert offsets == set(range(1, 10))
 
 
-def test_images_are_mixed_as_often_as_asked_and_in_one_way_only():
+def test_images_are_mixed_with_the_given_probabilities_and_in_one_way_only():
     images, _ = mixed(5000, mixup=0.3, cutmix=0.2)
     images = images[..., 0].reshape(5000, -1)
 
@@ -112,7 +112,7 @@ def test_images_are_mixed_as_often_as_asked_and_in_one_way_only():
     assert blended.mean() == pytest.approx(0.3, abs=0.04)
 
 
-def test_a_batch_of_one_stays_as_it_is():
+def test_a_batch_of_one_does_not_change():
     images, targets = mixed(1, mixup=0.5, cutmix=0.5)
 
     np.testing.assert_array_equal(images, plain(1)[0])
@@ -120,12 +120,12 @@ def test_a_batch_of_one_stays_as_it_is():
 
 
 def erased(count, probability=1.0, side=32):
-    """Returns erased images, black before, and the rows and columns that the noise of each is in, bool (N, side)."""
+    """Erases in black images; returns them, and which rows and columns have noise, bool (N, side) each."""
     images = erase(np.zeros((count, side, side, 3), np.uint8), SEED, probability).numpy()
     return images, (images > 0).any(axis=(2, 3)), (images > 0).any(axis=(1, 3))
 
 
-def test_erasing_fills_one_rectangle_of_the_area_and_aspect_of_the_paper():
+def test_erased_rectangles_have_the_papers_areas_and_aspect_ratios():
     images, rows, columns = erased(2000)
 
     filled = images.any(axis=-1)
@@ -139,7 +139,7 @@ def test_erasing_fills_one_rectangle_of_the_area_and_aspect_of_the_paper():
     assert aspect.std() == pytest.approx(np.log(11) / np.sqrt(12), abs=0.06), "its logarithm is uniform"
 
 
-def test_erasing_reaches_every_pixel_and_each_border_as_often():
+def test_erasing_reaches_every_pixel_and_all_borders_equally_often():
     reached = erased(10_000)[0].any(axis=-1).mean(axis=0)
 
     assert reached.min() > 0
@@ -147,7 +147,7 @@ def test_erasing_reaches_every_pixel_and_each_border_as_often():
     assert max(borders) < 1.2 * min(borders)
 
 
-def test_the_noise_of_erasing_is_uniform_and_another_in_every_pixel_and_image():
+def test_erasing_noise_is_uniform_and_independent():
     images, rows, columns = erased(300)
     noise = images[rows[:, :, None] & columns[:, None, :]].astype(float)
 
@@ -158,7 +158,7 @@ def test_the_noise_of_erasing_is_uniform_and_another_in_every_pixel_and_image():
     assert (images[1:] == images[0])[both].mean() < 0.02
 
 
-def test_erasing_leaves_all_else_and_as_many_images_as_asked():
+def test_erasing_has_the_given_probability():
     images = np.random.default_rng(0).integers(0, 256, (2000, 8, 8, 3), np.uint8)
 
     changed = (erase(images, SEED, 0.25).numpy() != images).any(axis=-1)
@@ -168,7 +168,7 @@ def test_erasing_leaves_all_else_and_as_many_images_as_asked():
     np.testing.assert_array_equal(erase(images, SEED, 0.0), images)
 
 
-def test_a_rectangle_is_the_pixels_whose_centre_it_covers_cut_off_at_the_border():
+def test_rectangle_masks_cover_pixel_centres_and_are_clipped():
     one, cut = rectangle_masks(
         np.array([2.0, 0.0]), np.array([3.0, 4.0]), np.array([2.0, 4.0]), np.array([4.0, 2.0]), 4, 5
     )

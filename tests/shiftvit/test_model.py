@@ -20,7 +20,7 @@ def draw_images(count, size=32):
 
 
 def draw_weights(model):
-    """Gives every weight of the model a value, of which none is its initial one: positive, as variances must be."""
+    """Sets every weight to a value other than its initial one; all are positive, as variances must be."""
     rng = np.random.default_rng(1)
     model.set_weights([rng.uniform(0.05, 0.3, weight.shape) for weight in model.weights])
     return model
@@ -32,7 +32,7 @@ def relative_error(found, expected):
 
 
 def compute(vectors, precision, fused, training):
-    """Returns what our network makes of the official one's images: features, logits, gradients to images and weights.
+    """Runs our network on the official images; returns features, logits, and gradients of images and weights.
 
     The gradients are of the sum of the squared logits.
     """
@@ -50,7 +50,7 @@ def compute(vectors, precision, fused, training):
 
 @pytest.mark.parametrize("fused, training", [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_features_logits_and_gradients_are_those_of_the_official_code(name, fused, training):
+def test_features_logits_and_gradients_equal_the_official_code(name, fused, training):
     vectors = official.load_vectors(name)
     # The vectors are of inference: a batch norm in training takes the batch's statistics instead of its own.
     training = training and vectors.config.norm != "batch"
@@ -65,7 +65,7 @@ def test_features_logits_and_gradients_are_those_of_the_official_code(name, fuse
 
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_in_bfloat16_it_is_the_official_network_within_the_rounding(name, fused):
+def test_bfloat16_equals_the_official_code_up_to_rounding(name, fused):
     vectors = official.load_vectors(name)
 
     features, logits, to_images, _ = compute(vectors, "mixed_bfloat16", fused, training=False)
@@ -81,7 +81,7 @@ def test_in_bfloat16_it_is_the_official_network_within_the_rounding(name, fused)
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_the_fused_network_sends_all_weights_the_same_gradients(name):
+def test_the_fused_network_has_the_same_weight_gradients(name):
     vectors = official.load_vectors(name)
 
     *_, plain = compute(vectors, "float32", fused=False, training=False)
@@ -92,7 +92,7 @@ def test_the_fused_network_sends_all_weights_the_same_gradients(name):
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_stored_images_in_and_float32_logits_out(precision):
+def test_the_model_maps_stored_images_to_float32_logits(precision):
     model = build_model(TINY, precision)
     logits = model(tf.zeros((2, 32, 32, 3), tf.uint8))
 
@@ -100,7 +100,7 @@ def test_stored_images_in_and_float32_logits_out(precision):
     assert {weight.dtype for weight in model.weights} == {tf.float32}
 
 
-def test_blocks_compute_in_bfloat16_where_asked():
+def test_blocks_compute_in_bfloat16_under_that_policy():
     network = build_network(TINY, "mixed_bfloat16")
 
     block = network.get_layer("stage1_block0")
@@ -110,14 +110,14 @@ def test_blocks_compute_in_bfloat16_where_asked():
     assert {network.get_layer(name).output.dtype for name in ("pool", "head")} == {tf.float32}
 
 
-def test_pixels_get_zero_mean_and_unit_deviation_of_the_training_set():
+def test_pixels_are_standardised_with_the_training_sets_statistics():
     mean, deviation = 255 * np.array([0.4914, 0.4822, 0.4465]), 255 * np.array([0.2470, 0.2435, 0.2616])
     image = draw_images(1)
 
     np.testing.assert_allclose(Normalise(32)(image), (image - mean) / deviation, rtol=1e-4, atol=1e-5)
 
 
-def test_images_are_resized_to_what_the_network_sees():
+def test_images_are_resized_to_the_networks_size():
     halves = np.zeros((1, 32, 32, 3), np.uint8)
     halves[:, :, 16:] = 255
 
@@ -127,7 +127,7 @@ def test_images_are_resized_to_what_the_network_sees():
     assert (large[:, :, :23] == large[0, 0, 0]).all() and (large[:, :, 25:] == large[0, 0, -1]).all()
 
 
-def test_an_odd_map_loses_nothing_when_it_is_merged():
+def test_merging_a_map_of_odd_size_uses_every_pixel():
     config = ModelConfig(image_size=24, patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4, drop_path=0.0)
     network = build_network(config)
     images = tf.Variable(tf.random.stateless_normal((1, 24, 24, 3), (0, 0)))
@@ -139,7 +139,7 @@ def test_an_odd_map_loses_nothing_when_it_is_merged():
 
 
 @pytest.mark.parametrize("patch_size", [1, 2, 4, 8])
-def test_a_stem_of_convolutions_makes_the_map_that_patches_make(patch_size):
+def test_both_stems_have_the_same_output_shape(patch_size):
     maps = [
         build_network(changed(stem=stem, patch_size=patch_size)).get_layer("stage0_block0").input_shape
         for stem in ("patch", "conv")
@@ -148,16 +148,16 @@ def test_a_stem_of_convolutions_makes_the_map_that_patches_make(patch_size):
     assert maps[0] == maps[1] == (None, 32 // patch_size, 32 // patch_size, 16)
 
 
-def test_a_stem_of_convolutions_sees_over_the_edge_of_a_patch():
+def test_the_convolutional_stem_looks_beyond_patch_borders():
     network = build_network(changed(stem="conv"))
     stem = tf.keras.Model(network.input, network.get_layer("stage0_block0").input)
     images = np.zeros((2, 32, 32, 3), np.float32)
     images[1, 15, 15] = 1  # the last pixel of its patch of four
 
     first, second = stem(images, training=False).numpy()
-    moved = np.abs(first - second).max(axis=-1) > 1e-2
+    affected = np.abs(first - second).max(axis=-1) > 1e-2
 
-    assert moved[3, 3] and moved[4, 4]
+    assert affected[3, 3] and affected[4, 4]
 
 
 @pytest.mark.parametrize("norm, stem", [("layer", "patch"), ("batch", "conv"), ("group1", "conv")])
@@ -172,20 +172,20 @@ def test_networks_of_other_norms_and_stems_train(norm, stem):
     assert losses[-1] < losses[0] - 0.1
 
 
-def test_with_a_flip_test_an_image_and_its_mirror_image_get_the_same_answer():
+def test_flip_test_averages_an_image_and_its_mirror_image():
     plain, flipping = build_model(TINY), build_model(changed(flip_test=True))
     draw_weights(plain)
     flipping.set_weights(plain.get_weights())
     images = draw_images(3)
     mirrored = images[:, :, ::-1]
 
-    # A mean of two is the same whichever comes first; the products may differ with the row that they stand in.
+    # The order of a mean does not matter, but matrix products may differ with the position in the batch.
     np.testing.assert_allclose(flipping(images), flipping(mirrored), rtol=1e-5)
     np.testing.assert_allclose(flipping(images), (plain(images) + plain(mirrored)) / 2, rtol=1e-5)
     assert np.abs(plain(images) - plain(mirrored)).max() > 1e-4
 
 
-def test_a_flip_test_leaves_training_alone():
+def test_flip_test_does_not_affect_training():
     config = changed(drop_path=0.0, dropout=0.0)
     plain, flipping = build_model(config), build_model(ModelConfig(**{**vars(config), "flip_test": True}))
     flipping.set_weights(plain.get_weights())
@@ -196,7 +196,7 @@ def test_a_flip_test_leaves_training_alone():
 @pytest.mark.parametrize("stem", ["patch", "conv"])
 @pytest.mark.parametrize("norm, activation", [("group1", "gelu"), ("layer", "silu"), ("batch", "relu")])
 @pytest.mark.parametrize("precision, fused, flip_test", [("float32", False, True), ("mixed_bfloat16", True, False)])
-def test_a_model_made_again_from_its_config_computes_the_same(stem, norm, activation, precision, fused, flip_test):
+def test_a_model_from_its_config_computes_the_same(stem, norm, activation, precision, fused, flip_test):
     config = changed(stem=stem, norm=norm, activation=activation, flip_test=flip_test)
     model = draw_weights(build_model(config, precision, fused))
 
@@ -207,7 +207,7 @@ def test_a_model_made_again_from_its_config_computes_the_same(stem, norm, activa
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_weights_that_were_saved_and_loaded_predict_the_same_to_the_last_bit(precision, tmp_path):
+def test_saved_and_loaded_weights_predict_bit_identically(precision, tmp_path):
     model, images = draw_weights(build_model(TINY, precision)), draw_images(5)
     before = model.predict(images, verbose=0)
     model.save_weights(tmp_path / "weights")
@@ -218,7 +218,7 @@ def test_weights_that_were_saved_and_loaded_predict_the_same_to_the_last_bit(pre
     assert again.predict(images, verbose=0).tobytes() == before.tobytes()
 
 
-def test_regularisation_of_the_configuration_reaches_the_blocks():
+def test_blocks_have_the_configured_regularisation():
     network = build_network(TINY)
     blocks = [network.get_layer(name) for name in ("stage0_block0", "stage1_block0", "stage1_block1")]
 

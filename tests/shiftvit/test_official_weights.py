@@ -21,7 +21,7 @@ def changed(**leaves):
 
 @pytest.fixture(scope="module")
 def weights():
-    """The official weights of a network of TINY, none of them at its initial value."""
+    """Random weights for a network of TINY, as an official state dict."""
     rng = np.random.default_rng(0)
     shapes = {name: array.shape for name, array in to_official(build_network(TINY)).items()}
     return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
@@ -34,7 +34,7 @@ def save(path, **arrays):
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("name", ["shiftvit_gn1_gelu", "shiftvit_gn1_div8_patch2", "shiftvit_bn_relu"])
-def test_official_weights_survive_the_way_in_and_out_bit_for_bit(name, precision):
+def test_official_weights_survive_a_round_trip_bit_for_bit(name, precision):
     vectors = official.load_vectors(name)
     network = build_network(vectors.config, precision)
 
@@ -47,7 +47,7 @@ def test_official_weights_survive_the_way_in_and_out_bit_for_bit(name, precision
 
 
 @pytest.mark.parametrize("norm", ["group1", "layer", "batch"])
-def test_our_weights_survive_the_way_out_and_in_bit_for_bit(norm):
+def test_our_weights_survive_a_round_trip_bit_for_bit(norm):
     source, target = changed(norm=norm), changed(norm=norm)
     source.set_weights([np.random.default_rng(0).standard_normal(w.shape) for w in source.weights])
 
@@ -57,13 +57,13 @@ def test_our_weights_survive_the_way_out_and_in_bit_for_bit(norm):
         assert theirs.tobytes() == ours.tobytes()
 
 
-def test_a_head_of_other_classes_is_left_out_and_said_so(weights):
+def test_a_head_with_other_classes_is_not_loaded_and_reported(weights):
     network = changed(num_classes=3)
     head = network.get_layer("head").get_weights()
 
-    left = load_official(network, weights)
+    notes = load_official(network, weights)
 
-    assert left == ["the head of 10 classes was not loaded: this network has 3"]
+    assert notes == ["the head of 10 classes was not loaded: this network has 3"]
     for before, after in zip(head, network.get_layer("head").get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
     loaded = to_official(network)
@@ -78,7 +78,7 @@ def test_weights_fit_images_of_another_size(weights):
 
 
 @pytest.mark.parametrize(
-    "leaves, sentence",
+    "leaves, message",
     [
         ({"dims": (8, 24)}, r"of layers.0.downsample.reduction.weight .* shape \(16, 8, 2, 2\), .* \(24, 8, 2, 2\)"),
         ({"depths": (2, 2)}, r"of layers.0.blocks.1.norm2.weight they have none, .* one of shape \(8,\)"),
@@ -90,11 +90,11 @@ def test_weights_fit_images_of_another_size(weights):
         ({"stem": "conv"}, "model.stem=patch: they have no layer stem0"),
     ],
 )
-def test_weights_of_another_network_are_refused_and_none_is_loaded(leaves, sentence, weights):
+def test_weights_of_another_network_are_refused_and_none_is_loaded(leaves, message, weights):
     network = changed(**leaves)
     before = network.get_weights()
 
-    with pytest.raises(ConfigError, match=sentence):
+    with pytest.raises(ConfigError, match=message):
         load_official(network, weights)
 
     assert all(np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
@@ -127,7 +127,7 @@ def test_an_npz_file_is_read_as_float32_without_counters(dtype, weights, tmp_pat
     assert all(np.array_equal(array, arrays[name].astype(np.float32)) for name, array in found.items())
 
 
-def test_weights_under_a_name_of_another_ending_are_refused():
+def test_other_file_types_are_refused():
     with pytest.raises(ConfigError, match=r"weights\.bin is no file of .* must end in \.npz or \.pth"):
         read_official("weights.bin")
 
@@ -150,7 +150,7 @@ def test_a_damaged_file_is_named(weights, tmp_path):
             read_official(str(path))
 
 
-def test_one_array_is_no_state_dict(tmp_path):
+def test_a_single_array_is_refused(tmp_path):
     with open(tmp_path / "weights.npz", "wb") as file:
         np.save(file, np.zeros((3, 2), np.float32))
 
@@ -165,7 +165,7 @@ class Trap:
         return exec, ("raise SystemExit('code of the file was run')",)
 
 
-def test_pickled_objects_are_refused_and_never_run(tmp_path):
+def test_pickled_code_is_refused_and_never_run(tmp_path):
     path = save(tmp_path / "weights.npz", trap=np.array([Trap()], object))
 
     with pytest.raises(DataError, match=r"not an \.npz file of plain arrays"):
@@ -173,14 +173,14 @@ def test_pickled_objects_are_refused_and_never_run(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.arange(3), np.array("text"), np.array([True])])
-def test_what_is_not_floating_point_is_no_weight(value, tmp_path):
+def test_arrays_of_other_types_are_refused(value, tmp_path):
     path = save(tmp_path / "weights.npz", **{"head.bias": value})
 
     with pytest.raises(DataError, match=r"weights\.npz holds more than weights: head.bias is of type"):
         read_official(path)
 
 
-def test_without_torch_a_pth_file_is_refused_with_a_way_out(monkeypatch, tmp_path):
+def test_without_torch_the_error_explains_how_to_convert_a_pth_file(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch", None)
     (tmp_path / "weights.pth").write_bytes(b"")
 
@@ -189,7 +189,7 @@ def test_without_torch_a_pth_file_is_refused_with_a_way_out(monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_pth_file_is_read_where_torch_is(nested, tmp_path):
+def test_a_pth_file_is_read_if_torch_is_installed(nested, tmp_path):
     torch = pytest.importorskip("torch")
     vectors = official.load_vectors("shiftvit_bn_relu")
     state = {name: torch.from_numpy(array.copy()) for name, array in vectors.weights.items()}
@@ -202,7 +202,7 @@ def test_a_pth_file_is_read_where_torch_is(nested, tmp_path):
 
 
 @pytest.mark.parametrize("content", [{"model": Trap()}, [1, 2], {"epoch": 3}])
-def test_a_pth_file_of_anything_else_is_refused_and_never_run(content, tmp_path):
+def test_a_pth_file_without_a_state_dict_is_refused_and_never_run(content, tmp_path):
     torch = pytest.importorskip("torch")
     torch.save(content, tmp_path / "weights.pth")
 
@@ -210,7 +210,7 @@ def test_a_pth_file_of_anything_else_is_refused_and_never_run(content, tmp_path)
         read_official(str(tmp_path / "weights.pth"))
 
 
-def test_loaded_weights_change_what_the_network_says(weights):
+def test_loaded_weights_change_the_networks_output(weights):
     network, images = build_network(TINY), tf.random.stateless_normal((2, 32, 32, 3), (0, 0))
     again = build_network(TINY)
     before = network(images).numpy()

@@ -8,7 +8,7 @@ from shiftvit.optimizer import WarmupCosine, make_optimizer
 
 
 def apply(config, *gradients):
-    """Updates a pair of weights, both 1, by each gradient (a pair too) in turn; returns how far each weight went."""
+    """Applies pairs of gradients to a pair of weights of 1; returns by how much each weight decreased."""
     optimizer, weights = make_optimizer(config, 10), [tf.Variable(1.0), tf.Variable(1.0)]
     for pair in gradients:
         optimizer.apply_gradients(zip(map(tf.constant, pair), weights, strict=True))
@@ -25,21 +25,21 @@ def test_the_rate_rises_linearly_to_the_peak_and_falls_along_a_cosine_to_zero():
     assert 0 < rates[7] < 1e-5 and rates[8] < 1e-7 and rates[9] < 1e-7
 
 
-def test_without_warm_up_the_first_update_has_the_peak():
+def test_without_warmup_the_first_update_has_the_peak_rate():
     assert float(WarmupCosine(0.8, total_steps=10, warmup_steps=0)(0)) == pytest.approx(0.8)
 
 
-def test_a_training_of_one_update_is_no_special_case():
+def test_a_schedule_of_one_step_starts_at_the_peak():
     assert float(WarmupCosine(0.8, total_steps=1, warmup_steps=0)(0)) == pytest.approx(0.8)
 
 
-def test_the_first_update_is_by_the_rate_of_the_schedule():
+def test_the_first_update_has_the_rate_of_the_schedule():
     config = TrainConfig(learning_rate=0.1, warmup_fraction=0.5, weight_decay=0.0, clip_norm=0.0)
 
     assert apply(config, (1.0, -2.0)) == pytest.approx([0.1 / 5, -0.1 / 5], rel=1e-4)
 
 
-def test_kernels_decay_with_the_rate_and_biases_and_norms_do_not():
+def test_kernels_decay_but_biases_and_norms_do_not():
     config = TrainConfig(learning_rate=0.5, warmup_fraction=0.0, weight_decay=0.02)
     network = build_network(ModelConfig(patch_size=4, dims=(8, 16), depths=(1, 1), n_div=4))
     before = [weight.numpy() + 1 for weight in network.weights]
@@ -55,7 +55,7 @@ def test_kernels_decay_with_the_rate_and_biases_and_norms_do_not():
         )
 
 
-def test_gradients_are_clipped_by_their_norm_together():
+def test_gradients_are_clipped_by_their_global_norm():
     config = TrainConfig(learning_rate=0.1, warmup_fraction=0.0, weight_decay=0.0, clip_norm=5.0)
 
     clipped = apply(config, (0.3, 0.4), (300.0, 400.0))

@@ -13,7 +13,7 @@ MOVEMENTS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
 
 
 def pictures(count=6):
-    """Drawn images; the first has the full range of values, the second few, the third one only."""
+    """Images; the first has the full range of values, the second a narrow one, and the third is uniform."""
     images = shapes.draw(count, 0, "train")[0].copy()
     images[0] = np.random.default_rng(0).integers(0, 256, images[0].shape)
     images[1] = images[1] // 8 + 100
@@ -22,11 +22,11 @@ def pictures(count=6):
 
 
 def one_round(count=1, **strengths):
-    """A round with these strengths for every image, or for each its own, and 0 for all other operations."""
+    """A round with the given strengths, for all images or one for each, and 0 for all other operations."""
     return {name: tf.broadcast_to(tf.constant(strengths.get(name, 0.0), tf.float32), (count,)) for name in MAX_STRENGTH}
 
 
-def distorted(images, *rounds):
+def augmented(images, *rounds):
     return apply_rounds(images, [one_round(len(images), **strengths) for strengths in rounds]).numpy()
 
 
@@ -35,7 +35,7 @@ def by_pillow(images, function):
 
 
 def affine(coefficients):
-    """What Pillow makes of an image, reading between pixels, at (a x + b y + c, d x + e y + f) from the corner."""
+    """Pillow's bilinear affine transform: reads at (a x + b y + c, d x + e y + f) from the corner."""
     return lambda image: image.transform(image.size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
 
 
@@ -69,10 +69,10 @@ def assert_alike(ours, theirs, levels):
     ],
     ids=lambda value: None if callable(value) else str(value),
 )
-def test_operations_on_colours_are_those_of_pillow(strengths, reference, levels):
+def test_colour_operations_equal_pillows(strengths, reference, levels):
     images = pictures()
 
-    assert_alike(distorted(images, strengths), by_pillow(images, reference), levels)
+    assert_alike(augmented(images, strengths), by_pillow(images, reference), levels)
 
 
 @pytest.mark.parametrize(
@@ -87,57 +87,57 @@ def test_operations_on_colours_are_those_of_pillow(strengths, reference, levels)
     ],
     ids=lambda value: None if callable(value) else str(value),
 )
-def test_movements_are_those_of_pillow_where_it_reads_within_the_image(strengths, reference):
+def test_geometric_operations_equal_pillows_inside_the_image(strengths, reference):
     images = pictures()
     within = by_pillow(np.full((1, 32, 32), 255, np.uint8), reference)[0] == 255
-    # Pillow cuts off at the outermost pixel centres in another way.
+    # Pillow treats the outermost half pixel differently.
     within &= by_pillow(np.pad(np.full((1, 30, 30), 255, np.uint8), ((0, 0), (1, 1), (1, 1))), reference)[0] == 255
 
     assert within.sum() > 400
-    assert_alike(distorted(images, strengths)[:, within], by_pillow(images, reference)[:, within], 1)
+    assert_alike(augmented(images, strengths)[:, within], by_pillow(images, reference)[:, within], 1)
 
 
-def test_what_moves_in_from_outside_is_the_mirror_image():
+def test_geometric_operations_reflect_at_the_borders():
     image = pictures()[3:4]
 
-    moved = distorted(image, {"translate_x": 0.25})
+    moved = augmented(image, {"translate_x": 0.25})
 
     np.testing.assert_array_equal(moved, np.pad(image, ((0, 0), (0, 0), (0, 8), (0, 0)), mode="reflect")[:, :, 8:])
 
 
-def test_movements_are_made_in_the_order_of_their_rounds():
+def test_geometric_operations_follow_the_order_of_rounds():
     image = pictures()[:1]
 
-    moved = distorted(image, {"translate_y": 0.25}, {"rotate": math.pi / 2})
+    moved = augmented(image, {"translate_y": 0.25}, {"rotate": math.pi / 2})
 
     up = np.pad(image[0], ((0, 8), (0, 0), (0, 0)), mode="reflect")[8:]
     np.testing.assert_array_equal(moved[0], np.rot90(up))
 
 
-def test_operations_on_colours_are_made_in_the_order_of_their_rounds():
+def test_colour_operations_follow_the_order_of_rounds():
     images = pictures()
     rounds = {"solarize": 128.0}, {"brightness": -0.5}
 
     for order in (rounds, rounds[::-1]):
-        np.testing.assert_array_equal(distorted(images, *order), distorted(distorted(images, order[0]), order[1]))
-    assert (distorted(images, *rounds) != distorted(images, *rounds[::-1])).any()
+        np.testing.assert_array_equal(augmented(images, *order), augmented(augmented(images, order[0]), order[1]))
+    assert (augmented(images, *rounds) != augmented(images, *rounds[::-1])).any()
 
 
-def test_each_image_gets_its_own_operation_as_it_would_alone():
+def test_images_of_a_batch_do_not_affect_each_other():
     names = list(MAX_STRENGTH)
     image = pictures()[4:5]
     each_its_own = {name: np.eye(len(names))[k] * MAX_STRENGTH[name] for k, name in enumerate(names)}
 
-    together = distorted(np.repeat(image, len(names), axis=0), each_its_own)
+    together = augmented(np.repeat(image, len(names), axis=0), each_its_own)
 
     for k, name in enumerate(names):
-        np.testing.assert_array_equal(together[k], distorted(image, {name: MAX_STRENGTH[name]})[0], err_msg=name)
+        np.testing.assert_array_equal(together[k], augmented(image, {name: MAX_STRENGTH[name]})[0], err_msg=name)
 
 
-def test_every_operation_is_drawn_as_often_and_only_one_for_an_image():
-    choice, side = tf.random.stateless_uniform((2, 14_000), SEED)
+def test_one_operation_per_image_is_drawn_uniformly():
+    choice, sign = tf.random.stateless_uniform((2, 14_000), SEED)
 
-    strengths = sample_strengths(choice, side, 0.5)
+    strengths = sample_strengths(choice, sign, 0.5)
 
     assert list(strengths) == list(MAX_STRENGTH) and len(MAX_STRENGTH) == 14
     counts = {name: np.count_nonzero(strength) for name, strength in strengths.items()}
@@ -147,16 +147,16 @@ def test_every_operation_is_drawn_as_often_and_only_one_for_an_image():
 
 
 @pytest.mark.parametrize("magnitude", [0.25, 1.0])
-def test_strengths_are_the_magnitude_of_the_greatest_with_either_sign_where_there_are_two(magnitude):
-    choice, side = tf.random.stateless_uniform((2, 14_000), SEED)
+def test_strengths_are_the_magnitudes_share_of_the_maximum_with_random_signs(magnitude):
+    choice, sign = tf.random.stateless_uniform((2, 14_000), SEED)
 
-    for name, strength in sample_strengths(choice, side, magnitude).items():
+    for name, strength in sample_strengths(choice, sign, magnitude).items():
         drawn = strength.numpy()[strength.numpy() != 0]
         np.testing.assert_allclose(np.abs(drawn), magnitude * MAX_STRENGTH[name], rtol=1e-6)
         assert name == "identity" or (drawn < 0).mean() == pytest.approx(0 if name in UNSIGNED else 0.5, abs=0.07)
 
 
-def test_magnitude_0_and_no_operations_leave_the_images_as_they_are():
+def test_zero_magnitude_or_no_operations_change_nothing():
     images = np.tile(pictures(), (10, 1, 1, 1))
 
     np.testing.assert_array_equal(randaugment(images, SEED, 3, 0.0), images)
@@ -168,5 +168,5 @@ def test_more_operations_change_more_images():
 
     left = [(randaugment(images, SEED, ops, 1.0).numpy() == images).all((1, 2, 3)).mean() for ops in (1, 2)]
 
-    assert 0.03 < left[0] < 0.2, "the identity is one in fourteen; what has nothing to do leaves some more"
+    assert 0.03 < left[0] < 0.2, "one in fourteen is the identity, and some others have no effect"
     assert left[1] < left[0] / 2

@@ -7,10 +7,10 @@ import trainings
 pytestmark = pytest.mark.slow
 
 
-def test_one_and_two_replicas_share_the_global_batch_and_have_the_same_losses(drawn_examples, tmp_path):
+def test_one_and_two_replicas_have_the_same_losses(drawn_examples, tmp_path):
     losses = {}
     for replicas in (1, 2):
-        # A row for each update, and evaluations of the average of the weights.
+        # One update per epoch, so that the history has every loss; the evaluations use averaged weights.
         config = trainings.experiment(epochs=20, steps_per_epoch=1, replicas=replicas, seed=3, ema_decay=0.5)
         ended = trainings.attempt(config, drawn_examples, tmp_path / str(replicas))
         assert ended.returncode == 0, ended.stderr
@@ -20,12 +20,12 @@ def test_one_and_two_replicas_share_the_global_batch_and_have_the_same_losses(dr
         losses[replicas] = np.array([[row["loss"], row["val_loss"], row["val_top1"]] for row in rows])
 
     assert losses[1].shape == (20, 3)
-    assert losses[1][-1, 1] < losses[1][0, 1] - 1e-3, "it must learn, or there is nothing to compare"
+    assert losses[1][-1, 1] < losses[1][0, 1] - 1e-3, "a training that does not learn compares nothing"
     np.testing.assert_allclose(losses[2], losses[1], atol=1e-4)
 
 
-def test_updates_are_not_bundled_over_several_devices(drawn_examples, tmp_path):
-    """TensorFlow 2.15 breaks off such a loop with an error that tells nobody anything."""
+def test_several_steps_per_execution_need_a_single_device(drawn_examples, tmp_path):
+    """TensorFlow 2.15 would abort such a loop with an error that explains nothing."""
     config = trainings.experiment(replicas=2, steps_per_execution=2, steps_per_epoch=2)
 
     ended = trainings.attempt(config, drawn_examples, tmp_path)

@@ -1,4 +1,4 @@
-"""What a kill leaves of a training, and what the next attempt makes of it."""
+"""Trainings that are killed and resumed."""
 
 import json
 import signal
@@ -7,13 +7,13 @@ import pytest
 import trainings
 
 pytestmark = pytest.mark.slow
-# Of 8 updates an epoch, each with random numbers of all kinds, and the average of the weights beside them.
+# 8 updates per epoch, with everything that is random and with averaged weights.
 CONFIG = trainings.random_experiment(epochs=3, ema_decay=0.9, deterministic=True, replicas=2)
 
 
 @pytest.fixture(scope="module")
 def resumed(drawn_examples, tmp_path_factory):
-    """A training killed within its second epoch and run again, and its folder."""
+    """The folder of a training that was killed in its second epoch, and the process of the next attempt."""
     folder = tmp_path_factory.mktemp("resumed")
     killed = trainings.attempt(CONFIG, drawn_examples, folder, kill_at=1.3)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -25,7 +25,7 @@ def result_of(ended):
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def test_the_next_attempt_goes_on_after_the_last_finished_epoch(resumed):
+def test_the_next_attempt_resumes_after_the_last_finished_epoch(resumed):
     folder, ended = resumed
 
     assert ended.returncode == 0, ended.stderr
@@ -34,18 +34,18 @@ def test_the_next_attempt_goes_on_after_the_last_finished_epoch(resumed):
     assert [row["epoch"] for row in history] == [0, 1, 2]
 
 
-def test_it_ends_with_the_very_weights_and_history_of_one_that_was_not_killed(resumed, drawn_examples, tmp_path):
+def test_a_resumed_training_ends_bit_identical_to_an_uninterrupted_one(resumed, drawn_examples, tmp_path):
     folder, ended = resumed
 
-    whole = trainings.attempt(CONFIG, drawn_examples, tmp_path)
+    uninterrupted = trainings.attempt(CONFIG, drawn_examples, tmp_path)
 
-    assert result_of(whole)["epochs"] == [0, 1, 2], whole.stderr
-    assert result_of(whole)["weights"] == result_of(ended)["weights"]
+    assert result_of(uninterrupted)["epochs"] == [0, 1, 2], uninterrupted.stderr
+    assert result_of(uninterrupted)["weights"] == result_of(ended)["weights"]
     histories = [(place / "resume" / "history.csv").read_text() for place in (folder, tmp_path)]
     assert histories[0] == histories[1]
 
 
-def test_a_training_that_is_done_but_not_yet_exported_is_not_done_again(resumed, drawn_examples):
+def test_a_finished_training_is_not_repeated(resumed, drawn_examples):
     folder, ended = resumed
     before = (folder / "resume" / "history.csv").stat().st_mtime_ns
 

@@ -1,4 +1,4 @@
-"""A task that only a network that moves pixels can solve: which way one colour was moved against the other."""
+"""A task that needs the shift: in which direction was one colour moved relative to another?"""
 
 import numpy as np
 import tensorflow as tf
@@ -7,16 +7,16 @@ from shiftvit import layers
 from shiftvit.config import ModelConfig
 from shiftvit.model import build_network
 
-SIDE, PATCH, DISTANCE = 8, 2, 2  # the side in patches, a patch in pixels, and how many patches the dots were moved
+SIDE, PATCH, DISTANCE = 8, 2, 2  # side in patches, patch size in pixels, distance of the move in patches
 DIRECTIONS = np.array([(0, -1), (0, 1), (-1, 0), (1, 0)])
 BATCH, STEPS = 32, 200
 
 
 def draw(count, seed):
-    """Returns images of random dots in one colour, the same dots moved in another, and in which direction they were.
+    """Returns images of random dots in red and the same dots, moved, in green; and the directions of the moves.
 
-    What leaves at one side enters at the other, so within a patch the two colours are independent in every class: a
-    network that sees each patch alone, and then their mean, cannot tell the classes apart.
+    The moves wrap around, so within a patch the two colours are independent whatever the class: a network that sees
+    each patch alone, and averages, cannot distinguish the classes.
     """
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, len(DIRECTIONS), count)
@@ -26,7 +26,7 @@ def draw(count, seed):
     return images.repeat(PATCH, axis=1).repeat(PATCH, axis=2), labels
 
 
-def accuracy_learnt(shift_pixels=1):
+def trained_accuracy(shift_pixels=1):
     tf.keras.utils.set_random_seed(0)
     config = ModelConfig(
         image_size=SIDE * PATCH,
@@ -46,7 +46,7 @@ def accuracy_learnt(shift_pixels=1):
 
 
 class CropAndPad(layers.Shift):
-    """The shift of the Keras example: crops a row or column away and pads it again at the same side."""
+    """The shift of the Keras example: crops a row or column and pads it again on the same side, so nothing moves."""
 
     def call(self, x):
         _, height, width, channels = x.shape
@@ -59,15 +59,15 @@ class CropAndPad(layers.Shift):
         return tf.concat([*pieces, x[..., len(pieces) * group :]], axis=-1)
 
 
-def test_the_network_learns_which_way_the_dots_were_moved():
-    assert accuracy_learnt() >= 0.95
+def test_the_network_learns_the_direction():
+    assert trained_accuracy() >= 0.95
 
 
-def test_without_a_move_it_stays_at_chance():
-    assert accuracy_learnt(shift_pixels=0) < 0.35  # of four classes
+def test_without_shift_accuracy_stays_at_chance():
+    assert trained_accuracy(shift_pixels=0) < 0.35  # of four classes
 
 
-def test_with_the_shift_of_the_example_it_stays_at_chance(monkeypatch):
+def test_with_the_keras_examples_shift_accuracy_stays_at_chance(monkeypatch):
     monkeypatch.setattr(layers, "Shift", CropAndPad)
 
-    assert accuracy_learnt() < 0.35
+    assert trained_accuracy() < 0.35

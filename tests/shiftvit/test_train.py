@@ -10,6 +10,7 @@ from shiftvit import train
 from shiftvit.callbacks import ReportProgress, StopOnDivergence
 from shiftvit.config import DataConfig
 from shiftvit.errors import ConfigError, UserError
+from shiftvit.features import EVAL, TRAIN, split_folder
 from shiftvit.input_pipeline import evaluation_batches, training_batches
 from shiftvit.model import build_network
 from shiftvit.official_weights import to_official
@@ -21,11 +22,11 @@ PLAIN = DataConfig(crop_padding=0, flip=False)
 
 
 def run(config, examples, folder, **options):
-    """Trains in `folder`, reporting its progress, and returns the model."""
+    """Trains with progress reports, and returns the model."""
     return train.train(
         config,
-        [f"{examples}/Split-train/*"],
-        [f"{examples}/Split-eval/*"],
+        [f"{split_folder(examples, TRAIN)}/*"],
+        [f"{split_folder(examples, EVAL)}/*"],
         resume_dir=str(folder / "resume"),
         callbacks=[ReportProgress("train")],
         **options,
@@ -34,17 +35,17 @@ def run(config, examples, folder, **options):
 
 @pytest.fixture(scope="module")
 def trained(drawn_examples, tmp_path_factory):
-    """A training of 8 epochs: its folder, and the facts it reported."""
-    facts, folder = [], tmp_path_factory.mktemp("trained")
+    """The folder and the progress events of a training of 8 epochs."""
+    events, folder = [], tmp_path_factory.mktemp("trained")
     handler = logging.Handler()
-    handler.emit = lambda record: facts.append(getattr(record, EVENT))
+    handler.emit = lambda record: events.append(getattr(record, EVENT))
     LOGGER.addHandler(handler)
     run(trainings.experiment(epochs=8), drawn_examples, folder)
     LOGGER.removeHandler(handler)
-    return folder, facts
+    return folder, events
 
 
-def test_training_learns_and_keeps_a_row_for_each_epoch(trained):
+def test_training_learns_and_records_every_epoch(trained):
     history = trainings.read_history(trained[0] / "resume" / train.HISTORY_FILE)
 
     assert [row["epoch"] for row in history] == list(range(8))
@@ -53,16 +54,16 @@ def test_training_learns_and_keeps_a_row_for_each_epoch(trained):
     assert history[-1]["top5"] > 0.65
 
 
-def test_training_reports_how_far_it_is(trained):
-    facts = trained[1]
+def test_training_reports_progress(trained):
+    events = trained[1]
 
-    assert {(fact["stage"], fact["total"], fact["unit"]) for fact in facts} == {("train", 8, "epoch")}
-    done = [fact["done"] for fact in facts]
+    assert {(event["stage"], event["total"], event["unit"]) for event in events} == {("train", 8, "epoch")}
+    done = [event["done"] for event in events]
     assert done == sorted(done) and done[-1] == 8 and 0 < done[0] < 1
-    assert set(facts[-1]["metrics"]) == {"loss", "val_top1"}
+    assert set(events[-1]["metrics"]) == {"loss", "val_top1"}
 
 
-def test_a_training_that_diverges_is_told_with_the_step_and_the_rate(drawn_examples, tmp_path):
+def test_divergence_is_reported_with_step_and_rate(drawn_examples, tmp_path):
     with pytest.raises(
         UserError, match=r"at step 2, in epoch 1, at a learning rate of 1e\+30: .*no epoch was finished"
     ):
@@ -74,8 +75,8 @@ def test_a_training_that_diverges_is_told_with_the_step_and_the_rate(drawn_examp
 
 
 @pytest.mark.parametrize(("moment", "updates", "step"), [("on_epoch_begin", 8, 9), ("on_test_begin", 16, 16)])
-def test_a_training_that_diverges_later_names_the_last_state_that_was_kept(drawn_examples, moment, updates, step):
-    """The second epoch, or only its evaluation, has weights that are not finite."""
+def test_later_divergence_names_the_last_checkpoint(drawn_examples, moment, updates, step):
+    """The weights become infinite at the start of the second epoch, or of its evaluation."""
     config = trainings.experiment(epochs=2, warmup_fraction=0.0)
     model = train.compile_model(config, 16)
     spoil = tf.keras.callbacks.Callback()
@@ -90,19 +91,19 @@ def test_a_training_that_diverges_later_names_the_last_state_that_was_kept(drawn
         train.fit(
             model,
             config,
-            [f"{drawn_examples}/Split-train/*"],
-            [f"{drawn_examples}/Split-eval/*"],
+            [f"{split_folder(drawn_examples, TRAIN)}/*"],
+            [f"{split_folder(drawn_examples, EVAL)}/*"],
             8,
-            [spoil, StopOnDivergence("STATE")],
+            [spoil, StopOnDivergence("CHECKPOINT")],
         )
 
     assert f"at step {step}, in epoch 2, at a learning rate of {rate:.3g}" in str(caught.value)
-    assert "(epoch 1 is saved in STATE)" in str(caught.value)
+    assert "(epoch 1 is saved in CHECKPOINT)" in str(caught.value)
 
 
-def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(drawn_examples, tmp_path):
-    """At a rate far too high for the last weights, the average of all is better; that is told and returned."""
-    files = [f"{drawn_examples}/Split-eval/*"]
+def test_averaged_weights_are_evaluated_and_returned(drawn_examples, tmp_path):
+    """The history and the returned model agree."""
+    files = [f"{split_folder(drawn_examples, EVAL)}/*"]
     config = trainings.experiment(epochs=2, ema_decay=0.9)
 
     model = run(config, drawn_examples, tmp_path)
@@ -110,19 +111,19 @@ def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(drawn_examples
     averages = [model.optimizer.get_slot(weight, "average") for weight in model.trainable_variables]
     for weight, average in zip(model.trainable_variables, averages, strict=True):
         np.testing.assert_array_equal(weight, average)
-    told = trainings.read_history(tmp_path / "resume" / train.HISTORY_FILE)[-1]["val_loss"]
-    assert model.evaluate(evaluation_batches(files, 32), verbose=0)[0] == pytest.approx(told, rel=1e-6)
+    recorded = trainings.read_history(tmp_path / "resume" / train.HISTORY_FILE)[-1]["val_loss"]
+    assert model.evaluate(evaluation_batches(files, 32), verbose=0)[0] == pytest.approx(recorded, rel=1e-6)
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_the_weights_not_from_their_average(drawn_examples):
-    """Two epochs in one fit, with an evaluation between, and without one, end at the same weights."""
+def test_evaluation_restores_the_trained_weights(drawn_examples):
+    """Two epochs with and without an evaluation between them end with the same weights."""
     ended = []
     for evaluated in (True, False):
         config = trainings.experiment(epochs=2, ema_decay=0.99)
         model = train.compile_model(config, 16)
-        batches = training_batches([f"{drawn_examples}/Split-train/*"], 32, config.data, 0)
-        validation = evaluation_batches([f"{drawn_examples}/Split-eval/*"], 32) if evaluated else None
+        batches = training_batches([f"{split_folder(drawn_examples, TRAIN)}/*"], 32, config.data, 0)
+        validation = evaluation_batches([f"{split_folder(drawn_examples, EVAL)}/*"], 32) if evaluated else None
         model.fit(
             batches, epochs=2, steps_per_epoch=8, validation_data=validation, verbose=0, callbacks=[SwapEMAWeights()]
         )
@@ -132,7 +133,7 @@ def test_training_goes_on_from_the_weights_not_from_their_average(drawn_examples
         np.testing.assert_allclose(with_evaluation, without, rtol=1e-4, atol=1e-6)
 
 
-def test_mixed_images_train_with_targets_of_several_classes(drawn_examples, tmp_path):
+def test_training_accepts_mixed_images(drawn_examples, tmp_path):
     config = trainings.experiment(epochs=1)
     config = dataclasses.replace(config, data=DataConfig(mixup=0.5, cutmix=0.5, erasing=0.5, randaugment_ops=1))
 
@@ -143,8 +144,8 @@ def test_mixed_images_train_with_targets_of_several_classes(drawn_examples, tmp_
 
 
 @pytest.mark.slow
-def test_with_an_accelerator_the_train_step_augments_and_is_compiled_whole(drawn_examples, tmp_path, monkeypatch):
-    """What would run on a GPU, here on the CPU: without augmentation the same training, and with it another."""
+def test_with_an_accelerator_the_training_step_augments_and_is_compiled(drawn_examples, tmp_path, monkeypatch):
+    """The GPU's code path, on the CPU: the same losses without augmentation, different ones with it."""
     losses = []
     for accelerated, data in ((False, PLAIN), (True, PLAIN), (True, DataConfig(mixup=0.5, randaugment_ops=1))):
         monkeypatch.setattr(train, "_has_gpu", lambda accelerated=accelerated: accelerated)
@@ -159,7 +160,7 @@ def test_with_an_accelerator_the_train_step_augments_and_is_compiled_whole(drawn
 
 
 @pytest.mark.slow
-def test_updates_may_be_bundled_without_changing_them(drawn_examples, tmp_path):
+def test_steps_per_execution_does_not_change_the_result(drawn_examples, tmp_path):
     losses = []
     for bundle in (1, 3):
         folder = tmp_path / str(bundle)
@@ -180,7 +181,7 @@ def test_training_can_start_from_official_weights(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_weights_of_another_network_are_refused_by_the_name_of_their_file(tmp_path):
+def test_weights_of_another_network_are_refused_with_their_path(tmp_path):
     file = str(tmp_path / "official.npz")
     np.savez(file, **to_official(build_network(dataclasses.replace(trainings.experiment().model, dims=(16, 48)))))
 
@@ -188,28 +189,28 @@ def test_weights_of_another_network_are_refused_by_the_name_of_their_file(tmp_pa
         train.check_initial_weights(trainings.experiment(initial_weights=file))
 
 
-def test_a_head_of_other_classes_is_left_out_and_told(tmp_path):
+def test_a_head_with_other_classes_is_reported_before_training(tmp_path):
     file = str(tmp_path / "official.npz")
     np.savez(file, **to_official(build_network(dataclasses.replace(trainings.experiment().model, num_classes=7))))
 
-    told = train.check_initial_weights(trainings.experiment(initial_weights=file))
+    notes = train.check_initial_weights(trainings.experiment(initial_weights=file))
 
-    assert told == ["the head of 7 classes was not loaded: this network has 10"]
+    assert notes == ["the head of 7 classes was not loaded: this network has 10"]
 
 
-def test_an_epoch_is_the_full_batches_of_the_split_unless_it_is_said_otherwise(drawn_examples):
-    files = [f"{drawn_examples}/Split-train/*"]
+def test_an_epoch_has_the_full_batches_of_the_split_by_default(drawn_examples):
+    files = [f"{split_folder(drawn_examples, TRAIN)}/*"]
 
     assert train.steps_per_epoch(trainings.experiment(batch_size=100).train, files) == 2
     assert train.steps_per_epoch(trainings.experiment(batch_size=100, steps_per_epoch=9).train, files) == 9
 
 
-def test_less_than_one_batch_of_images_is_refused(drawn_examples):
+def test_fewer_images_than_a_batch_are_refused(drawn_examples):
     with pytest.raises(ConfigError, match=r"train\.batch_size=257 is more than the 256 images of the training split"):
-        train.steps_per_epoch(trainings.experiment(batch_size=257).train, [f"{drawn_examples}/Split-train/*"])
+        train.steps_per_epoch(trainings.experiment(batch_size=257).train, [f"{split_folder(drawn_examples, TRAIN)}/*"])
 
 
-def test_devices_declared_too_late_are_told():
+def test_cpu_devices_must_be_declared_before_tensorflow_starts():
     tf.zeros(1).numpy()  # TensorFlow starts
 
     with pytest.raises(ConfigError, match=r"train\.replicas=2 must be set before TensorFlow starts"):
@@ -220,30 +221,30 @@ def test_a_process_has_one_strategy():
     assert make_strategy(0) is make_strategy(0)
 
 
-def test_precision_is_as_asked_and_auto_is_one_of_the_two():
+def test_precision_resolves_to_a_keras_policy():
     assert train.resolve_precision("float32") == "float32"
     assert train.resolve_precision("mixed_bfloat16") == "mixed_bfloat16"
     assert train.resolve_precision("auto") in ("float32", "mixed_bfloat16")
 
 
-def test_the_seed_decides_the_first_weights():
+def test_initial_weights_depend_on_the_seed_only():
     first, again, other = (train.compile_model(trainings.experiment(seed=seed), 10).get_weights() for seed in (1, 1, 2))
 
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def test_training_until_an_epoch_is_the_beginning_of_the_whole_one(trained, drawn_examples, tmp_path):
+def test_a_training_stopped_early_equals_the_start_of_the_full_one(trained, drawn_examples, tmp_path):
     run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=2)
 
     begun, whole = (trainings.read_history(f / "resume" / train.HISTORY_FILE) for f in (tmp_path, trained[0]))
     assert len(begun) == 2
     for ours, theirs in zip(begun, whole, strict=False):
-        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4), "the schedule must be that of eight epochs"
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4), "the schedule must span eight epochs"
 
 
 @pytest.mark.slow
-def test_training_that_ended_early_goes_on(trained, drawn_examples, tmp_path):
+def test_a_training_stopped_early_can_be_resumed(trained, drawn_examples, tmp_path):
     run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=1)
     model = run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=3)
 
@@ -252,8 +253,8 @@ def test_training_that_ended_early_goes_on(trained, drawn_examples, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_kernels_and_they_alone_decay_in_training(ema_decay):
-    """Under the strategy, which hands the optimizer copies of the variables."""
+def test_only_kernels_decay_under_a_strategy(ema_decay):
+    """The strategy hands each replica's copies of the variables to the optimizer."""
     without, decayed = one_update(0.0, ema_decay), one_update(10.0, ema_decay)
 
     for (name, before, after), (_, _, ours) in zip(without, decayed, strict=True):
@@ -262,7 +263,7 @@ def test_kernels_and_they_alone_decay_in_training(ema_decay):
 
 
 def one_update(weight_decay, ema_decay):
-    """Trains for an update at a rate of 0.01; returns name, value before and value after of every variable."""
+    """Makes one update at a rate of 0.01; returns the name of each variable and its values before and after."""
     config = trainings.experiment(
         learning_rate=0.01, warmup_fraction=0.0, weight_decay=weight_decay, ema_decay=ema_decay
     )

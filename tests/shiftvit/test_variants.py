@@ -10,12 +10,12 @@ from shiftvit.variants import VARIANTS, variant
 PUBLISHED = official.paper_variants()
 
 
-def test_all_nine_published_variants_are_there():
+def test_all_nine_published_variants_exist():
     assert len(VARIANTS) == 9 and set(VARIANTS) == set(PUBLISHED)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_variant_has_the_published_figures(name):
+def test_variants_have_the_published_dimensions(name):
     values = PUBLISHED[name]
     config = variant(name)
 
@@ -27,13 +27,13 @@ def test_a_variant_has_the_published_figures(name):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_variant_has_exactly_the_published_number_of_weights(name):
-    with tf.Graph().as_default():  # only the shapes: no weight is ever drawn
+def test_variants_have_exactly_the_published_number_of_weights(name):
+    with tf.Graph().as_default():  # builds shapes without initialising any weight
         network = build_network(variant(name))
 
     assert network.count_params() == PUBLISHED[name]["params"]
 
 
-def test_an_unknown_variant_is_refused_with_the_nearest_names():
+def test_an_unknown_variant_is_refused_with_similar_names():
     with pytest.raises(ConfigError, match=r"unknown variant shiftvit_r4_tinny; did you mean .*shiftvit_r4_tiny"):
         variant("shiftvit_r4_tinny")

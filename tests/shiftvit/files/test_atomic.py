@@ -18,7 +18,7 @@ with atomic.folder(Path(sys.argv[1])) as unfinished:
     print("half", flush=True)
     time.sleep(3600)
 """
-WRITE_FOR_EVER = """
+WRITE_REPEATEDLY = """
 import itertools, sys
 from pathlib import Path
 from shiftvit.files import atomic
@@ -48,7 +48,7 @@ with atomic.hold(Path(sys.argv[1])):
 
 @contextmanager
 def process(program, path):
-    """A process that runs the program on the path, and has said its first word; it is killed at the end."""
+    """Runs the program on the path until the block ends, then kills it; it has printed its first line."""
     started = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
     assert started.stdout.readline()
     try:
@@ -63,7 +63,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_is_written_and_overwritten_with_nothing_beside_it(tmp_path):
+def test_a_file_is_written_and_overwritten(tmp_path):
     for content, read in (("text", b"text"), (b"bytes", b"bytes")):
         atomic.write_file(tmp_path / "f.json", content)
 
@@ -71,14 +71,14 @@ def test_a_file_is_written_and_overwritten_with_nothing_beside_it(tmp_path):
         assert names(tmp_path) == ["f.json"]
 
 
-def test_a_file_can_be_read_by_whom_the_umask_lets(tmp_path):
+def test_file_permissions_follow_the_umask(tmp_path):
     (tmp_path / "usual").write_text("")
     atomic.write_file(tmp_path / "whole", "")
 
     assert (tmp_path / "whole").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
-def test_a_write_that_fails_midway_leaves_the_old_content_and_nothing_beside_it(tmp_path):
+def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(tmp_path):
     (tmp_path / "f.json").write_text("old")
 
     command = [sys.executable, "-c", WRITE_WITH_LITTLE_ROOM, str(tmp_path / "f.json")]
@@ -88,11 +88,11 @@ def test_a_write_that_fails_midway_leaves_the_old_content_and_nothing_beside_it(
     assert names(tmp_path) == ["f.json"]
 
 
-def test_whenever_a_writer_is_killed_a_reader_finds_one_content_or_the_other(tmp_path):
+def test_a_reader_never_sees_a_partial_file_even_if_the_writer_is_killed(tmp_path):
     path = tmp_path / "f"
     atomic.write_file(path, b"a" * 1_000_000)
     for attempt in range(6):
-        with process(WRITE_FOR_EVER, path):
+        with process(WRITE_REPEATEDLY, path):
             until = time.monotonic() + 0.05 + 0.013 * attempt
             while time.monotonic() < until:
                 content = path.read_bytes()
@@ -103,7 +103,7 @@ def test_whenever_a_writer_is_killed_a_reader_finds_one_content_or_the_other(tmp
     assert names(tmp_path) == ["f"]
 
 
-def test_a_folder_appears_when_it_is_filled(tmp_path):
+def test_a_folder_appears_only_when_complete(tmp_path):
     with atomic.folder(tmp_path / "above" / "target") as unfinished:
         (unfinished / "deep").mkdir()
         (unfinished / "deep" / "file").write_text("x")
@@ -114,7 +114,7 @@ def test_a_folder_appears_when_it_is_filled(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_folder_whose_making_fails_leaves_nothing(tmp_path, error):
+def test_a_failed_folder_leaves_nothing(tmp_path, error):
     with pytest.raises(error), atomic.folder(tmp_path / "target") as unfinished:
         (unfinished / "file").write_text("x")
         raise error
@@ -122,7 +122,7 @@ def test_a_folder_whose_making_fails_leaves_nothing(tmp_path, error):
     assert names(tmp_path) == []
 
 
-def test_a_folder_whose_place_is_taken_leaves_what_is_there(tmp_path):
+def test_a_folder_does_not_replace_an_existing_one(tmp_path):
     with pytest.raises(OSError), atomic.folder(tmp_path / "target") as unfinished:
         (unfinished / "file").write_text("second")
         with atomic.folder(tmp_path / "target") as other:
@@ -132,23 +132,23 @@ def test_a_folder_whose_place_is_taken_leaves_what_is_there(tmp_path):
     assert names(tmp_path) == ["target"]
 
 
-def test_what_a_killed_maker_left_goes_with_the_next_but_what_a_live_one_makes_stays(tmp_path):
+def test_leftovers_of_killed_writers_are_removed_but_not_the_work_of_live_ones(tmp_path):
     with process(MAKE_A_FOLDER, tmp_path / "target"):
         [live] = tmp_path.iterdir()
         with atomic.folder(tmp_path / "target") as unfinished:
             assert names(tmp_path) == sorted([live.name, unfinished.name])
         assert names(tmp_path) == [live.name, "target"] and names(live) == ["half"]
     assert names(tmp_path) == [live.name, "target"]
-    (tmp_path / ".target.download.partial").mkdir()  # not one of ours
+    (tmp_path / ".target.download.partial").mkdir()  # not created by `atomic`
 
     with atomic.folder(tmp_path / "another"):
-        assert live.exists(), "is of another name"
+        assert live.exists(), "it belongs to another name"
     atomic.remove_leftovers(tmp_path, "target")
 
     assert names(tmp_path) == [".target.download.partial", "another", "target"]
 
 
-def test_what_a_process_holds_is_not_removed_before_that_ends(tmp_path):
+def test_a_held_folder_is_not_removed(tmp_path):
     (tmp_path / "version").mkdir()
     (tmp_path / "version" / "file").write_text("x")
     with process(HOLD, tmp_path / "version"):
@@ -159,18 +159,18 @@ def test_what_a_process_holds_is_not_removed_before_that_ends(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_what_is_removed_is_gone_at_once_for_who_looks_at_its_name(tmp_path, monkeypatch):
+def test_removal_is_atomic_for_readers(tmp_path, monkeypatch):
     (tmp_path / "version").mkdir()
-    looks = []
-    monkeypatch.setattr(atomic.shutil, "rmtree", lambda path, **_: looks.append(names(tmp_path)))
+    seen = []
+    monkeypatch.setattr(atomic.shutil, "rmtree", lambda path, **_: seen.append(names(tmp_path)))
 
     atomic.remove(tmp_path / "version")
 
-    [[hidden]] = looks
+    [[hidden]] = seen
     assert hidden.startswith(".version.") and hidden.endswith(".partial")
 
 
-def test_what_was_removed_or_made_anew_while_one_waited_for_it_is_not_held(tmp_path, monkeypatch):
+def test_a_folder_replaced_while_waiting_for_its_lock_is_not_held(tmp_path, monkeypatch):
     (tmp_path / "version").mkdir()
     lock = locks.fcntl.flock
 
