@@ -1,4 +1,4 @@
-"""A function and its gradients as one piece of work that can be timed."""
+"""Builds a call that runs a function forward and backward, for timing."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,27 +13,27 @@ def forward_backward(
     to_input: bool = True,
     jit_compile: bool = False,
 ) -> Callable[[], object]:
-    """Returns a call that computes `function` of a random input and the gradients of its output.
+    """Returns a call that computes `function` of a random input, and the gradients of its output.
 
     Args:
         function: takes a tensor of `shape` and `dtype`.
-        shape: of the input, batch included.
+        shape: of the input, with the batch.
         dtype: of the input.
-        variables: that gradients go to.
-        to_input: whether they go to the input as well.
-        jit_compile: whether XLA compiles the whole.
+        variables: to differentiate by.
+        to_input: whether to differentiate by the input as well.
+        jit_compile: whether to compile with XLA.
     """
     x = tf.cast(tf.random.stateless_normal(shape, (0, 0)), dtype)
     output = function(x)
     upstream = tf.cast(tf.random.stateless_normal(output.shape, (0, 1)), output.dtype)
 
     @tf.function(jit_compile=jit_compile)
-    def work(x, upstream):
+    def work(x: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = function(x)
         gradients = tape.gradient(y, [*([x] if to_input else []), *variables], upstream)
-        assert all(gradient is not None for gradient in gradients), "a variable that the function does not use"
-        return y, gradients  # the output too, or else what only it needs would not be computed
+        assert all(gradient is not None for gradient in gradients), "the function does not use a variable"
+        return y, gradients  # returning y keeps TensorFlow from pruning operations that only y needs
 
     return lambda: work(x, upstream)

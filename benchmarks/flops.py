@@ -1,18 +1,18 @@
-"""How many floating-point operations the matrix products of the network take; a multiplication and an addition are two.
+"""Counts the floating-point operations of the network's matrix products; a multiply-add counts as two.
 
-Norms, activations and the shift are left out: they are counted by the bytes they move.
+Norms, activations and the shift are not counted: memory bandwidth limits them, so their limit is the bytes they move.
 """
 
 from shiftvit.config import ModelConfig
 
 
 def product(rows: int, inner: int, columns: int) -> int:
-    """Returns the operations of a product of (rows, inner) by (inner, columns)."""
+    """Returns the operations of the matrix product (rows, inner) x (inner, columns)."""
     return 2 * rows * inner * columns
 
 
 def stem(config: ModelConfig) -> int:
-    """Returns those of the stem for one image, forward."""
+    """Returns the operations of the stem's forward pass for one image."""
     depth, channels, side, patch = 3, config.dims[0], config.image_size, config.patch_size
     if config.stem == "patch":
         return product((side // patch) ** 2, patch * patch * depth, channels)
@@ -26,7 +26,7 @@ def stem(config: ModelConfig) -> int:
 
 
 def forward(config: ModelConfig) -> int:
-    """Returns those of the network for one image, forward."""
+    """Returns the operations of the network's forward pass for one image."""
     side, total = config.image_size // config.patch_size, stem(config)
     for stage, (channels, depth) in enumerate(zip(config.dims, config.depths, strict=True)):
         if stage:
@@ -37,5 +37,9 @@ def forward(config: ModelConfig) -> int:
 
 
 def training(config: ModelConfig) -> int:
-    """Returns those of a training step for one image: backward is twice forward, but no gradient leaves the stem."""
+    """Returns the operations of a training step for one image.
+
+    The backward pass takes twice the operations of the forward pass, less one product in the stem, whose input needs no
+    gradient.
+    """
     return 3 * forward(config) - stem(config)

@@ -1,6 +1,6 @@
-"""Measures ingestion: `python -m benchmarks.ingestion ARCHIVE`, with CIFAR-10's binary archive.
+"""Measures ingestion next to TFDS: `python -m benchmarks.ingestion ARCHIVE`, with CIFAR-10's binary archive.
 
-Each row is a process of its own, so that its peak of memory is its own, and no row finds what another left in memory.
+Each row runs in a process of its own, so that its peak memory is its own and no row profits from another's caches.
 """
 
 import argparse
@@ -17,54 +17,69 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.table import Table, number
+from pipeline.cli.output import fail
+from pipeline.cli.parser import Parser
+from shiftvit.config import require
+from shiftvit.errors import ConfigError
 from shiftvit.features import CLASS_NAMES, EVAL, TEST, TRAIN
 from shiftvit.quiet import hush_libraries
 
 _IMAGES = 60_000
-_TIMES = 10  # as many images in the row that shows how ingestion grows
+_TIMES = 10  # in the last row, which shows how ingestion scales
+
+Work = Callable[[Path, int, Path], float]  # takes the archive, the number of images and a folder; returns the seconds
 
 
-def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("archive", type=Path, metavar="ARCHIVE")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="the median is taken (default: %(default)s)")
-    options = parser.parse_args()
-    if not options.archive.is_file():
-        parser.error(f"{options.archive}: no such file; give CIFAR-10's binary archive")
-    rows = {
+def main() -> int:
+    """Measures and prints the table; returns the exit code."""
+    parser = Parser(
+        "python -m benchmarks.ingestion", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="CIFAR-10's binary archive")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="to take medians of (default: %(default)s)")
+    try:
+        options = parser.parse_args()
+        require(options.archive.is_file(), f"{options.archive}: no such file; give CIFAR-10's binary archive")
+    except ConfigError as error:
+        return fail(str(error), error.exit_code)
+    print(_measure_all(options.archive, options.rounds).render())
+    return 0
+
+
+def _measure_all(archive: Path, rounds: int) -> Table:
+    rows: dict[str, tuple[Work, int]] = {
         "TFDS, from the archive": (_prepare_with_tfds, _IMAGES),
         "ours, from the archive": (_prepare_and_ingest, _IMAGES),
-        "ours, from prepared records": (_ingest_drawn, _IMAGES),
-        f"ours, {_TIMES} times as many": (_ingest_drawn, _TIMES * _IMAGES),
+        "ours, from prepared records": (_ingest_random, _IMAGES),
+        f"ours, {_TIMES} times as many": (_ingest_random, _TIMES * _IMAGES),
     }
-    figures = {name: [] for name in rows}
-    for _ in range(options.rounds):
+    figures: dict[str, list[tuple[float, int]]] = {name: [] for name in rows}
+    for _ in range(rounds):
         for name, (work, images) in rows.items():
-            figures[name].append(_in_a_process(work, options.archive, images))
+            figures[name].append(_in_a_process(work, archive, images))
             print(f"{name}: {figures[name][-1]}", file=sys.stderr)
     table = Table("Ingestion, local runner", ("", "images", "seconds", "images/s", "times TFDS", "peak memory, MiB"))
-    base = None
+    reference = None
     for name, (_, images) in rows.items():
         seconds, peak = (statistics.median(column) for column in zip(*figures[name], strict=True))
-        base = base or images / seconds
         rate = images / seconds
-        table.add(name, number(images), number(seconds), number(rate), f"{rate / base:.2f}", number(peak / 2**20))
-    print(table.render())
+        reference = reference or rate
+        table.add(name, number(images), number(seconds), number(rate), f"{rate / reference:.2f}", number(peak / 2**20))
+    return table
 
 
-def _in_a_process(work: Callable[[Path, int, Path], float], archive: Path, images: int) -> tuple[float, int]:
-    """Returns the seconds that `work` tells, and the process' peak of memory in bytes."""
+def _in_a_process(work: Work, archive: Path, images: int) -> tuple[float, int]:
+    """Returns the seconds that `work` returns, and the peak memory of its process in bytes."""
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_measure, (work, archive, images, Path(folder)))
 
 
-def _measure(work: Callable[[Path, int, Path], float], archive: Path, images: int, folder: Path) -> tuple[float, int]:
+def _measure(work: Work, archive: Path, images: int, folder: Path) -> tuple[float, int]:
     hush_libraries()
     logging.disable(logging.INFO)
     seconds = work(archive, images, folder)
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return seconds, int(peak[1]) * 1024
+    peaks = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return seconds, int(peaks[0]) * 1024
 
 
 def _prepare_with_tfds(archive: Path, images: int, folder: Path) -> float:
@@ -73,7 +88,7 @@ def _prepare_with_tfds(archive: Path, images: int, folder: Path) -> float:
     from pipeline.sources import cifar, tfds_source
 
     known = tfds.builder_cls("cifar10").url_infos
-    known[tfds_source.URL] = dataclasses.replace(  # TFDS takes no other archive than it knows
+    known[tfds_source.URL] = dataclasses.replace(  # TFDS accepts only an archive with the checksum it knows
         known[tfds_source.URL],
         checksum=cifar.file_checksum(archive),
         size=type(known[tfds_source.URL].size)(archive.stat().st_size),
@@ -95,22 +110,23 @@ def _prepare_and_ingest(archive: Path, images: int, folder: Path) -> float:
 
     started = time.perf_counter()
     source = prepare(PipelineConfig(source=str(archive), workspace=str(folder)))
-    preparing = time.perf_counter() - started
+    seconds = time.perf_counter() - started
     assert sum(source.counts.values()) == images
-    return preparing + _ingest(source.folder, source.counts, folder)
+    return seconds + _ingest(source.folder, source.counts, folder)
 
 
-def _ingest_drawn(archive: Path, images: int, folder: Path) -> float:
+def _ingest_random(archive: Path, images: int, folder: Path) -> float:
+    """Ingests random records; `archive` is not used."""
     import numpy as np
 
     from components.example_gen import records
 
-    random, some = np.random.default_rng(0), _IMAGES // 6
-    block = records.pack(random.integers(0, 256, (some, 32, 32, 3), np.uint8), random.integers(0, 10, some))
+    random, block_size = np.random.default_rng(0), _IMAGES // 6
+    block = records.pack(random.integers(0, 256, (block_size, 32, 32, 3), np.uint8), random.integers(0, 10, block_size))
     counts = {TRAIN: images * 4 // 6, EVAL: images // 6, TEST: images // 6}
     for split, count in counts.items():
         with (folder / f"{split}.bin").open("wb") as file:
-            for _ in range(count // some):
+            for _ in range(count // block_size):
                 file.write(block)
     return _ingest(folder, counts, folder)
 
@@ -141,4 +157,4 @@ def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

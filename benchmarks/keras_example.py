@@ -1,11 +1,12 @@
-"""The training step of the Keras example that this project starts from, made again to be timed.
+"""The training step of the Keras example that this project starts from, re-implemented for timing.
 
-From the published description of "A Vision Transformer without Attention" (keras.io, ShiftViT, 2022): float32; resize,
-random crop, flip and rescaling inside the train step; blocks whose crop and pad use the same offset, so that nothing
-moves (only borders become zero); C // 12 pieces; layer norm in blocks and merges alone; a drop path that starts anew in
-each stage; the pooled features as logits; AdamW of TensorFlow Addons with a warm-up. Written to cost what the example
-costs, not to be good: nothing outside the benchmarks uses it. It takes AdamW from TensorFlow Addons itself, so that no
-change of `shiftvit.optimizer` changes what we compare with.
+It follows the published description of "A Vision Transformer without Attention" (keras.io, ShiftViT, 2022): float32;
+resize, random crop, flip and rescaling inside the train step; blocks whose crop and pad use the same offset, so that
+nothing moves and only borders become zero; C // 12 pieces; layer norms only in blocks and merges; a drop path that
+restarts in each stage; the pooled features as logits; AdamW of TensorFlow Addons with a warm-up.
+
+It is written to cost what the example costs, not to train well, and only the benchmarks use it. It imports AdamW from
+TensorFlow Addons directly, so that changes to `shiftvit.optimizer` do not change the reference.
 """
 
 import math
@@ -22,18 +23,18 @@ DROPOUT = 0.2
 DROP_PATH = 0.2
 WEIGHT_DECAY = 1e-4
 CROP_MARGIN = 4  # pixels that the resized image has beyond the crop: 52 to 48
-# Of the four pieces: the part kept, as its first row and column and the rows and columns that are left out.
+# For each of the four pieces: first row and column of the crop, and the rows and columns that it cuts off.
 CROPS = ((0, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 0), (1, 0, 1, 0))  # "left", "right", "up", "down"
 
 
 class Shift(tf.keras.layers.Layer):
-    """The example's shift: zeroes a border of four pieces of the channels, and moves nothing."""
+    """The example's shift: zeroes one border of four pieces of the channels, and moves nothing."""
 
     def __init__(self, n_div: int):
         super().__init__()
         self.n_div = n_div
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """x: (N, H, W, C); returns the same shape."""
         height, width, channels = x.shape[1:]
         pieces = tf.split(x, channels // self.n_div, axis=-1)
@@ -44,19 +45,19 @@ class Shift(tf.keras.layers.Layer):
 
 
 class DropPath(tf.keras.layers.Layer):
-    """In training, drops the branch of whole images."""
+    """Drops the residual branch of random images in training."""
 
     def __init__(self, rate: float):
         super().__init__()
         self.rate = rate
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """x: (N, H, W, C); returns the same shape."""
         if not training:
             return x
         keep = 1 - self.rate
-        drawn = tf.floor(keep + tf.random.uniform((tf.shape(x)[0], 1, 1, 1)))
-        return x / keep * drawn
+        mask = tf.floor(keep + tf.random.uniform((tf.shape(x)[0], 1, 1, 1)))
+        return x / keep * mask
 
 
 class Block(tf.keras.layers.Layer):
@@ -76,27 +77,27 @@ class Block(tf.keras.layers.Layer):
         )
         self.drop_path = DropPath(rate) if rate else tf.keras.layers.Activation("linear")
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """x: (N, H, W, C); returns the same shape."""
         x = self.shift(x)
         return x + self.drop_path(self.mlp(self.norm(x), training=training), training=training)
 
 
 class Merging(tf.keras.layers.Layer):
-    """Halves the sides of the map and doubles its channels."""
+    """Halves height and width of the feature map and doubles its channels."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.norm = tf.keras.layers.LayerNormalization(epsilon=EPSILON)
         self.reduction = tf.keras.layers.Conv2D(2 * channels, 2, strides=2, padding="same", use_bias=False)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """x: (N, H, W, C); returns (N, H / 2, W / 2, 2 C)."""
         return self.reduction(self.norm(x))
 
 
 class WarmUpCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly over 15% of the steps, then falls along a cosine."""
+    """Linear warm-up over 15% of the steps, then cosine decay."""
 
     start, peak, warm_up = 1e-5, 1e-3, 0.15
 
@@ -104,19 +105,19 @@ class WarmUpCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
         super().__init__()
         self.total_steps = total_steps
 
-    def __call__(self, step):
-        """step: how many updates were made."""
-        done = tf.cast(step, tf.float32) / self.total_steps
-        rising = self.start + (self.peak - self.start) * done / self.warm_up
-        falling = 0.5 * self.peak * (1 + tf.cos(math.pi * done))
-        return tf.where(done < self.warm_up, rising, falling)
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """step: the number of updates so far; returns the learning rate."""
+        progress = tf.cast(step, tf.float32) / self.total_steps
+        rising = self.start + (self.peak - self.start) * progress / self.warm_up
+        falling = 0.5 * self.peak * (1 + tf.cos(math.pi * progress))
+        return tf.where(progress < self.warm_up, rising, falling)
 
 
 class KerasExample(tf.keras.Model):
-    """The example's model, at the image size, patch size, first width, depths and pieces of `config`.
+    """The example's model, with the image size, patch size, first width, depths and n_div of `config`.
 
     Raises:
-        ConfigError: when the example has no model of such widths.
+        ConfigError: when the example cannot have the widths or n_div of `config`.
     """
 
     def __init__(self, config: ModelConfig):
@@ -140,15 +141,15 @@ class KerasExample(tf.keras.Model):
                 self.body.append(Merging(channels << stage))
         self.pool = tf.keras.layers.GlobalAveragePooling2D()
 
-    def call(self, images, training=None):
-        """images: float (N, size, size, 3); returns the pooled features, which serve as logits."""
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """images: float (N, size, size, 3); returns the pooled features (N, C), which serve as logits."""
         x = self.projection(images)
         for layer in self.body:
             x = layer(x, training=training) if isinstance(layer, Block) else layer(x)
         return self.pool(x)
 
-    def train_step(self, data):
-        """data: images uint8 (N, 32, 32, 3) and class ids (N,)."""
+    def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """data: images uint8 (N, 32, 32, 3) and class ids (N,); returns the metrics."""
         images, labels = data
         with tf.GradientTape() as tape:
             logits = self(self.augmentation(images, training=True), training=True)
@@ -160,7 +161,7 @@ class KerasExample(tf.keras.Model):
 
 
 def compile_example(config: ModelConfig, total_steps: int) -> tf.keras.Model:
-    """Returns the example's model of `config`, compiled as the example does."""
+    """Returns the example's model, compiled with its loss, optimizer and metrics."""
     model = KerasExample(config)
     model.compile(
         tfa.optimizers.AdamW(learning_rate=WarmUpCosine(total_steps), weight_decay=WEIGHT_DECAY),
@@ -177,12 +178,12 @@ def _check(config: ModelConfig) -> None:
     doubled = tuple(config.dims[0] << stage for stage in range(len(config.dims)))
     require(
         config.dims == doubled,
-        f"model.dims={','.join(map(str, config.dims))}, but the Keras example that `step` compares with doubles the "
-        f"channels in each stage: give model.dims={','.join(map(str, doubled))}",
+        f"model.dims={','.join(map(str, config.dims))}: the Keras example, which `step` compares with, doubles the "
+        f"channels in each stage; set model.dims={','.join(map(str, doubled))}",
     )
     pieces = config.dims[0] // config.n_div
     require(
         pieces >= len(CROPS) and config.dims[0] % pieces == 0,
-        f"model.n_div={config.n_div}, but the Keras example that `step` compares with cuts {config.dims[0]} channels "
-        f"into {config.dims[0]} // n_div equal pieces, at least {len(CROPS)}: choose a smaller divisor",
+        f"model.n_div={config.n_div}: the Keras example, which `step` compares with, splits {config.dims[0]} channels "
+        f"into {config.dims[0]} // n_div equal pieces, at least {len(CROPS)}; choose a smaller divisor",
     )

@@ -1,4 +1,4 @@
-"""How long the exported model takes to answer, beside the network's forward pass alone."""
+"""Measures the latency of the exported model, next to the network's forward pass alone."""
 
 import functools
 import tempfile
@@ -17,12 +17,12 @@ from shiftvit.export import IMAGE_BYTES_INPUT, SERVING_DEFAULT, export
 from shiftvit.features import CLASS_NAMES
 from shiftvit.model import build_model, build_network
 
-BATCHES = (1, 8, 64)
-_CALLS = 20  # in a turn
+BATCH_SIZES = (1, 8, 64)
+_CALLS = 20  # per turn
 
 
 def run(config: ExperimentConfig, seconds: float) -> list[Table]:
-    """Measures the exported model of `config`, not trained, for about so many seconds."""
+    """Measures the exported, untrained model of `config` for about `seconds`."""
     model = build_model(config.model)
     with tempfile.TemporaryDirectory() as folder:
         export(model, config.model, CLASS_NAMES, folder)
@@ -30,32 +30,33 @@ def run(config: ExperimentConfig, seconds: float) -> list[Table]:
         return [_measure(config, serve, seconds)]
 
 
-def _measure(config: ExperimentConfig, serve, seconds: float) -> Table:
+def _measure(config: ExperimentConfig, serve: Callable, seconds: float) -> Table:
     network = build_network(config.model)
     forward, size = tf.function(lambda x: network(x, training=False)), config.model.image_size
-    answers, calls = {}, {}
-    for batch in BATCHES:
-        pictures = tf.constant([tf.io.encode_png(image).numpy() for image in random_examples(batch)[0]])
+    latencies: dict[str, list[float]] = {}
+    calls: dict[str, Callable] = {}
+    for batch in BATCH_SIZES:
+        images = tf.constant([tf.io.encode_png(image).numpy() for image in random_examples(batch)[0]])
         pixels = tf.random.stateless_normal((batch, size, size, 3), (0, 0))
-        calls[f"export {batch}"] = functools.partial(serve, **{IMAGE_BYTES_INPUT: pictures})
+        calls[f"export {batch}"] = functools.partial(serve, **{IMAGE_BYTES_INPUT: images})
         calls[f"network {batch}"] = functools.partial(forward, pixels)
-    turns = {name: _collected(call, answers.setdefault(name, [])) for name, call in calls.items()}
-    figures = interleave("answers", turns | machine.probes(), seconds)
+    turns = {name: _collected(call, latencies.setdefault(name, [])) for name, call in calls.items()}
+    figures = interleave("latency", turns | machine.probes(), seconds)
     limits = machine.limits(figures)
 
     table = Table(
         "Latency of the exported model, float32",
         ("images", "p50, ms", "p99, ms", "network p50, ms", "network p99, ms", "of the network", "products, ms"),
         notes=(
-            "PNG files in, class names and probabilities out. The limit: the network's forward pass alone, in the same "
-            "process, and below it that of its matrix products.",
+            "PNG files in, class names and probabilities out. Two limits, measured in the same process: the network's "
+            "forward pass alone, and its matrix products alone.",
             limits.note(),
         ),
     )
-    for batch in BATCHES:
+    for batch in BATCH_SIZES:
         export_name, network_name = f"export {batch}", f"network {batch}"
         times = [
-            number(1e3 * np.percentile(answers[name], part))
+            number(1e3 * float(np.percentile(latencies[name], part)))
             for name in (export_name, network_name)
             for part in (50, 99)
         ]
@@ -65,7 +66,7 @@ def _measure(config: ExperimentConfig, serve, seconds: float) -> Table:
 
 
 def _collected(call: Callable[[], object], times: list[float]) -> Turn:
-    """Returns a turn of the median of some calls; each call after those of the first turn is added to `times`."""
+    """Returns a turn that takes the median of several calls, and appends all their seconds after the warm-up turn."""
     warm = False
 
     def turn() -> float:

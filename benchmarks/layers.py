@@ -1,4 +1,4 @@
-"""Single layers, forward and backward: ours beside the plain TensorFlow form that one would write first."""
+"""Measures single layers, forward and backward: ours next to a straightforward TensorFlow implementation."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import tensorflow as tf
 from benchmarks import flops, machine
 from benchmarks.derivatives import forward_backward
 from benchmarks.table import Table, number, percent
-from benchmarks.timing import interleave, medians, ratio, repeated
+from benchmarks.timing import Turn, interleave, medians, ratio, repeated
 from shiftvit.config import ExperimentConfig, ModelConfig
 from shiftvit.fused import ACTIVATIONS, NORM_EPSILON, fused_bias_activation
 from shiftvit.layers import DIRECTIONS, GroupNorm1, PatchConv, Shift
@@ -19,7 +19,7 @@ Function = Callable[[tf.Tensor], tf.Tensor]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A layer in two forms, at one shape and in one precision."""
+    """Two implementations of a layer at one input shape."""
 
     name: str
     shape: tuple[int, ...]
@@ -27,11 +27,11 @@ class Comparison:
     ours: Function
     plain_variables: Sequence[tf.Variable]
     variables: Sequence[tf.Variable]
-    moved: int  # values read and written at least, forward and backward
+    moved: int  # least number of values read and written, forward and backward
     flops: int = 0  # of matrix products, forward and backward
 
-    def turns(self, precision: str) -> dict[str, Callable[[], float]]:
-        """Returns a turn for each form, under the names that `keys` gives."""
+    def turns(self, precision: str) -> dict[str, Turn]:
+        """Returns a turn for each implementation, by the names that `keys` returns."""
         plain, ours = self.keys(precision)
         dtype, xla = machine.PRECISIONS[precision], machine.has_gpu()
         return {
@@ -40,15 +40,15 @@ class Comparison:
         }
 
     def keys(self, precision: str) -> tuple[str, str]:
-        """Returns the names of the turns, the plain form's first."""
+        """Returns the names of the two turns: plain, ours."""
         return f"{self.name} {precision} plain", f"{self.name} {precision} ours"
 
 
 def run(config: ExperimentConfig, seconds: float) -> list[Table]:
-    """Measures the layers at the shapes of the first stage for about so many seconds."""
+    """Measures the layers at the shapes of the first stage for about `seconds`."""
     batch = config.train.batch_size
     layers = {precision: comparisons(config.model, batch, precision) for precision in machine.PRECISIONS}
-    turns = {}
+    turns: dict[str, Turn] = {}
     for precision, compared in layers.items():
         for comparison in compared:
             turns |= comparison.turns(precision)
@@ -58,8 +58,7 @@ def run(config: ExperimentConfig, seconds: float) -> list[Table]:
         f"Single layers, forward and backward, batch {batch}",
         ("", "shape", "precision", "plain, ms", "ours, ms", "times faster", "limit, ms", "of the limit"),
         notes=(
-            "The limit: the operations of the matrix products at their rate, or the bytes that must be read and "
-            "written, at the bandwidth of memory, whichever takes longer. What stays in a cache can pass it.",
+            machine.ROOFLINE,
             limits.note(),
         ),
     )
@@ -78,7 +77,7 @@ def run(config: ExperimentConfig, seconds: float) -> list[Table]:
 
 
 def comparisons(config: ModelConfig, batch: int, precision: str) -> list[Comparison]:
-    """Returns the layers that are compared, at the shapes of the first stage of `config`."""
+    """Returns the compared layers, at the shapes of the first stage of `config`."""
     side, channels = config.image_size // config.patch_size, config.dims[0]
     shape = (batch, side, side, channels)
     policy = tf.keras.mixed_precision.Policy(precision)
@@ -90,7 +89,7 @@ def comparisons(config: ModelConfig, batch: int, precision: str) -> list[Compari
     ]
 
 
-def _shifts(shape: tuple[int, ...], config: ModelConfig, policy) -> Comparison:
+def _shifts(shape: tuple[int, ...], config: ModelConfig, policy: tf.keras.mixed_precision.Policy) -> Comparison:
     ours = Shift(config.n_div, config.shift_pixels, dtype=policy)
     return Comparison(
         "shift",
@@ -106,7 +105,7 @@ def _shifts(shape: tuple[int, ...], config: ModelConfig, policy) -> Comparison:
 def _norms(shape: tuple[int, ...]) -> Comparison:
     gamma, beta = tf.Variable(tf.ones(shape[-1])), tf.Variable(tf.zeros(shape[-1]))
     ours = GroupNorm1(fused=True)
-    ours(tf.zeros((1, *shape[1:])))  # makes its variables
+    ours(tf.zeros((1, *shape[1:])))  # creates its variables
     return Comparison(
         "norm",
         shape,
@@ -131,12 +130,12 @@ def _activations(shape: tuple[int, ...], activation: str) -> Comparison:
     )
 
 
-def _merges(shape: tuple[int, ...], policy) -> Comparison:
+def _merges(shape: tuple[int, ...], policy: tf.keras.mixed_precision.Policy) -> Comparison:
     batch, side, _, channels = shape
     plain = tf.keras.layers.Conv2D(2 * channels, 2, strides=2, padding="same", use_bias=False, dtype=policy)
     ours = PatchConv(2 * channels, 2, use_bias=False, dtype=policy)
     for layer in (plain, ours):
-        layer(tf.zeros((1, *shape[1:]), policy.compute_dtype))  # makes its variables
+        layer(tf.zeros((1, *shape[1:]), policy.compute_dtype))  # creates its variables
     rows = batch * math.ceil(side / 2) ** 2
     return Comparison(
         "merge",
@@ -150,21 +149,21 @@ def _merges(shape: tuple[int, ...], policy) -> Comparison:
     )
 
 
-def plain_shift(x, n_div: int, pixels: int):
-    """The shift as published: cuts x (N, H, W, C) into groups, pads and crops four of them, and joins them again."""
+def plain_shift(x: tf.Tensor, n_div: int, pixels: int) -> tf.Tensor:
+    """The shift as published: splits x (N, H, W, C) into groups, pads and crops four of them, and concatenates."""
     group = x.shape[-1] // n_div
     *moving, rest = tf.split(x, [group] * len(DIRECTIONS) + [x.shape[-1] - group * len(DIRECTIONS)], axis=-1)
     height, width = x.shape[1:3]
-    moved = []
+    shifted = []
     for part, (row, column) in zip(moving, DIRECTIONS, strict=True):
         padded = tf.pad(part, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))
         top, left = pixels + row * pixels, pixels + column * pixels
-        moved.append(padded[:, top : top + height, left : left + width])
-    return tf.concat([*moved, rest], axis=-1)
+        shifted.append(padded[:, top : top + height, left : left + width])
+    return tf.concat([*shifted, rest], axis=-1)
 
 
-def plain_norm(x, gamma, beta):
-    """Group norm with one group, by moments in float32, for x (N, H, W, C)."""
+def plain_norm(x: tf.Tensor, gamma: tf.Variable, beta: tf.Variable) -> tf.Tensor:
+    """Group norm with one group, computed in float32, of x (N, H, W, C)."""
     values = tf.cast(x, tf.float32)
     mean, variance = tf.nn.moments(values, axes=(1, 2, 3), keepdims=True)
     return tf.cast(tf.nn.batch_normalization(values, mean, variance, beta, gamma, NORM_EPSILON), x.dtype)

@@ -1,14 +1,14 @@
-"""Where the time of a training step goes: each kind of part by itself, at its shapes, beside its limit."""
+"""Breaks down the time of a training step: times each kind of part alone, at its shapes, next to its limit."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from benchmarks import flops, machine
 from benchmarks.derivatives import forward_backward
-from benchmarks.input import loading_turn
+from benchmarks.input_pipeline import loading_turn
 from benchmarks.table import Table, number, percent
 from benchmarks.timing import Turn, interleave, medians, repeated
 from benchmarks.train_loop import train_turn
@@ -27,23 +27,30 @@ _STEP = "step"
 
 @dataclass(frozen=True)
 class Part:
-    """Work that a step does at least once."""
+    """One piece of the work of a step."""
 
     kind: str
     shape: tuple[int, ...]
-    make: Callable[[], Turn]  # of one occurrence
-    moved: float  # bytes read and written at least
+    make: Callable[[], Turn]
+    moved: float  # least number of bytes read and written
     flops: float = 0.0  # of matrix products
-    precision: str = "float32"  # of those
+    precision: str = "float32"  # of the matrix products
 
     @property
     def key(self) -> str:
-        """What is the same for parts that take the same time."""
+        """Equal for parts that take the same time, so that each is timed only once."""
         return f"{self.kind} {self.shape}"
 
 
 def breakdown(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str], seconds: float) -> Table:
-    """Returns the table of the parts of the step of `ours`, compiled from `config`."""
+    """Returns the table of the parts of a step.
+
+    Args:
+        config: of the training.
+        ours: the model, compiled for `config`.
+        patterns: of the TFRecord files to train on.
+        seconds: how long to measure, about.
+    """
     precision = resolve_precision(config.train.precision)
     parts = [*network_parts(config, precision), *other_parts(config, ours, patterns, precision)]
     turns = {key: part.make() for key, part in {part.key: part for part in parts}.items()}
@@ -54,35 +61,34 @@ def breakdown(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str
     table = Table(
         f"Where the time of a step goes, {precision}, batch {config.train.batch_size}",
         ("part, forward and backward", "times a step", "ms", "of the step", "limit, ms", "of the limit"),
-        notes=(_LIMIT, limits.note()),
+        notes=(_METHOD, limits.note()),
     )
-    step, total, least_of_all = spent[_STEP] * config.train.batch_size, 0.0, 0.0
+    step, total, total_limit = spent[_STEP] * config.train.batch_size, 0.0, 0.0
     for kind in dict.fromkeys(part.kind for part in parts):
-        alike = [part for part in parts if part.kind == kind]
-        took = sum(spent[part.key] for part in alike)
-        least = sum(limits.seconds(part.flops, part.moved, part.precision) for part in alike)
-        _add(table, kind, str(len(alike)), took, step, least)
-        total, least_of_all = total + took, least_of_all + least
-    _add(table, "sum of the parts", "", total, step, least_of_all)
+        of_kind = [part for part in parts if part.kind == kind]
+        took = sum(spent[part.key] for part in of_kind)
+        limit = sum(limits.seconds(part.flops, part.moved, part.precision) for part in of_kind)
+        _add(table, kind, str(len(of_kind)), took, step, limit)
+        total, total_limit = total + took, total_limit + limit
+    _add(table, "sum of the parts", "", total, step, total_limit)
     table.add("rest", "", number(1e3 * (step - total)), percent(1 - total / step), "", "")
-    _add(table, "measured step", "1", step, step, least_of_all)
+    _add(table, "measured step", "1", step, step, total_limit)
     return table
 
 
-_LIMIT = (
-    "Each part was timed by itself and is counted as often as it occurs; the rest is what the step takes beyond their "
-    "sum. The limit: operations of matrix products at their rate, or the bytes that must be read and written at the "
-    "bandwidth of memory, whichever takes longer. What stays in a cache can pass it."
+_METHOD = (
+    "Each part was timed alone and is counted as often as it occurs in a step; the rest is the time of the measured "
+    f"step less their sum. {machine.ROOFLINE}"
 )
 
 
-def _add(table: Table, name: str, times: str, took: float, step: float, least: float) -> None:
-    table.add(name, times, number(1e3 * took), percent(took / step), number(1e3 * least), percent(least / took))
+def _add(table: Table, name: str, times: str, took: float, step: float, limit: float) -> None:
+    table.add(name, times, number(1e3 * took), percent(took / step), number(1e3 * limit), percent(limit / took))
 
 
 def network_parts(config: ExperimentConfig, precision: str) -> Iterator[Part]:
     """Yields the parts of each layer of the network, in order."""
-    network, make = build_network(config.model, precision, fused=True), _Maker(config.train.batch_size, precision)
+    network, make = build_network(config.model, precision, fused=True), _PartMaker(config.train.batch_size, precision)
     for layer in network.layers:
         shape = tuple(layer.input.shape[1:])
         if isinstance(layer, ShiftBlock):
@@ -95,16 +101,35 @@ def network_parts(config: ExperimentConfig, precision: str) -> Iterator[Part]:
             yield make.patches(layer, shape, tuple(layer.output.shape[1:]))
 
 
-class _Maker:
-    """Makes parts for one batch size and precision."""
+class _PartMaker:
+    """Creates the parts of network layers for one batch size and precision."""
 
     def __init__(self, batch: int, precision: str):
         self.batch, self.precision = batch, precision
         self.dtype = machine.PRECISIONS[precision]
         self.jit_compile = machine.has_gpu()
 
-    def part(self, kind, function, shape, values, operations=0, variables=(), to_input=True) -> Part:
-        """values: read and written at least, and operations: of products, both for one image."""
+    def part(
+        self,
+        kind: str,
+        function: Callable[[tf.Tensor], tf.Tensor],
+        shape: tuple[int, ...],
+        values: int,
+        operations: int = 0,
+        variables: Sequence[tf.Variable] = (),
+        to_input: bool = True,
+    ) -> Part:
+        """Returns a part whose turn runs `function` forward and backward.
+
+        Args:
+            kind: row of the table.
+            function: the work.
+            shape: of its input, without the batch.
+            values: least number of values read and written for one image.
+            operations: of matrix products, for one image.
+            variables: to differentiate by.
+            to_input: whether to differentiate by the input as well.
+        """
 
         def make() -> Turn:
             full = (self.batch, *shape)
@@ -113,13 +138,13 @@ class _Maker:
         moved = self.batch * values * self.dtype.size
         return Part(kind, shape, make, moved, self.batch * operations, self.precision)
 
-    def norm(self, layer, shape) -> Part:
-        """A norm: reads and writes the map forward, reads map and gradient and writes one backward."""
+    def norm(self, layer: tf.keras.layers.Layer, shape: tuple[int, ...]) -> Part:
+        """Returns a norm: 2 passes over the feature map forward, and 3 backward (map and gradient in, gradient out)."""
         variables = layer.trainable_variables
         return self.part("norm", lambda x: layer(x, training=True), shape, 5 * math.prod(shape), variables=variables)
 
-    def patches(self, layer, shape, output) -> Part:
-        """A stem, whose input needs no gradient unless it is a later one's, or a merge."""
+    def patches(self, layer: tf.keras.layers.Layer, shape: tuple[int, ...], output: tuple[int, ...]) -> Part:
+        """Returns a convolution of the stem, the first of which needs no gradient of its input, or a merge."""
         kind = "merge" if layer.name.startswith("merge") else "stem"
         to_input = layer.name not in ("stem", "stem0")
         kernel_rows = math.prod(layer.kernel.shape[:3])
@@ -127,8 +152,8 @@ class _Maker:
         values = math.prod(shape) * (3 if to_input else 2) + 2 * math.prod(output)
         return self.part(kind, layer, shape, values, operations, layer.trainable_variables, to_input)
 
-    def block(self, block: ShiftBlock, shape) -> Iterator[Part]:
-        """The parts of a block."""
+    def block(self, block: ShiftBlock, shape: tuple[int, ...]) -> Iterator[Part]:
+        """Yields the parts of a block."""
         mlp, (height, width, channels) = block.mlp, shape
         rows, maps, hidden = height * width, math.prod(shape), height * width * mlp.hidden
         yield self.part("shift", block.shift, shape, 4 * maps)
@@ -150,8 +175,8 @@ class _Maker:
         kind = "sum and drop path" if block.drop_path.rate else "sum"
         yield self.part(kind, lambda x: x + block.drop_path(x, training=True), shape, 6 * maps)
 
-    def _product(self, rows, kernel, bias, values, operations) -> Part:
-        def function(x):
+    def _product(self, rows: int, kernel: tf.Variable, bias: tf.Variable | None, values: int, operations: int) -> Part:
+        def function(x: tf.Tensor) -> tf.Tensor:
             y = tf.matmul(tf.reshape(x, (-1, x.shape[-1])), tf.cast(kernel, x.dtype))
             return y if bias is None else tf.nn.bias_add(y, tf.cast(bias, y.dtype))
 
@@ -160,14 +185,14 @@ class _Maker:
 
 
 def other_parts(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str], precision: str) -> Iterator[Part]:
-    """Yields what is not a layer of the network: pixels, head and loss, the optimizer, the input pipeline."""
+    """Yields the parts outside the network's layers: pixels, head and loss, optimizer, input pipeline."""
     batch, size = config.train.batch_size, config.model.image_size
     yield Part("pixels", IMAGE_SHAPE, lambda: _pixels(config, precision), batch * (IMAGE_BYTES + 3 * size * size * 4))
     yield _head(config, ours, precision)
     weights = sum(math.prod(variable.shape) for variable in ours.trainable_variables)
-    # AdamW reads a weight, its gradient and two moments, and writes all but the gradient.
+    # AdamW reads a weight, its gradient and two moments, and writes weight and moments: 7 values of 4 bytes.
     yield Part("optimizer", (weights,), lambda: _update(config, ours), 7 * 4 * weights)
-    if not ours.augmentation:  # the cores that compute the step also load
+    if not ours.augmentation:  # on a CPU the input pipeline competes with the step for cores
         data = training_batches(patterns, batch, config.data, config.train.seed)
         load = loading_turn(data, batch)
         yield Part("input and augmentation", (), lambda: lambda: batch * load(), 4 * batch * IMAGE_BYTES)
@@ -186,7 +211,7 @@ def _head(config: ExperimentConfig, ours: tf.keras.Model, precision: str) -> Par
     metrics, labels = make_metrics(), tf.zeros(batch, tf.int64)
     shape = tuple(pool.input.shape[1:])
 
-    def loss(x):
+    def loss(x: tf.Tensor) -> tf.Tensor:
         logits = head(pool(x))
         for metric in metrics:
             metric.update_state(labels, logits)

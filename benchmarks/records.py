@@ -1,4 +1,4 @@
-"""Training data for the benchmarks: random pictures, since no speed depends on what is in them."""
+"""Random training data for the benchmarks; no speed depends on what the images show."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ COUNT = 10_000  # images to train on
 
 
 def random_examples(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns images uint8 (count, 32, 32, 3) and class ids int64 (count,), the same each time."""
+    """Returns images uint8 (count, 32, 32, 3) and class ids int64 (count,); the same in each call."""
     random = np.random.default_rng(0)
     return (
         random.integers(0, 256, (count, *features.IMAGE_SHAPE), np.uint8),
@@ -20,7 +20,7 @@ def random_examples(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_records(folder: str) -> list[str]:
-    """Writes COUNT of them as a TFRecord file into `folder`, and returns the pattern of files to train on."""
+    """Writes COUNT random examples as a TFRecord file into `folder`; returns the file patterns to train on."""
     path = Path(folder, "random.tfrecord")
     with tf.io.TFRecordWriter(str(path)) as writer:
         for image, label in zip(*random_examples(COUNT), strict=True):

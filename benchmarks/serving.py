@@ -1,7 +1,7 @@
-"""Measures `shiftvit serve` under load beside the same model called in process: `python -m benchmarks.serving`.
+"""Measures `shiftvit serve` under load, next to its model called in process: `python -m benchmarks.serving`.
 
-The load generator is wrk (github.com/wg/wrk), over loopback, on the same processors as the server. The rows take turns,
-so that what else the machine does meets all of them.
+The load generator is wrk (github.com/wg/wrk), over loopback, on the same processors as the server. The rows alternate,
+so that other load on the machine slows all of them alike.
 """
 
 import argparse
@@ -16,21 +16,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.table import Table, number
 from components import serving_folder
 from pipeline.cli.options import DEFAULT_WORKSPACE
+from pipeline.cli.output import fail
+from pipeline.cli.parser import Parser
 from pipeline.graph.nodes import PIPELINE_NAME
 from pipeline.runs.workspace import Workspace
 from pipeline.serving import protocol
+from shiftvit.config import require
+from shiftvit.errors import ConfigError
 from shiftvit.quiet import hush_libraries
 
-IMAGES = 16  # that are sent in turn; also the most of one request, and of connections
+IMAGES = 16  # different images; also the largest number per request, and of connections
 _PREDICT = f"{protocol.MODELS}{PIPELINE_NAME}:predict"
-_WARM_UP = 1.0  # seconds
+_WARM_UP = 1  # seconds
 _SCRIPT = """
 local bodies, turn = {}, 0
 for line in io.lines(os.getenv("BODIES")) do bodies[#bodies + 1] = line end
@@ -50,52 +55,64 @@ end
 
 @dataclass(frozen=True)
 class Figures:
-    """How fast requests were answered; times in seconds."""
+    """Rate and latency of requests."""
 
-    rate: float  # requests a second
-    p50: float
-    p99: float
+    rate: float  # requests per second
+    p50: float  # seconds
+    p99: float  # seconds
 
 
-def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workspace", metavar="DIR", type=Path, default=Path(DEFAULT_WORKSPACE))
-    parser.add_argument(
-        "--seconds", metavar="N", type=int, default=5, help="of a row in each round (default: %(default)s)"
+def main() -> int:
+    """Measures and prints the table; returns the exit code."""
+    parser = Parser(
+        "python -m benchmarks.serving", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", metavar="N", type=int, default=3, help="the median is taken (default: %(default)s)")
-    options = parser.parse_args()
-    if shutil.which("wrk") is None:
-        parser.error("wrk, the load generator, is not installed; `apt-get install wrk` does that")
-    versions = serving_folder.numbers(Workspace(options.workspace).serving)
-    if not versions:
-        parser.error(f"--workspace {options.workspace}: no version was pushed there yet; `shiftvit run` pushes one")
+    parser.add_argument("--workspace", metavar="DIR", type=Path, default=Path(DEFAULT_WORKSPACE), help="of the model")
+    parser.add_argument(
+        "--seconds", metavar="N", type=int, default=5, help="of each row in each round (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", metavar="N", type=int, default=3, help="to take medians of (default: %(default)s)")
+    try:
+        options = parser.parse_args()
+        version = _find_version(options.workspace)
+    except ConfigError as error:
+        return fail(str(error), error.exit_code)
     hush_libraries()
-    version = Workspace(options.workspace).serving / str(versions[0])
     print(measure(options.workspace, version, options.seconds, options.rounds).render())
+    return 0
+
+
+def _find_version(workspace: Path) -> Path:
+    require(
+        shutil.which("wrk") is not None,
+        "wrk, the load generator, is not installed; install it with `apt-get install wrk`",
+    )
+    serving = Workspace(workspace).serving
+    versions = serving_folder.numbers(serving)
+    require(bool(versions), f"--workspace {workspace}: no version was pushed there yet; `shiftvit run` pushes one")
+    return serving / str(versions[0])
 
 
 def measure(workspace: Path, version: Path, seconds: int, rounds: int) -> Table:
-    """Returns the table of a version, which must be the newest of the workspace."""
-    images, model = _images(), _load(version)
+    """Returns the table for a version, which must be the newest of the workspace."""
+    images, model = _random_images(), _load(version)
     with _server(workspace) as url:
-        rows = {
-            ("in process", 1, 1): lambda: _ask_in_process(model, images, 1, seconds),
+        rows: dict[tuple[str, int, int], Callable[[], Figures]] = {
+            ("in process", 1, 1): lambda: _call_in_process(model, images, 1, seconds),
             ("over HTTP", 1, 1): lambda: load(url, images, 1, 1, seconds),
-            ("in process", 1, IMAGES): lambda: _ask_in_process(model, images, IMAGES, seconds),
+            ("in process", 1, IMAGES): lambda: _call_in_process(model, images, IMAGES, seconds),
             ("over HTTP", 1, IMAGES): lambda: load(url, images, IMAGES, 1, seconds),
             ("over HTTP", IMAGES, 1): lambda: load(url, images, 1, IMAGES, seconds),
         }
-        figures = {row: [] for row in rows}
+        figures: dict[tuple[str, int, int], list[Figures]] = {row: [] for row in rows}
         for _ in range(rounds):
             for row, work in rows.items():
                 figures[row].append(work())
-    return _table({row: _median(taken) for row, taken in figures.items()}, seconds, rounds)
+    return _table({row: _median(of_row) for row, of_row in figures.items()}, seconds, rounds)
 
 
 def load(url: str, images: Sequence[bytes], size: int, connections: int, seconds: int) -> Figures:
-    """Returns what wrk measures of a server, with so many images a request.
+    """Puts load on a server with wrk, `size` images per request, and returns the measured figures.
 
     Raises:
         RuntimeError: when a request fails.
@@ -106,17 +123,19 @@ def load(url: str, images: Sequence[bytes], size: int, connections: int, seconds
         groups = [images[start : start + size] for start in range(0, len(images), size)]
         bodies.write_text("".join(f"{_body(group)}\n" for group in groups))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url + _PREDICT]
-        ended = subprocess.run(
-            command, env={**os.environ, "BODIES": str(bodies)}, capture_output=True, text=True, timeout=seconds + 60
-        )
-    found = re.search(r"^\{.*\}$", ended.stdout, re.MULTILINE)
-    result = json.loads(found[0]) if found else {"errors": ended.stdout + ended.stderr}
+        environment = {**os.environ, "BODIES": str(bodies)}
+        wrk = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds + 60)
+    summary = re.search(r"^\{.*\}$", wrk.stdout, re.MULTILINE)
+    if summary is None:
+        raise RuntimeError(f"wrk failed: {wrk.stdout + wrk.stderr}")
+    result = json.loads(summary[0])
     if result["errors"]:
-        raise RuntimeError(f"requests failed: {result['errors']}")
+        raise RuntimeError(f"{result['errors']} requests failed")
     return Figures(result["requests"] / result["seconds"], result["p50"], result["p99"])
 
 
-def _images() -> list[bytes]:
+def _random_images() -> list[bytes]:
+    """Returns PNG files."""
     import tensorflow as tf
 
     from benchmarks.records import random_examples
@@ -124,7 +143,7 @@ def _images() -> list[bytes]:
     return [tf.io.encode_png(image).numpy() for image in random_examples(IMAGES)[0]]
 
 
-def _load(version: Path):
+def _load(version: Path) -> Any:
     import tensorflow as tf
 
     return tf.saved_model.load(str(version))
@@ -136,59 +155,76 @@ def _body(images: Sequence[bytes]) -> str:
 
 @contextlib.contextmanager
 def _server(workspace: Path) -> Iterator[str]:
-    """Gives the address of a server of its own, once it serves."""
+    """Runs a server for the block; yields its address once it serves a version."""
     command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--workspace", str(workspace), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         try:
             line = process.stdout.readline()
             address = re.match(r"(http://\S+): version \d+ is served$", line)
             if address is None:
                 raise RuntimeError(f"the server does not serve: {line.strip()}")
-            load(address[1], _images(), 1, IMAGES, int(_WARM_UP))
+            load(address[1], _random_images(), 1, IMAGES, _WARM_UP)
             yield address[1]
         finally:
             process.terminate()
 
 
-def _ask_in_process(model, images: Sequence[bytes], size: int, seconds: float) -> Figures:
+def _call_in_process(model: Any, images: Sequence[bytes], size: int, seconds: float) -> Figures:
     import tensorflow as tf
 
     from shiftvit.export import IMAGE_BYTES_INPUT, SERVING_DEFAULT
 
-    signature, times = model.signatures[SERVING_DEFAULT], []
+    signature = model.signatures[SERVING_DEFAULT]
     groups = [tf.constant(images[start : start + size]) for start in range(0, len(images), size)]
     signature(**{IMAGE_BYTES_INPUT: groups[0]})
+    times: list[float] = []
     while sum(times) < seconds:
         started = time.perf_counter()
         outputs = signature(**{IMAGE_BYTES_INPUT: groups[len(times) % len(groups)]})
         [output.numpy() for output in outputs.values()]
         times.append(time.perf_counter() - started)
-    cuts = statistics.quantiles(times, n=100)
-    return Figures(len(times) / sum(times), cuts[49], cuts[98])
+    percentiles = statistics.quantiles(times, n=100)
+    return Figures(len(times) / sum(times), percentiles[49], percentiles[98])
 
 
-def _median(taken: Sequence[Figures]) -> Figures:
-    return Figures(*(statistics.median(getattr(each, name) for each in taken) for name in ("rate", "p50", "p99")))
+def _median(rounds: Sequence[Figures]) -> Figures:
+    return Figures(*(statistics.median(getattr(each, name) for each in rounds) for name in ("rate", "p50", "p99")))
 
 
 def _table(figures: dict[tuple[str, int, int], Figures], seconds: int, rounds: int) -> Table:
     table = Table(
-        "The server beside its model in process",
-        ("", "connections", "images a request", "requests/s", "images/s", "p50, ms", "p99, ms", "of one in process"),
+        "The server next to its model in process",
+        (
+            "",
+            "connections",
+            "images per request",
+            "requests/s",
+            "images/s",
+            "p50, ms",
+            "p99, ms",
+            "times one in process",
+        ),
         notes=(
-            f"Medians of {rounds} rounds of {seconds} seconds a row, in turn; PNG files of 32 x 32 pixels; wrk, server "
-            f"and model on the same {os.cpu_count()} processors.",
+            f"Medians of {rounds} alternating rounds, {seconds} seconds per row; PNG files of 32 x 32 pixels; wrk, the "
+            f"server and the model share {os.cpu_count()} processors.",
         ),
     )
-    one = figures["in process", 1, 1].rate
+    reference = figures["in process", 1, 1].rate
     for (where, connections, size), measured in figures.items():
         images = measured.rate * size
         times = [number(1e3 * measured.p50), number(1e3 * measured.p99)]
         table.add(
-            where, str(connections), str(size), number(measured.rate), number(images), *times, f"{images / one:.2f}"
+            where,
+            str(connections),
+            str(size),
+            number(measured.rate),
+            number(images),
+            *times,
+            f"{images / reference:.2f}",
         )
     return table
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

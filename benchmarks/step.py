@@ -1,7 +1,8 @@
-"""Images a second of the whole train loop, beside the Keras example's; and where the time of our step goes."""
+"""Measures the train loop in images per second, next to the Keras example's, and breaks down the time of our step."""
 
 import dataclasses
 import tempfile
+from typing import Any
 
 import tensorflow as tf
 
@@ -18,7 +19,7 @@ _EXAMPLE = "Keras example, float32"
 
 
 def run(config: ExperimentConfig, seconds: float) -> list[Table]:
-    """Measures the train loop, then its parts, each for about so many seconds."""
+    """Measures the train loop, then the parts of its step, each for about `seconds`."""
     config = _with(config, train={"precision": resolve_precision(config.train.precision)})
     with tempfile.TemporaryDirectory() as folder:
         patterns = write_records(folder)
@@ -27,7 +28,7 @@ def run(config: ExperimentConfig, seconds: float) -> list[Table]:
 
 
 def compare(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str], seconds: float) -> Table:
-    """Returns the table of train loops side by side."""
+    """Returns the table that compares the train loops."""
     precisions, turns = {_EXAMPLE: "float32"}, {_EXAMPLE: example_turn(config)}
     for name, variant in variants(config).items():
         model = ours if variant == config else compile_model(variant, SCHEDULE)
@@ -38,8 +39,8 @@ def compare(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str],
         f"Train loop, {_describe(config)}",
         ("", "images/s", "times the example", "GFLOP/s", "of the matrix-product rate"),
         notes=(
-            f"{number(work / 1e9)} GFLOP of matrix products for each image, forward and backward; the "
-            "example's lack those of the head.",
+            f"{number(work / 1e9)} GFLOP of matrix products per image, forward and backward; the example has no head "
+            "and needs slightly less.",
             limits.note(),
         ),
     )
@@ -56,18 +57,21 @@ def compare(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str],
 
 
 def variants(config: ExperimentConfig) -> dict[str, ExperimentConfig]:
-    """Returns what of ours is compared: in float32, as `config` says, and as regularised as the example is."""
-    plain = _with(config, train={"precision": "float32"})
-    dropping = _with(config, model={"dropout": DROPOUT, "drop_path": DROP_PATH})
+    """Returns our rows of the table by name: in float32, as configured, and with the example's regularisation.
+
+    The example trains with dropout, which costs time; only the last row compares like with like.
+    """
     name = f"ours, {config.train.precision}"
     return {
-        "ours, float32": plain,
+        "ours, float32": _with(config, train={"precision": "float32"}),
         name: config,
-        f"{name}, dropout {DROPOUT} and drop path {DROP_PATH}": dropping,
+        f"{name}, dropout {DROPOUT} and drop path {DROP_PATH}": _with(
+            config, model={"dropout": DROPOUT, "drop_path": DROP_PATH}
+        ),
     }
 
 
-def _with(config: ExperimentConfig, **groups: dict[str, object]) -> ExperimentConfig:
+def _with(config: ExperimentConfig, **groups: dict[str, Any]) -> ExperimentConfig:
     changed = {name: dataclasses.replace(getattr(config, name), **values) for name, values in groups.items()}
     return dataclasses.replace(config, **changed)
 

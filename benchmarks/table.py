@@ -1,32 +1,33 @@
-"""A table of results, written as Markdown: it reads in a terminal as in a document."""
+"""A table of results, rendered as Markdown, which is readable in a terminal too."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Table:
-    """Rows of texts under headings; the first column is of names, the others of figures."""
+    """Rows of text under headings; the first column holds names, the others figures."""
 
     title: str
     headings: tuple[str, ...]
     rows: list[tuple[str, ...]] = field(default_factory=list)
-    notes: tuple[str, ...] = ()  # what the figures are measured against
+    notes: tuple[str, ...] = ()  # paragraphs below the table
 
     def add(self, *cells: str) -> None:
-        """Adds a row, which must have a cell under each heading."""
+        """Adds a row, with a cell for each heading."""
         assert len(cells) == len(self.headings), (self.headings, cells)
         self.rows.append(cells)
 
     def render(self) -> str:
-        """Returns the table with its title above and its notes below, names to the left and figures to the right."""
+        """Returns title, table and notes; names are aligned left, figures right."""
         lines = [self.headings, *self.rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.headings))]
         rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-        shown = "\n".join(_line(line, widths) for line in (self.headings, rule, *self.rows))
-        return "\n\n".join([f"### {self.title}", shown, *self.notes])
+        body = "\n".join(_line(line, widths) for line in (self.headings, rule, *self.rows))
+        return "\n\n".join([f"### {self.title}", body, *self.notes])
 
 
-def _line(cells, widths) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = (
         cell.rjust(width) if column else cell.ljust(width)
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
@@ -35,12 +36,12 @@ def _line(cells, widths) -> str:
 
 
 def number(value: float) -> str:
-    """Returns three digits of `value`, or all before the point: 0.0123, 1.23, 12.3, 1,234."""
+    """Formats with three significant digits, or all digits before the point: 0.0123, 1.23, 12.3, 1,234."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
-def percent(part: float) -> str:
-    """Returns for example `64%`, or `0.4%`."""
-    return f"{part:.0%}" if part >= 0.1 else f"{part:.1%}"
+def percent(share: float) -> str:
+    """Returns for example `64%` or `0.4%`."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"

@@ -1,4 +1,4 @@
-"""Timing in turns, so that whatever else the machine does hurts all that is compared alike."""
+"""Times alternatives in alternating turns, so that other load on the machine slows all of them alike."""
 
 import math
 import time
@@ -9,19 +9,19 @@ import tensorflow as tf
 
 from shiftvit import progress
 
-Turn = Callable[[], float]  # runs once and returns the seconds of what it measures
+Turn = Callable[[], float]  # does the work once or more; returns the seconds per unit of work
 
 _MIN_ROUNDS = 3
-_MIN_TURN = 0.05  # seconds; shorter work is repeated, so that the clock and the caches of the turn before weigh little
+_MIN_TURN = 0.05  # seconds; shorter work is repeated, so that clock resolution and cold caches matter little
 
 
 def repeated(work: Callable[[], object]) -> Turn:
-    """Returns a turn that tells the seconds of one call of `work`, over as many calls as a turn should last."""
+    """Returns a turn that measures the mean seconds of a call of `work`, over enough calls for a turn."""
     calls = 0
 
     def turn() -> float:
         nonlocal calls
-        calls = calls or _calls_of_a_turn(work)
+        calls = calls or _calls_per_turn(work)
         started = _now()
         for _ in range(calls):
             work()
@@ -31,23 +31,24 @@ def repeated(work: Callable[[], object]) -> Turn:
 
 
 def interleave(name: str, turns: Mapping[str, Turn], seconds: float) -> dict[str, list[float]]:
-    """Takes the turns round after round, every other round backwards, after one round that is not counted.
+    """Runs the turns round after round, every other round in reverse order, after a warm-up round.
 
     Args:
-        name: what progress is reported as.
-        turns: what is compared.
-        seconds: how long to measure; no less than three rounds, however long they last.
+        name: for the progress.
+        turns: to compare, by name.
+        seconds: how long to measure, but at least three rounds.
 
     Returns:
-        The figures of each turn, one a round.
+        For each turn, the seconds it returned in each round.
     """
     for number, turn in enumerate(turns.values()):
         progress.report(f"{name}, warm-up", number, len(turns), "turn")
         turn()
     progress.report(f"{name}, warm-up", len(turns), len(turns), "turn")
-    figures, started, rounds = {key: [] for key in turns}, time.perf_counter(), 0
+    figures: dict[str, list[float]] = {key: [] for key in turns}
+    started, rounds = time.perf_counter(), 0
     while rounds < _MIN_ROUNDS or time.perf_counter() - started < seconds:
-        for key in list(turns) if rounds % 2 else reversed(turns):
+        for key in list(turns) if rounds % 2 else reversed(list(turns)):
             figures[key].append(turns[key]())
         rounds += 1
         pace = (time.perf_counter() - started) / rounds
@@ -61,23 +62,23 @@ def medians(figures: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def ratio(figures: Mapping[str, list[float]], numerator: str, denominator: str) -> float:
-    """Returns the median of the ratios within each round: what slows a whole round down does not change it."""
+    """Returns the median of the ratios within each round, which load that slows a whole round does not change."""
     return median(a / b for a, b in zip(figures[numerator], figures[denominator], strict=True))
 
 
-def _calls_of_a_turn(work: Callable[[], object]) -> int:
+def _calls_per_turn(work: Callable[[], object]) -> int:
     work()
     return max(1, math.ceil(_MIN_TURN / max(stopwatch(work), 1e-6)))
 
 
 def stopwatch(work: Callable[[], object]) -> float:
-    """Returns the seconds of one call."""
+    """Returns the seconds of a call of `work`."""
     started = _now()
     work()
     return _now() - started
 
 
 def _now() -> float:
-    """Returns the seconds of the clock, once all that was handed to an accelerator is done."""
+    """Returns the clock's seconds after waiting for pending work of accelerators."""
     tf.test.experimental.sync_devices()
     return time.perf_counter()

@@ -1,6 +1,8 @@
-"""Turns of whole train loops, `fit` over training data: ours and the Keras example's."""
+"""Turns that run a whole train loop, Keras' `fit` with input pipeline: ours and the Keras example's."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,12 +12,12 @@ from benchmarks.timing import Turn
 from shiftvit.config import ExperimentConfig
 from shiftvit.input_pipeline import training_batches
 
-STEPS = 6  # updates in a turn, about
-SCHEDULE = 10_000  # updates that the schedules are made for
+STEPS = 6  # updates per turn, about
+SCHEDULE = 10_000  # updates in the learning-rate schedules
 
 
 def train_turn(model: tf.keras.Model, config: ExperimentConfig, patterns: list[str]) -> Turn:
-    """Returns a turn of our train loop, in seconds an image."""
+    """Returns a turn of our train loop, in seconds per image."""
     augmented = not model.augmentation
     batch = config.train.batch_size
     data = training_batches(patterns, batch, config.data, config.train.seed, augmented)
@@ -23,7 +25,7 @@ def train_turn(model: tf.keras.Model, config: ExperimentConfig, patterns: list[s
 
 
 def example_turn(config: ExperimentConfig) -> Turn:
-    """Returns a turn of the example's train loop, in seconds an image."""
+    """Returns a turn of the example's train loop, in seconds per image."""
     batch = config.train.batch_size
     data = tf.data.Dataset.from_tensor_slices(records.random_examples(records.COUNT)).shuffle(10 * batch).repeat()
     data = data.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
@@ -31,7 +33,7 @@ def example_turn(config: ExperimentConfig) -> Turn:
 
 
 def _turn(model: tf.keras.Model, data: tf.data.Dataset, batch: int, steps_per_execution: int) -> Turn:
-    executions = 1 + max(1, STEPS // steps_per_execution)  # the first fills the input pipeline and is not counted
+    executions = 1 + max(1, STEPS // steps_per_execution)  # the first, which fills the input pipeline, is not counted
 
     def turn() -> float:
         clock = _Clock()
@@ -42,16 +44,18 @@ def _turn(model: tf.keras.Model, data: tf.data.Dataset, batch: int, steps_per_ex
 
 
 class _Clock(tf.keras.callbacks.Callback):
-    """Times the steps after those of the first execution."""
+    """Times the steps after the first execution."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.seconds_per_step = float("nan")
-        self._started = self._first = None
+        self._first: tuple[float, int] | None = None
 
-    def on_train_batch_end(self, batch, logs=None):
-        float(logs["loss"])  # an accelerator has then finished
-        if self._started is None:
-            self._started, self._first = time.perf_counter(), batch
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any]) -> None:
+        float(logs["loss"])  # waits until an accelerator has finished the step
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = now, batch
         else:
-            self.seconds_per_step = (time.perf_counter() - self._started) / (batch - self._first)
+            started, first_batch = self._first
+            self.seconds_per_step = (now - started) / (batch - first_batch)

@@ -6,16 +6,16 @@ from benchmarks import ingestion
 from shiftvit.input_pipeline import count_records
 
 
-def test_what_is_measured_is_the_ingestion_of_all_images(tmp_path):
-    seconds = ingestion._ingest_drawn(tmp_path, 60_000, tmp_path)
+def test_ingestion_covers_all_images(tmp_path):
+    seconds = ingestion._ingest_random(tmp_path, 60_000, tmp_path)
 
     assert seconds > 0
     assert count_records([f"{tmp_path}/examples/Split-*/*"]) == 60_000
 
 
 @pytest.mark.slow
-def test_each_row_is_measured_in_a_process_of_its_own(tmp_path):
-    held = bytearray(1 << 30)  # by this process, which the peak of another does not show
+def test_each_row_runs_in_a_process_of_its_own(tmp_path):
+    held = bytearray(1 << 30)  # memory of this process, which must not count
 
     figures = [ingestion._in_a_process(hold, tmp_path, mebibytes) for mebibytes in (0, 512)]
 
@@ -29,11 +29,15 @@ def hold(archive, mebibytes, folder):
     return 1.5
 
 
-def test_without_the_archive_nothing_is_measured(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["bench_ingestion", str(tmp_path / "gone.tar.gz")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone.tar.gz"], "gone.tar.gz: no such file; give CIFAR-10's binary archive"),
+        ([], "`python -m benchmarks.ingestion` needs ARCHIVE; `python -m benchmarks.ingestion --help` shows how"),
+    ],
+)
+def test_wrong_usage_prints_one_sentence_and_exits_with_2(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ingestion", *arguments])
 
-    with pytest.raises(SystemExit) as exit:
-        ingestion.main()
-
-    assert exit.value.code == 2
-    assert "gone.tar.gz: no such file; give CIFAR-10's binary archive" in capsys.readouterr().err
+    assert ingestion.main() == 2
+    assert capsys.readouterr().err == f"shiftvit: {message}\n"

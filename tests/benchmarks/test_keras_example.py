@@ -9,7 +9,7 @@ from shiftvit.config import ModelConfig
 TINY = ModelConfig(image_size=16, patch_size=4, dims=(16, 32), depths=(1, 2), n_div=4)
 
 
-def test_the_shift_of_the_example_moves_nothing_and_only_clears_borders():
+def test_shift_of_the_example_only_clears_borders():
     x = np.random.default_rng(0).normal(size=(2, 5, 6, 24)).astype(np.float32)
 
     y = Shift(n_div=4)(x).numpy()  # pieces of 24 / (24 // 4) = 4 channels
@@ -23,40 +23,40 @@ def test_the_shift_of_the_example_moves_nothing_and_only_clears_borders():
 
 
 def parameters(patch, dims, depths):
-    """Derived by hand: a block has a norm (2C), C to 2C (2C² + 2C) and back (2C² + C); a merge a norm and 8C²."""
+    """Counts by hand: a block has a norm, 2C, and dense layers, 2C² + 2C and 2C² + C; a merge has a norm and 8C²."""
     total = patch * patch * 3 * dims[0] + dims[0]
     total += sum(depth * (4 * c * c + 5 * c) for c, depth in zip(dims, depths, strict=True))
     return total + sum(8 * c * c + 2 * c for c in dims[:-1])
 
 
 @pytest.mark.parametrize(
-    ("config", "derived", "total"),
+    ("config", "expected", "total"),
     [
         (TINY, parameters(4, (16, 32), (1, 2)), 12_480),
         (ModelConfig(image_size=48, patch_size=4), parameters(4, (96, 192, 384, 768), (2, 4, 8, 2)), 11_682_912),
     ],
 )
-def test_the_example_has_the_parameters_derived_by_hand(config, derived, total):
+def test_number_of_parameters_matches_the_count_by_hand(config, expected, total):
     model = KerasExample(config)
     model(model.augmentation(tf.zeros((1, 32, 32, 3), tf.uint8)))
 
-    assert sum(weight.shape.num_elements() for weight in model.trainable_weights) == derived == total
+    assert sum(weight.shape.num_elements() for weight in model.trainable_weights) == expected == total
 
 
-def test_the_example_trains_and_reports_both_accuracies():
+def test_example_trains_all_weights_and_reports_both_accuracies():
     images, labels = random_examples(8)
     model = compile_example(TINY, total_steps=10)
 
-    before = model.fit(images, labels, batch_size=4, verbose=0).history
+    history = model.fit(images, labels, batch_size=4, verbose=0).history
     weights = [weight.numpy() for weight in model.trainable_variables]
     model.fit(images, labels, batch_size=4, verbose=0)
 
-    assert set(before) == {"loss", "accuracy", "top-5-accuracy"} and np.isfinite(before["loss"][0])
+    assert set(history) == {"loss", "accuracy", "top-5-accuracy"} and np.isfinite(history["loss"][0])
     assert all((weight.numpy() != old).any() for weight, old in zip(model.trainable_variables, weights, strict=True)), (
-        "a weight stays as it is"
+        "a weight did not change"
     )
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_example_gives_its_pooled_features_as_logits(training):
+def test_example_returns_its_pooled_features_as_logits(training):
     assert KerasExample(TINY)(tf.zeros((2, 16, 16, 3)), training=training).shape == (2, 32)
