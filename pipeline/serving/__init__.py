@@ -1,1 +1,1 @@
-"""`shiftvit serve`: the newest pushed version over HTTP, in TensorFlow Serving's REST form."""
+"""`shiftvit serve` serves the newest pushed version with TensorFlow Serving's REST API; `shiftvit predict` runs one."""

@@ -1,24 +1,28 @@
-"""Collects requests that come at the same time, so that the model is asked once for all of them.
+"""Batches concurrent requests, so that the model runs once for all of them.
 
-All of it runs in the event loop, but for the model: that is asked in one thread, which is never the loop's.
+Everything runs in the event loop except the model, which runs in one worker thread.
 """
 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.serving.model import Model, RefusedError
+from pipeline.serving.model import InvalidInputError, Model
 
 Row = dict[str, Any]  # the outputs for one item, by name
-Key = tuple[Model, str]  # who is asked, through which signature
+Key = tuple[Model, str]  # the model and its signature
 
 
-class BadItemError(Exception):
-    """The model refuses one item of a request: which, and why."""
+class InvalidItemError(Exception):
+    """The model rejects one item of a request; the message is the model's reason.
+
+    Attributes:
+        index: of the item in its request.
+    """
 
     def __init__(self, index: int, reason: str):
         super().__init__(reason)
@@ -32,27 +36,28 @@ class _Job:
 
 
 class Batcher:
-    """Asks models, several requests at a time.
+    """Runs models on batches of requests.
 
     Args:
-        largest: the most items that a model is asked at once.
-        wait: how many seconds the first of a batch waits for others. What comes while a model is at work waits anyway.
-        observe: is told the number of items each time a model is asked.
+        max_batch: the most items in a call of the model.
+        max_wait: seconds that the first request of a batch waits for others while the model is idle. Requests that
+            arrive while the model runs wait for it to finish in any case.
+        observe: called with the number of items of each call of the model.
     """
 
-    def __init__(self, largest: int, wait: float, observe: Callable[[int], None]):
-        self._largest = largest
-        self._wait = wait
+    def __init__(self, max_batch: int, max_wait: float, observe: Callable[[int], None]):
+        self._max_batch = max_batch
+        self._max_wait = max_wait
         self._observe = observe
         self._waiting: dict[Key, deque[_Job]] = {}
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "model")
 
-    async def ask(self, model: Model, signature: str, items: list[bytes]) -> list[Row]:
-        """Returns the outputs of each item. One that does not wait for them any more is passed over.
+    async def predict(self, model: Model, signature: str, items: list[bytes]) -> list[Row]:
+        """Returns the outputs of each item. Jobs whose caller was cancelled are skipped.
 
         Raises:
-            BadItemError: when the model refuses one of them. Other requests are answered.
+            InvalidItemError: when the model rejects an item. Other requests of the batch still succeed.
         """
         job = _Job(items, asyncio.get_running_loop().create_future())
         self._waiting.setdefault((model, signature), deque()).append(job)
@@ -60,13 +65,13 @@ class Batcher:
         return await job.rows
 
     async def run(self) -> None:
-        """Asks the models, until it is cancelled."""
+        """Processes jobs until it is cancelled."""
         while True:
             while not self._waiting:
                 await self._next_arrival()
-            key = next(iter(self._waiting))  # those that wait longest
+            key = next(iter(self._waiting))  # the key that has waited longest
             await self._wait_for_more(key)
-            await self._answer(key, self._take(key))
+            await self._process(key, self._take(key))
 
     async def _next_arrival(self) -> None:
         self._arrived.clear()
@@ -74,64 +79,66 @@ class Batcher:
 
     async def _wait_for_more(self, key: Key) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._wait
-        while (left := deadline - loop.time()) > 0 and _count(self._waiting[key]) < self._largest:
+        deadline = loop.time() + self._max_wait
+        while (left := deadline - loop.time()) > 0 and _count(self._waiting[key]) < self._max_batch:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._next_arrival(), left)
 
     def _take(self, key: Key) -> list[_Job]:
-        """Takes jobs of at most `largest` items together, or one that has more; who is left goes to the end."""
-        queue, jobs = self._waiting.pop(key), []
-        while queue and (not jobs or _count(jobs) + len(queue[0].items) <= self._largest):
+        """Takes the jobs of one batch, at least one; the remaining jobs go to the end of the queue of keys."""
+        queue = self._waiting.pop(key)
+        jobs: list[_Job] = []
+        while queue and (not jobs or _count(jobs) + len(queue[0].items) <= self._max_batch):
             job = queue.popleft()
-            if not job.rows.done():  # else nobody waits for it any more
+            if not job.rows.done():  # it is done if its caller was cancelled
                 jobs.append(job)
         if queue:
             self._waiting[key] = queue
         return jobs
 
-    async def _answer(self, key: Key, jobs: list[_Job]) -> None:
+    async def _process(self, key: Key, jobs: list[_Job]) -> None:
         items = [item for job in jobs for item in job.items]
-        asked = asyncio.get_running_loop().run_in_executor(self._thread, self._ask, *key, items)
-        await asyncio.wait([asked])
+        prediction = asyncio.get_running_loop().run_in_executor(self._thread, self._predict, *key, items)
+        await asyncio.wait([prediction])
         for job in jobs:
-            if asked.exception():
-                _settle(job, asked.exception())
+            error = prediction.exception()
+            if error:
+                _settle(job, error)
             else:
-                rows = asked.result()
+                rows = prediction.result()
                 _settle(job, rows[: len(job.items)])
                 del rows[: len(job.items)]
 
-    def _ask(self, model: Model, signature: str, items: list[bytes]) -> list[Row | RefusedError]:
-        rows = []
-        for start in range(0, len(items), self._largest):
-            rows += self._ask_some(model, signature, items[start : start + self._largest])
+    def _predict(self, model: Model, signature: str, items: list[bytes]) -> list[Row | InvalidInputError]:
+        rows: list[Row | InvalidInputError] = []
+        for start in range(0, len(items), self._max_batch):
+            rows += self._bisect(model, signature, items[start : start + self._max_batch])
         return rows
 
-    def _ask_some(self, model: Model, signature: str, items: list[bytes]) -> list[Row | RefusedError]:
-        """One bad item makes a model refuse all; halving them finds it, and answers the others."""
+    def _bisect(self, model: Model, signature: str, items: list[bytes]) -> list[Row | InvalidInputError]:
+        """Runs the model; if it rejects the batch for one bad item, splits the batch to find the item."""
         self._observe(len(items))
         try:
-            return model.ask(signature, items)
-        except RefusedError as refusal:
+            return list(model.predict(signature, items))
+        except InvalidInputError as error:
             if len(items) == 1:
-                return [refusal]
+                return [error]
         middle = len(items) // 2
-        return [*self._ask_some(model, signature, items[:middle]), *self._ask_some(model, signature, items[middle:])]
+        return [*self._bisect(model, signature, items[:middle]), *self._bisect(model, signature, items[middle:])]
 
 
-def _count(jobs) -> int:
+def _count(jobs: Iterable[_Job]) -> int:
     return sum(len(job.items) for job in jobs)
 
 
-def _settle(job: _Job, outcome: list[Row | RefusedError] | BaseException) -> None:
+def _settle(job: _Job, outcome: list[Row | InvalidInputError] | BaseException) -> None:
     if job.rows.done():
         return
     if isinstance(outcome, BaseException):
         job.rows.set_exception(outcome)
         return
     for index, row in enumerate(outcome):
-        if isinstance(row, RefusedError):
-            job.rows.set_exception(BadItemError(index, str(row)))
+        if isinstance(row, InvalidInputError):
+            job.rows.set_exception(InvalidItemError(index, str(row)))
             return
     job.rows.set_result(outcome)

@@ -1,4 +1,4 @@
-"""Requests that fail: each is answered with JSON, {"error": reason}, whatever part of the server refuses it."""
+"""Answers failed requests with JSON, {"error": reason}, whichever part of the server they fail in."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,16 +10,16 @@ from pipeline.graph.nodes import PIPELINE_NAME
 from pipeline.serving import protocol
 
 _LOGGER = logging.getLogger(__name__)
-_MOST_QUOTED = 200  # characters of what a stranger wrote
+_MAX_QUOTED = 200  # characters of the client's text in logs and messages
 
 
-class Failure(Exception):
-    """A request is not answered.
+class RequestError(Exception):
+    """A request fails.
 
     Args:
-        status: of HTTP.
-        reason: a sentence for who asked.
-        headers: that the answer needs beside it.
+        status: HTTP status code.
+        reason: one sentence for the client.
+        headers: additional headers of the response.
     """
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None):
@@ -29,35 +29,35 @@ class Failure(Exception):
 
 
 @web.middleware
-async def failures_as_json(
+async def errors_as_json(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answers for handlers that fail, and for paths and methods that have none."""
+    """Responds for handlers that raise, and for unknown paths and methods."""
     try:
         return await handler(request)
-    except Failure as failure:
-        return _answer(failure)
+    except RequestError as error:
+        return _response(error)
     except web.HTTPException as error:
-        return _answer(_in_our_words(request, error))
+        return _response(_rephrase(request, error))
     except Exception:
-        _LOGGER.exception("%s %s failed", request.method, request.path[:_MOST_QUOTED])
-        return _answer(Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its terminal says why"))
+        _LOGGER.exception("%s %s failed", request.method, request.path[:_MAX_QUOTED])
+        return _response(RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; see its terminal"))
 
 
-def _answer(failure: Failure) -> web.Response:
-    body = protocol.error(str(failure))
-    return web.Response(body=body, status=failure.status, content_type=protocol.CONTENT_TYPE, headers=failure.headers)
+def _response(error: RequestError) -> web.Response:
+    body = protocol.error(str(error))
+    return web.Response(body=body, status=error.status, content_type=protocol.CONTENT_TYPE, headers=error.headers)
 
 
-def _in_our_words(request: web.Request, error: web.HTTPException) -> Failure:
-    place = request.path[:_MOST_QUOTED]
+def _rephrase(request: web.Request, error: web.HTTPException) -> RequestError:
+    path = request.path[:_MAX_QUOTED]
     if isinstance(error, web.HTTPNotFound):
-        return Failure(
+        return RequestError(
             HTTPStatus.NOT_FOUND,
-            f"nothing is at {place}; a page is at /, and the model at {protocol.MODELS}{PIPELINE_NAME}",
+            f"nothing is at {path}; the page is at /, and the model at {protocol.MODELS}{PIPELINE_NAME}",
         )
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        reason = f"{place} does not take {request.method[:_MOST_QUOTED]}; it takes {allowed}"
-        return Failure(HTTPStatus.METHOD_NOT_ALLOWED, reason, {"Allow": allowed})
-    return Failure(error.status, error.reason)
+        reason = f"{path} does not accept {request.method[:_MAX_QUOTED]}, only {allowed}"
+        return RequestError(HTTPStatus.METHOD_NOT_ALLOWED, reason, {"Allow": allowed})
+    return RequestError(error.status, error.reason)

@@ -1,4 +1,4 @@
-"""What the server tells Prometheus of itself."""
+"""The server's Prometheus metrics."""
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,10 +16,10 @@ _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """Counts what happens, for one server."""
+    """The metrics of one server."""
 
-    def __init__(self):
-        disable_created_metrics()  # else every figure has a second one, of when it began
+    def __init__(self) -> None:
+        disable_created_metrics()  # would add a time of creation for each metric
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self.requests = Counter(
@@ -27,17 +27,19 @@ class Metrics:
         )
         self.seconds = Histogram(
             "shiftvit_request_seconds",
-            "From the head of a predict request to its answer",
+            "Seconds from the headers of a predict request to its response",
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self.images = Counter("shiftvit_images", "Images that were answered", registry=self._registry)
+        self.images = Counter("shiftvit_images", "Classified images", registry=self._registry)
         self.batch = Histogram(
-            "shiftvit_batch_images", "Images that the model was asked at once", buckets=_IMAGES, registry=self._registry
+            "shiftvit_batch_images", "Images per call of the model", buckets=_IMAGES, registry=self._registry
         )
-        self.running = Gauge("shiftvit_running_requests", "Predict requests that run", registry=self._registry)
-        self.version = Gauge("shiftvit_served_version", "0 where none is", registry=self._registry)
+        self.running = Gauge("shiftvit_running_requests", "Predict requests in progress", registry=self._registry)
+        self.version = Gauge(
+            "shiftvit_served_version", "Number of the served version; 0 without one", registry=self._registry
+        )
 
     def render(self) -> bytes:
-        """Returns all of it in Prometheus' text form."""
+        """Returns the metrics in Prometheus' text format."""
         return exposition.generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""A version of the served model in memory. Imports TensorFlow only where a version is loaded or asked."""
+"""A loaded version of the served model. Imports TensorFlow only to load or run one."""
 
 import contextlib
 import functools
@@ -8,20 +8,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from components import serving_folder
 from shiftvit import features
 
 _PREAMBLE = ("Graph execution error:", "Detected at node", "<stack traces")  # of TensorFlow's messages
-_ASSERTED = re.compile(r"assertion failed: \[(.*?)\]")
-_MOST_SAID = 200  # characters
+_ASSERTION = re.compile(r"assertion failed: \[(.*?)\]")
+_MAX_REASON = 200  # characters
 
 
-class RefusedError(Exception):
-    """The model refuses what it was given; the message is its reason."""
+class InvalidInputError(Exception):
+    """The model rejects its input; the message is its reason."""
 
 
-class UnusableError(Exception):
-    """A version does not load, or does not answer; the message says why."""
+class LoadError(Exception):
+    """A version cannot be loaded or fails on its warm-up; the message is the reason.
+
+    Attributes:
+        number: of the version.
+    """
 
     def __init__(self, number: int, reason: str):
         super().__init__(reason)
@@ -29,13 +35,17 @@ class UnusableError(Exception):
 
 
 class Model:
-    """A loaded version, which stays in its folder until `close`.
+    """A loaded version.
+
+    Args:
+        folder: of the version.
+        hold: keeps the folder from being removed; `close` closes it.
 
     Attributes:
         number: of the version.
-        inputs: the name of the input of each signature that can be asked, by that of the signature.
+        inputs: the input name of each supported signature, by signature name.
         class_names: by class id.
-        signature_defs: all that the SavedModel says of its signatures, as plain data.
+        signature_defs: the signatures of the SavedModel, as plain data.
     """
 
     def __init__(self, folder: Path, hold: contextlib.ExitStack):
@@ -48,11 +58,11 @@ class Model:
         self.inputs = {name: key for name, key in map(_only_input, self._loaded.signatures.items()) if key}
         self.class_names = [name.decode() for name in self._loaded.list_classes().numpy()]
 
-    def ask(self, signature: str, items: Sequence[bytes]) -> list[dict[str, Any]]:
-        """Returns the outputs of each item by name, as plain values.
+    def predict(self, signature: str, items: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Returns the outputs of each item, by name, as plain values.
 
         Raises:
-            RefusedError: when one of the items is not what the signature takes.
+            InvalidInputError: when the signature cannot read one of the items.
         """
         import tensorflow as tf
 
@@ -60,27 +70,29 @@ class Model:
         try:
             outputs = function(**{key: tf.constant(items, tf.string)})
         except tf.errors.InvalidArgumentError as error:
-            raise RefusedError(_reason(error)) from error
-        except UnicodeDecodeError as error:  # TensorFlow quotes what it was given, and cannot where that is no text
-            raise RefusedError("it cannot be parsed") from error
+            raise InvalidInputError(_reason(error)) from error
+        except UnicodeDecodeError as error:  # TensorFlow fails to quote an item that is not UTF-8
+            raise InvalidInputError("it cannot be parsed") from error
         names = list(outputs)
         columns = [_plain(outputs[name].numpy()) for name in names]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def close(self) -> None:
-        """Lets the version go: its folder may be removed, and its memory is free."""
+        """Frees the version's memory, and allows its folder to be removed."""
         self._loaded = None
-        gc.collect()  # the functions of a SavedModel refer to one another
+        gc.collect()  # the functions of a SavedModel form reference cycles
         self._hold.close()
 
 
-def load_newest(base: Path, batch: int) -> Model | None:
-    """Loads the newest version in the folder and asks it once, with one image and with `batch`; None without one.
+def load_newest(base: Path, max_batch: int) -> Model | None:
+    """Loads the newest version in the folder and warms it up; returns None if there is no version.
 
-    The first questions are slow, and a version that does not answer them is not served.
+    Args:
+        base: the folder of the versions.
+        max_batch: the largest batch to warm up with.
 
     Raises:
-        UnusableError: when it does not load or answer.
+        LoadError: when the version cannot be loaded or its warm-up fails.
     """
     _import_libraries()
     with contextlib.ExitStack() as stack:
@@ -89,29 +101,30 @@ def load_newest(base: Path, batch: int) -> Model | None:
             return None
         try:
             model = Model(folder, stack.pop_all())
-            _warm(model, batch)
-        except Exception as error:  # whatever a file that is not what it should be makes the libraries raise
-            raise UnusableError(int(folder.name), _reason(error)) from error
+            _warm_up(model, max_batch)
+        except Exception as error:  # a broken SavedModel can make the libraries raise anything
+            raise LoadError(int(folder.name), _reason(error)) from error
         return model
 
 
 @functools.cache
 def _import_libraries() -> None:
-    """Once, before the first version: what they have in memory stays, so that `close` need not look through it."""
+    """Imports TensorFlow, and exempts its objects from garbage collection, which makes `close` fast."""
     import tensorflow  # noqa: F401
 
     gc.freeze()
 
 
-def _warm(model: Model, batch: int) -> None:
+def _warm_up(model: Model, max_batch: int) -> None:
+    """Runs each signature once with one item and once with `max_batch`: the first call of each shape is slow."""
     from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES
 
     if SERVING_DEFAULT not in model.inputs:
         raise ValueError(f"it has no signature {SERVING_DEFAULT}")
     samples = {SERVING_DEFAULT: _blank_image(), SERVING_EXAMPLES: _blank_example()}
     for signature in model.inputs.keys() & samples.keys():
-        for count in (1, batch):
-            model.ask(signature, [samples[signature]] * count)
+        for count in (1, max_batch):
+            model.predict(signature, [samples[signature]] * count)
 
 
 def _blank_image() -> bytes:
@@ -121,24 +134,22 @@ def _blank_image() -> bytes:
 
 
 def _blank_example() -> bytes:
-    import numpy as np
-
     return features.encode(np.zeros(features.IMAGE_SHAPE, np.uint8), 0)
 
 
-def _only_input(named: tuple[str, Any]) -> tuple[str, str | None]:
-    """Returns the name of a signature, and of its input where that is one list of byte strings."""
+def _only_input(item: tuple[str, Any]) -> tuple[str, str | None]:
+    """Returns the name of a signature, and of its input if it has exactly one, a list of byte strings."""
     import tensorflow as tf
 
-    name, function = named
+    name, function = item
     specs = function.structured_input_signature[1]
     (key, spec), *others = specs.items() or [(None, None)]
-    askable = key and not others and spec.dtype == tf.string and spec.shape.rank == 1
-    return name, key if askable else None
+    supported = key and not others and spec.dtype == tf.string and spec.shape.rank == 1
+    return name, key if supported else None
 
 
 def _read_signature_defs(folder: Path) -> Mapping[str, Any]:
-    """Returns them as TensorFlow Serving writes any message: with the names and the default values of its fields."""
+    """Returns them as TensorFlow Serving does: with the original field names, and fields that have default values."""
     from google.protobuf import json_format
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -151,16 +162,16 @@ def _read_signature_defs(folder: Path) -> Mapping[str, Any]:
     }
 
 
-def _plain(values) -> list[Any]:
+def _plain(values: np.ndarray) -> list[Any]:
     if values.dtype == object:
         return [value.decode(errors="replace") for value in values]
     return values.tolist()
 
 
 def _reason(error: Exception) -> str:
-    """Returns what an error says in a line, without TensorFlow's account of where it was raised."""
+    """Returns the error's message in one line, without TensorFlow's stack traces."""
     text = getattr(error, "message", None) or str(error)
-    asserted = _ASSERTED.search(text)
-    lines = [asserted[1]] if asserted else [line.strip() for line in text.splitlines()]
-    said = next((line for line in lines if line and not line.startswith(_PREAMBLE)), type(error).__name__)
-    return said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]}…"  # it may quote all that it was given
+    assertion = _ASSERTION.search(text)
+    lines = [assertion[1]] if assertion else [line.strip() for line in text.splitlines()]
+    reason = next((line for line in lines if line and not line.startswith(_PREAMBLE)), type(error).__name__)
+    return reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]}…"  # it may quote a whole item

@@ -1,6 +1,6 @@
-"""TensorFlow Serving's REST form (tensorflow.org/tfx/serving/api_rest): what requests say and answers look like.
+"""Parses requests and builds responses of TensorFlow Serving's REST API (tensorflow.org/tfx/serving/api_rest).
 
-Pure functions, without HTTP and TensorFlow. The signatures that can be asked have one input, a list of byte strings.
+Pure functions, without HTTP and TensorFlow. Supported signatures have one input, a list of byte strings.
 """
 
 import base64
@@ -13,72 +13,78 @@ from typing import Any
 
 MODELS = "/v1/models/"
 CONTENT_TYPE = "application/json"
-DEFAULT_SIGNATURE = "serving_default"  # TensorFlow Serving's own, where a request names none
+DEFAULT_SIGNATURE = "serving_default"  # used if a request names none, as in TensorFlow Serving
 
 SIGNATURE, INSTANCES, INPUTS, BYTES = "signature_name", "instances", "inputs", "b64"
 
-_VALUES_OF_AN_INSTANCE = 4  # commas and brackets in its longest form: {"name": {"b64": "..."}},
-_OTHER_VALUES = 16
+_MARKS_PER_INSTANCE = 4  # commas and brackets in its longest form: {"name": {"b64": "..."}},
+_OTHER_MARKS = 16
 
 
 class BadRequestError(Exception):
-    """The body cannot be understood; the message says where and why."""
+    """The body is not a valid request; the message says where and why."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a predict request asks."""
+class PredictRequest:
+    """A parsed predict request."""
 
     signature: str
     items: list[bytes]
-    columnar: bool  # whether it is in columns ("inputs") or in rows ("instances")
+    columnar: bool  # in columns ("inputs") instead of rows ("instances")
 
-    def place(self, index: int) -> str:
-        """Returns how the request itself would name one of its items."""
+    def describe_item(self, index: int) -> str:
+        """Returns the place of an item in the request, such as `instances[3]`."""
         return f"{INPUTS if self.columnar else INSTANCES}[{index}]"
 
 
-def parse(body: bytes, inputs: Mapping[str, str], most: int) -> Question:
-    """Returns what a predict body asks.
+def parse(body: bytes, inputs: Mapping[str, str], max_items: int) -> PredictRequest:
+    """Parses the body of a predict request.
 
     Args:
-        body: the JSON.
-        inputs: the name of the input of each signature, by that of the signature.
-        most: how many items it may have.
+        body: JSON.
+        inputs: the input name of each signature, by signature name.
+        max_items: the most items that a request may have.
 
     Raises:
-        BadRequestError: when it is not of that form.
+        BadRequestError: when the body is not a valid request.
     """
-    request = _load(body, most)
+    request = _load(body, max_items)
     unknown = [key for key in request if key not in (SIGNATURE, INSTANCES, INPUTS)]
     if unknown:
         raise BadRequestError(f"unknown key {_quote(unknown[0])}{_nearest(unknown[0], (SIGNATURE, INSTANCES, INPUTS))}")
     if (INSTANCES in request) == (INPUTS in request):
-        raise BadRequestError(f'give one of "{INSTANCES}", a list of rows, and "{INPUTS}", columns by name')
+        raise BadRequestError(f'give either "{INSTANCES}", a list of rows, or "{INPUTS}", columns by name')
     signature = request.get(SIGNATURE, DEFAULT_SIGNATURE)
     if not isinstance(signature, str):
         raise BadRequestError(f'"{SIGNATURE}" must be a string, not {_kind(signature)}')
     if signature not in inputs:
-        raise BadRequestError(f'"{SIGNATURE}": no signature {_quote(signature)}; there are {", ".join(sorted(inputs))}')
+        raise BadRequestError(
+            f'"{SIGNATURE}": no signature {_quote(signature)}; the model has {", ".join(sorted(inputs))}'
+        )
     columnar = INPUTS in request
     values = _column(request[INPUTS], inputs[signature]) if columnar else _rows(request[INSTANCES], inputs[signature])
     where = INPUTS if columnar else INSTANCES
-    if not 1 <= len(values) <= most:
-        raise BadRequestError(f'"{where}" must have from 1 to {most} images, not {len(values)}')
-    return Question(signature, [_bytes(value, f"{where}[{index}]") for index, value in enumerate(values)], columnar)
+    if not 1 <= len(values) <= max_items:
+        raise BadRequestError(f'"{where}" must have from 1 to {max_items} images, not {len(values)}')
+    return PredictRequest(
+        signature, [_bytes(value, f"{where}[{index}]") for index, value in enumerate(values)], columnar
+    )
 
 
-def answer(rows: Sequence[Mapping[str, Any]], columnar: bool) -> bytes:
-    """Returns the body that answers, from the outputs of each item by name, which are plain values."""
+def predictions(rows: Sequence[Mapping[str, Any]], columnar: bool) -> bytes:
+    """Returns the body of a predict response, from the outputs of each item by name, which are plain values."""
     if not columnar:
         return _dump({"predictions": list(rows)})
     return _dump({"outputs": {name: [row[name] for row in rows] for name in rows[0]}})
 
 
 def status(states: Sequence[tuple[int, str, str]]) -> bytes:
-    """Returns the body that tells the state of versions, each as (number, state, message); no message where it is well.
+    """Returns the body of a model status response.
 
-    A state is START, LOADING, AVAILABLE, UNLOADING or END.
+    Args:
+        states: (number, state, error message) of each version; the message is empty without an error. A state is START,
+            LOADING, AVAILABLE, UNLOADING or END.
     """
     return _dump(
         {
@@ -95,7 +101,7 @@ def status(states: Sequence[tuple[int, str, str]]) -> bytes:
 
 
 def metadata(name: str, number: int, signature_defs: Mapping[str, Any]) -> bytes:
-    """Returns the body that tells the signatures of a version."""
+    """Returns the body of a model metadata response, with the signatures of a version."""
     return _dump(
         {
             "model_spec": {"name": name, "signature_name": "", "version": str(number)},
@@ -104,25 +110,27 @@ def metadata(name: str, number: int, signature_defs: Mapping[str, Any]) -> bytes
     )
 
 
-def error(sentence: str) -> bytes:
-    """Returns the body that tells why a request failed."""
-    return _dump({"error": sentence})
+def error(reason: str) -> bytes:
+    """Returns the body of an error response."""
+    return _dump({"error": reason})
 
 
-def _load(body: bytes, most: int) -> dict[str, Any]:
-    # Empty lists and objects are three bytes of the body each and a hundred of memory: they are told before they are.
-    if sum(body.count(mark) for mark in b",[{") > _VALUES_OF_AN_INSTANCE * most + _OTHER_VALUES:
-        raise BadRequestError(f"the body holds more values than {most} images, the most of a request, can need")
+def _load(body: bytes, max_items: int) -> dict[str, Any]:
+    # An empty list takes three bytes of the body and a hundred of memory, so the number of values is bounded first.
+    if sum(body.count(mark) for mark in b",[{") > _MARKS_PER_INSTANCE * max_items + _OTHER_MARKS:
+        raise BadRequestError(
+            f"the body holds more values than {max_items} images need, the most that a request may have"
+        )
     try:
         request = json.loads(body.decode())
     except UnicodeDecodeError as error:
         raise BadRequestError(f"the body is not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
         raise BadRequestError(f"the body is not JSON: {error}") from error
-    except (ValueError, RecursionError) as error:  # a number of too many digits; brackets too deep
+    except (ValueError, RecursionError) as error:  # a number with too many digits, or too deep nesting
         raise BadRequestError(f"the body cannot be read: {error}") from error
     if not isinstance(request, dict):
-        raise BadRequestError(f'the body must be an object, as {{"{INSTANCES}": [...]}}, not {_kind(request)}')
+        raise BadRequestError(f'the body must be an object such as {{"{INSTANCES}": [...]}}, not {_kind(request)}')
     return request
 
 
@@ -133,7 +141,7 @@ def _rows(rows: Any, name: str) -> list[Any]:
 
 
 def _of_row(row: Any, name: str, where: str) -> Any:
-    """A row is a value, or an object of the values of all inputs, of which there is one."""
+    """Returns the value of a row, which is either the value itself or an object with the value by input name."""
     if not isinstance(row, dict) or BYTES in row:
         return row
     return _only_input(row, name, where)
@@ -160,7 +168,7 @@ def _bytes(value: Any, where: str) -> bytes:
         try:
             return value.encode()
         except UnicodeEncodeError as error:
-            raise BadRequestError(f"{where}: text with half a character at {error.start}") from error
+            raise BadRequestError(f"{where}: text with a lone surrogate at {error.start}") from error
     if not isinstance(value, dict):
         raise BadRequestError(f'{where} must be {{"{BYTES}": "..."}}, not {_kind(value)}')
     if set(value) != {BYTES} or not isinstance(value[BYTES], str):
@@ -169,10 +177,10 @@ def _bytes(value: Any, where: str) -> bytes:
 
 
 def _decode(text: str, where: str) -> bytes:
-    """As TensorFlow Serving, does without the padding where it is left out."""
+    """Decodes base64; the padding may be missing, as in TensorFlow Serving."""
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:  # ValueError: it is not ASCII
+    except (binascii.Error, ValueError) as error:  # ValueError: not ASCII
         raise BadRequestError(f'{where}: "{BYTES}" is not base64 ({error})') from error
 
 
@@ -182,13 +190,13 @@ def _kind(value: Any) -> str:
 
 
 def _quote(text: str) -> str:
-    """As JSON: what a stranger wrote shows no control characters, and not at length."""
+    """Quotes text of a client as JSON, which escapes control characters, and shortens it."""
     return json.dumps(text if len(text) <= 60 else f"{text[:60]}…", ensure_ascii=False)
 
 
 def _nearest(word: str, words: Sequence[str]) -> str:
     near = difflib.get_close_matches(word[:60], words, 1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(words)}"
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(words)}"
 
 
 def _dump(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""The server's life: it listens, loads what is pushed, and on a signal ends what runs and nothing else."""
+"""Runs the server: listens, loads pushed versions, and on a signal finishes running requests and stops."""
 
 import asyncio
 import contextlib
@@ -14,75 +14,75 @@ from pipeline.runs.workspace import Workspace
 from pipeline.serving.batcher import Batcher
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.routes import Limits, Routes
-from pipeline.serving.version_manager import Host
+from pipeline.serving.version_manager import VersionManager
 from shiftvit.errors import ConfigError
 from shiftvit.quiet import hush_native_code
 
-_IDLE = 75.0  # seconds that a connection may say nothing
-_PAUSE = 0.02
+_KEEP_ALIVE = 75.0  # seconds that an idle connection stays open
+_PAUSE = 0.02  # seconds between checks whether all requests are done
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to serve."""
+    """Settings of the server."""
 
     host: str
-    port: int  # 0: one that is free
+    port: int  # 0: any free port
     limits: Limits
-    batch: int  # the most images that the model is asked at once
-    wait: float  # seconds that a request waits for others
-    poll: float  # seconds between looks for a new version
+    max_batch: int  # most images per call of the model
+    max_wait: float  # seconds that a request waits for others
+    poll: float  # seconds between checks for a new version
 
 
 def serve(workspace: Workspace, settings: Settings) -> None:
-    """Serves the newest version of a workspace until a signal asks it to end.
+    """Serves the newest version of a workspace until SIGINT or SIGTERM.
 
     Raises:
-        ConfigError: when it cannot listen there.
+        ConfigError: when the server cannot listen at the host and port.
     """
     asyncio.run(_serve(workspace, settings))
 
 
 async def _serve(workspace: Workspace, settings: Settings) -> None:
     metrics = Metrics()
-    batcher = Batcher(settings.batch, settings.wait, metrics.batch.observe)
-    host = Host(workspace.serving, settings.batch)
-    routes = Routes(host, batcher, metrics, settings.limits)
+    batcher = Batcher(settings.max_batch, settings.max_wait, metrics.batch.observe)
+    manager = VersionManager(workspace.serving, settings.max_batch)
+    routes = Routes(manager, batcher, metrics, settings.limits)
     async with _listening(routes.make_app(), settings) as address:
         hush_native_code()
         stop = _stop_signal()
-        work = [batcher.run(), _keep_newest(host, address, settings.poll)]
-        tasks = [asyncio.ensure_future(each) for each in (*work, stop.wait())]
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in ended:
-            task.result()  # raises what ended the work: a server that does half of it is none
+        coroutines = (batcher.run(), _keep_newest(manager, address, settings.poll), stop.wait())
+        tasks = [asyncio.ensure_future(each) for each in coroutines]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # raises if the batcher or the version manager has failed
         routes.stopping = True
         while routes.running:
             await asyncio.sleep(_PAUSE)
 
 
-async def _keep_newest(host: Host, address: str, poll: float) -> None:
-    def tell(sentence: str | None) -> None:
-        if sentence:
-            print(f"{address}: {sentence}", flush=True)
+async def _keep_newest(manager: VersionManager, address: str, poll: float) -> None:
+    def show(message: str | None) -> None:
+        if message:
+            print(f"{address}: {message}", flush=True)
 
-    tell(await host.look())
-    if not host.states():
-        tell(f"no version was pushed to {host.base} yet; the first is served as soon as `shiftvit run` pushes it")
+    show(await manager.refresh())
+    if not manager.states():
+        show(f"no version was pushed to {manager.base} yet; the first is served as soon as `shiftvit run` pushes it")
     while True:
         await asyncio.sleep(poll)
-        tell(await host.look())
+        show(await manager.refresh())
 
 
 @contextlib.asynccontextmanager
 async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[str]:
-    """Gives the address."""
-    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it tells of whatever strangers send; `failures` of ours
+    """Listens for the block; yields the address."""
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it logs malformed requests; `errors_as_json` logs ours
     runner = web.AppRunner(
         app,
         access_log=None,
-        handler_cancellation=True,  # who is gone is not answered
-        keepalive_timeout=_IDLE,
+        handler_cancellation=True,  # when the client disconnects
+        keepalive_timeout=_KEEP_ALIVE,
         shutdown_timeout=settings.limits.seconds,
     )
     await runner.setup()
@@ -91,21 +91,21 @@ async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[
         try:
             await site.start()
         except (OSError, OverflowError, UnicodeError) as error:
-            raise ConfigError(_why_not(settings, error)) from error
+            raise ConfigError(_describe_failure(settings, error)) from error
         yield site.name
     finally:
         await runner.cleanup()
 
 
-def _why_not(settings: Settings, error: Exception) -> str:
+def _describe_failure(settings: Settings, error: Exception) -> str:
     number = getattr(error, "errno", None) or 0
-    # asyncio repeats the address before the system's own words; those of a name that is not found have another number.
+    # asyncio's message repeats the address before the system's own; errors of name resolution have negative numbers.
     reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or str(error)
-    return f"cannot listen at --host {settings.host} --port {settings.port} ({reason}); --port 0 takes one that is free"
+    return f"cannot listen at --host {settings.host} --port {settings.port} ({reason}); --port 0 takes any free port"
 
 
 def _stop_signal() -> asyncio.Event:
-    """Returns what the first signal sets; the second ends the process as if this were not here."""
+    """Returns an event that the first SIGTERM or SIGINT sets; a second one ends the process at once."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def stop_once() -> None:

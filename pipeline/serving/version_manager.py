@@ -1,4 +1,4 @@
-"""Keeps the newest version of the serving folder loaded: the next is made ready beside it, and then takes its place."""
+"""Keeps the newest version of the serving folder loaded: loads the next one beside it, then switches over."""
 
 import asyncio
 import contextlib
@@ -7,31 +7,34 @@ from pathlib import Path
 
 from components import serving_folder
 from pipeline.serving import model as models
-from pipeline.serving.model import Model, UnusableError
+from pipeline.serving.model import LoadError, Model
 
-_PATIENCE = 60.0  # seconds until a version that could not be loaded is tried again
+_RETRY_AFTER = 60.0  # seconds until loading a broken version is tried again
 
 
-class Host:
-    """Lends the newest version of a folder to those who ask it.
+class VersionManager:
+    """Loads the newest version of a folder, and unloads a replaced one when its last request is done.
 
     Args:
-        base: the folder of the versions; it need not be there yet.
-        batch: the most images that a version will be asked at once.
+        base: the folder of the versions, which need not exist yet.
+        max_batch: the largest batch that a version will run on.
+
+    Attributes:
+        current: the served version, if any.
     """
 
-    def __init__(self, base: Path, batch: int):
+    def __init__(self, base: Path, max_batch: int):
         self.base = base
         self.current: Model | None = None
-        self._batch = batch
+        self._max_batch = max_batch
         self._users: dict[Model, int] = {}
         self._loading: int | None = None
-        self._failed: UnusableError | None = None
+        self._failed: LoadError | None = None
         self._failed_at = 0.0
 
     @contextlib.contextmanager
-    def lend(self) -> Iterator[Model | None]:
-        """Gives the version that is served now, which stays for as long as the block lives; None without one."""
+    def use_current(self) -> Iterator[Model | None]:
+        """Yields the served version, which stays loaded for the block; None if no version is served."""
         model = self.current
         if model is None:
             yield None
@@ -41,10 +44,10 @@ class Host:
             yield model
         finally:
             self._users[model] -= 1
-            self._let_go_if_unused(model)
+            self._unload_if_unused(model)
 
     def states(self) -> list[tuple[int, str, str]]:
-        """Returns the versions it knows of, newest first, each with its state and what is wrong with it."""
+        """Returns (number, state, error message) of each known version, newest first."""
         states = {self._loading: ("LOADING", "")} if self._loading else {}
         if self._failed:
             states[self._failed.number] = ("END", str(self._failed))
@@ -52,47 +55,47 @@ class Host:
             states[model.number] = ("AVAILABLE" if model is self.current else "UNLOADING", "")
         return [(number, *states[number]) for number in sorted(states, reverse=True)]
 
-    async def look(self) -> str | None:
-        """Loads the newest version, if it is not the one that is served; returns what is to be told, if something is.
+    async def refresh(self) -> str | None:
+        """Loads the newest version unless it is served already; returns a message for the terminal, if there is news.
 
-        One that cannot be served is tried again later.
+        A version that cannot be loaded is tried again later.
         """
-        newest = await asyncio.to_thread(self._newest)
-        if newest is None or (self.current and newest == self.current.number) or self._failed_lately(newest):
+        newest = await asyncio.to_thread(self._find_newest)
+        if newest is None or (self.current and newest == self.current.number) or self._failed_recently(newest):
             return None
         self._loading = newest
         try:
-            model = await asyncio.to_thread(models.load_newest, self.base, self._batch)
-        except UnusableError as error:
-            return self._note_failure(error)
+            model = await asyncio.to_thread(models.load_newest, self.base, self._max_batch)
+        except LoadError as error:
+            return self._record_failure(error)
         finally:
             self._loading = None
         return self._switch(model) if model else None
 
-    def _newest(self) -> int | None:
+    def _find_newest(self) -> int | None:
         try:
             return next(iter(serving_folder.numbers(self.base)), None)
-        except OSError:  # a disk that is away for a while; the version that is loaded needs none
+        except OSError:  # a disk that is away for a while; the loaded version does not need it
             return None
 
-    def _failed_lately(self, number: int) -> bool:
+    def _failed_recently(self, number: int) -> bool:
         now = asyncio.get_running_loop().time()
-        return self._failed is not None and self._failed.number == number and now < self._failed_at + _PATIENCE
+        return self._failed is not None and self._failed.number == number and now < self._failed_at + _RETRY_AFTER
 
-    def _note_failure(self, error: UnusableError) -> str | None:
-        told = self._failed is not None and self._failed.number == error.number
+    def _record_failure(self, error: LoadError) -> str | None:
+        known = self._failed is not None and self._failed.number == error.number
         self._failed, self._failed_at = error, asyncio.get_running_loop().time()
-        stays = f"version {self.current.number} stays" if self.current else "nothing is served"
-        return None if told else f"version {error.number} cannot be served, {stays} ({error})"
+        fallback = f"version {self.current.number} stays" if self.current else "nothing is served"
+        return None if known else f"version {error.number} cannot be served, {fallback} ({error})"
 
     def _switch(self, model: Model) -> str:
-        earlier, self.current, self._failed = self.current, model, None
+        previous, self.current, self._failed = self.current, model, None
         self._users[model] = 0
-        if earlier is not None:
-            self._let_go_if_unused(earlier)
+        if previous is not None:
+            self._unload_if_unused(previous)
         return f"version {model.number} is served"
 
-    def _let_go_if_unused(self, model: Model) -> None:
+    def _unload_if_unused(self, model: Model) -> None:
         if model is not self.current and self._users[model] == 0:
             closed = asyncio.get_running_loop().run_in_executor(None, model.close)
             closed.add_done_callback(lambda _: self._users.pop(model))

@@ -1,4 +1,4 @@
-"""`shiftvit serve` as a process, on a model that answers at once."""
+"""Runs `shiftvit serve` in a process, with a tiny model that classifies images by colour."""
 
 import base64
 import contextlib
@@ -34,7 +34,7 @@ class ByColour(tf.Module):
 
 
 def save_model(folder, class_names=ENGLISH):
-    """Exports ByColour as the real model is."""
+    """Exports ByColour with the signatures of the real model."""
     server = export.ServingModule(ByColour(), class_names)
     signatures = {export.SERVING_DEFAULT: server.serve_images, export.SERVING_EXAMPLES: server.serve_examples}
     tf.saved_model.save(server, str(folder), signatures=signatures)
@@ -42,7 +42,7 @@ def save_model(folder, class_names=ENGLISH):
 
 
 def publish(workspace, model, keep=3):
-    """Makes the model the newest version; returns its number."""
+    """Publishes the model as the newest version; returns its number."""
     return serving_folder.publish(model, workspace.serving, serving_folder.Origin(keep=keep))[0]
 
 
@@ -61,7 +61,7 @@ RED = {"instances": [b64(png("red"))]}
 
 @dataclass
 class Server:
-    """A server that runs, and what it has said."""
+    """A running server."""
 
     process: subprocess.Popen
     url: str
@@ -80,29 +80,29 @@ class Server:
         return requests.post(self.url + path, timeout=HANG_SECONDS, **content, **options)
 
     def metric(self, name):
-        """Returns a figure of /metrics, 0 where there is none of that name."""
+        """Returns a value of /metrics, or 0 if it is missing."""
         found = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics").text, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
     def version(self):
-        """Returns the number of the version that is served, None without one."""
+        """Returns the number of the served version, or None."""
         states = self.get("/v1/models/shiftvit").json()["model_version_status"]
         return next((int(state["version"]) for state in states if state["state"] == "AVAILABLE"), None)
 
-    def wait_for(self, holds):
-        """Returns once `holds` does."""
-        wait_until(holds, self.process)
+    def wait_for(self, condition):
+        """Returns once `condition()` is true."""
+        wait_until(condition, self.process)
 
     def stop(self, number=signal.SIGTERM):
-        """Returns the exit code and what else it said."""
+        """Sends the signal; returns the exit code and the remaining output."""
         self.process.send_signal(number)
-        said, _ = self.process.communicate(timeout=HANG_SECONDS)
-        return self.process.returncode, said
+        output, _ = self.process.communicate(timeout=HANG_SECONDS)
+        return self.process.returncode, output
 
 
 @contextlib.contextmanager
 def running(workspace, *options):
-    """Gives a server at a free port, once it has said its first line."""
+    """Runs a server at a free port for the block; yields it after its first line of output."""
     command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--workspace", str(workspace.root), "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Bodies that are no predict requests: each is answered with 400 and a reason that says where it is wrong."""
+"""Malformed predict requests: the response is 400 with a reason that says where the request is wrong."""
 
 import json
 
@@ -26,20 +26,20 @@ MALFORMED = {
     "brackets too deep": (b'{"instances":' + b"[" * 160 + b"]" * 160 + b"}", "instances[0] must be"),
     "many empty lists": (b'{"instances": [' + b"[]," * 300_000 + b"[]]}", "more values than 40 images"),
     "a number of a million digits": (b'{"instances": [' + b"9" * 900_000 + b"]}", "the body cannot be read"),
-    "a list": (text([IMAGE]), 'the body must be an object, as {"instances": [...]}, not a list'),
+    "a list": (text([IMAGE]), 'the body must be an object such as {"instances": [...]}, not a list'),
     "a string": (b'"instances"', "the body must be an object"),
     "null": (b"null", "not null"),
-    "no images": (b"{}", 'give one of "instances", a list of rows, and "inputs"'),
-    "both forms": (text({"instances": [IMAGE], "inputs": [IMAGE]}), 'give one of "instances"'),
-    "a key too many": (text({**RED, "verbose": True}), 'unknown key "verbose"; there are signature_name'),
+    "no images": (b"{}", 'give either "instances", a list of rows, or "inputs"'),
+    "both forms": (text({"instances": [IMAGE], "inputs": [IMAGE]}), 'give either "instances"'),
+    "an unknown key": (text({**RED, "verbose": True}), 'unknown key "verbose"; known are signature_name'),
     "a key misspelt": (text({"instance": [IMAGE]}), 'unknown key "instance"; did you mean instances?'),
     "a key of control characters": (text({**RED, "\x1b[31m\n": 1}), 'unknown key "\\u001b[31m\\n"'),
-    "a key at length": (text({**RED, "k" * 100_000: 1}), "k" * 60 + '…"'),
-    "a signature that is not there": (
+    "a very long key": (text({**RED, "k" * 100_000: 1}), "k" * 60 + '…"'),
+    "an unknown signature": (
         text({**RED, "signature_name": "classify"}),
-        'no signature "classify"; there are serving_default, serving_examples',
+        'no signature "classify"; the model has serving_default, serving_examples',
     ),
-    "a signature that cannot be asked": (text({**RED, "signature_name": "__saved_model_init_op"}), "no signature"),
+    "an unsupported signature": (text({**RED, "signature_name": "__saved_model_init_op"}), "no signature"),
     "a signature that is a number": (text({**RED, "signature_name": 5}), '"signature_name" must be a string, not a nu'),
     "a signature that is null": (text({**RED, "signature_name": None}), '"signature_name" must be a string, not null'),
     "instances that are an object": (text({"instances": IMAGE}), '"instances" must be a list, not an object'),
@@ -52,11 +52,11 @@ MALFORMED = {
     "no instance": (text({"instances": []}), '"instances" must have from 1 to 40 images, not 0'),
     "too many instances": (text({"instances": ["x"] * 41}), '"instances" must have from 1 to 40 images, not 41'),
     "too many inputs": (text({"inputs": ["x"] * 41}), '"inputs" must have from 1 to 40 images, not 41'),
-    "an input that is not there": (
+    "an unknown input": (
         text({"instances": [IMAGE, {"picture": IMAGE}]}),
         'instances[1]: no input "picture"; the signature\'s is image_bytes',
     ),
-    "an input too many": (
+    "an additional input": (
         text({"inputs": {"image_bytes": [IMAGE], "label": [3]}}),
         '"inputs": no input "label"',
     ),
@@ -71,40 +71,43 @@ MALFORMED = {
     "base64 cut short": (text({"inputs": [{"b64": "AAAAA"}]}), 'inputs[0]: "b64" is not base64'),
     "base64 that is not ASCII": (text({"instances": [{"b64": "ÄÖÜ="}]}), "is not base64"),
     "a data URL": (text({"instances": [{"b64": "data:image/png;base64," + IMAGE["b64"]}]}), "is not base64"),
-    "half a character": (b'{"instances": ["\\ud800"]}', "instances[0]: text with half a character at 0"),
-    "text for an image": (text({"instances": [IMAGE["b64"]]}), "instances[0]: the model refuses it as image_bytes"),
-    "an empty image": (text({"inputs": [IMAGE, {"b64": ""}]}), "inputs[1]: the model refuses it as image_bytes"),
-    "a damaged image": (text({"instances": [b64(png("red")[:-20])]}), "instances[0]: the model refuses it"),
-    "an image for a record": (
+    "a lone surrogate": (b'{"instances": ["\\ud800"]}', "instances[0]: text with a lone surrogate at 0"),
+    "text instead of an image": (
+        text({"instances": [IMAGE["b64"]]}),
+        "instances[0]: the model rejects it as image_bytes",
+    ),
+    "an empty image": (text({"inputs": [IMAGE, {"b64": ""}]}), "inputs[1]: the model rejects it as image_bytes"),
+    "a damaged image": (text({"instances": [b64(png("red")[:-20])]}), "instances[0]: the model rejects it"),
+    "an image instead of a record": (
         text({"signature_name": "serving_examples", "instances": [IMAGE]}),
-        "instances[0]: the model refuses it as examples",
+        "instances[0]: the model rejects it as examples",
     ),
-    "a record at length": (
+    "a very long record": (
         text({"signature_name": "serving_examples", "instances": ["x" * 100_000]}),
-        "instances[0]: the model refuses it as examples",
+        "instances[0]: the model rejects it as examples",
     ),
-    "a record of a byte less": (
+    "a record one byte short": (
         text({"signature_name": "serving_examples", "instances": [b64(bytes(features.IMAGE_BYTES - 1))]}),
-        "instances[0]: the model refuses it as examples",
+        "instances[0]: the model rejects it as examples",
     ),
 }
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_it_is_answered_with_400_and_a_reason(name, server):
-    body, told = MALFORMED[name]
+def test_response_is_400_with_a_reason(name, server):
+    body, expected = MALFORMED[name]
     reply = server.post(body)
 
     assert (reply.status_code, list(reply.json())) == (400, ["error"])
     reason = reply.json()["error"]
-    assert told in reason and reason.isprintable() and len(reason) < 400
+    assert expected in reason and reason.isprintable() and len(reason) < 400
 
 
-def test_the_server_answers_all_the_same_afterwards(server):
+def test_server_still_works_afterwards(server):
     assert server.post(RED).status_code == 200
 
 
-def test_a_body_that_is_not_encoded_as_it_says(server):
+def test_body_without_its_declared_encoding_is_rejected(server):
     reply = server.post(b"no gzip", headers={"Content-Encoding": "gzip"})
 
     assert reply.status_code == 400

@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.serving import predict as asking
-from pipeline.serving.predict import check_image, predict
+from pipeline.serving import predict as predict_module
+from pipeline.serving.image_files import check_image
+from pipeline.serving.predict import predict
 from shiftvit import export
 from shiftvit.errors import DataError, UserError
 from shiftvit.files import atomic
@@ -13,7 +14,7 @@ COLOURS = ("red", "green", "blue", "dark")
 
 
 class Brightest(tf.keras.layers.Layer):
-    """Logits by the mean of each colour channel; a fourth class for what is dark."""
+    """Logits by the mean of each colour channel; a fourth class for dark images."""
 
     def call(self, images):
         means = tf.reduce_mean(tf.cast(images, tf.float32), axis=(1, 2)) / 25.5
@@ -30,42 +31,42 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def picture(tmp_path):
-    def draw(name, colour, size=(32, 32), **options):
+def image_file(tmp_path):
+    def save(name, colour, size=(32, 32), **options):
         Image.new("RGB", size, colour).save(tmp_path / name, **options)
         return tmp_path / name
 
-    return draw
+    return save
 
 
-def test_classes_in_the_order_of_the_files_whatever_their_format_and_size(model, picture):
+def test_predictions_are_in_the_order_of_the_files_for_any_format_and_size(model, image_file):
     images = [
-        picture("a.png", (255, 0, 0)),
-        picture("b.jpg", (0, 0, 255), size=(61, 40)),
-        picture("c.png", (0, 0, 0)),
-        picture("d.jpeg", (0, 255, 0)),
+        image_file("a.png", (255, 0, 0)),
+        image_file("b.jpg", (0, 0, 255), size=(61, 40)),
+        image_file("c.png", (0, 0, 0)),
+        image_file("d.jpeg", (0, 255, 0)),
     ]
-    answers = predict(model, images)
-    assert [answer.path for answer in answers] == images
-    assert [answer.class_name for answer in answers] == ["red", "blue", "dark", "green"]
-    assert [answer.class_id for answer in answers] == [0, 2, 3, 1]
+    predictions = predict(model, images)
+    assert [each.path for each in predictions] == images
+    assert [each.class_name for each in predictions] == ["red", "blue", "dark", "green"]
+    assert [each.class_id for each in predictions] == [0, 2, 3, 1]
 
 
-def test_probabilities_are_of_the_names_that_they_stand_beside(model, picture):
-    (answer,) = predict(model, [picture("a.png", (255, 51, 0))])
+def test_top3_pairs_each_class_name_with_its_probability(model, image_file):
+    (prediction,) = predict(model, [image_file("a.png", (255, 51, 0))])
     expected = np.exp([10, 2, 0, 3]) / np.exp([10, 2, 0, 3]).sum()
-    assert [name for name, _ in answer.top3] == ["red", "dark", "green"]
-    np.testing.assert_allclose([p for _, p in answer.top3], expected[[0, 3, 1]], rtol=1e-5)
-    assert answer.probability == answer.top3[0][1]
+    assert [name for name, _ in prediction.top3] == ["red", "dark", "green"]
+    np.testing.assert_allclose([p for _, p in prediction.top3], expected[[0, 3, 1]], rtol=1e-5)
+    assert prediction.probability == prediction.top3[0][1]
 
 
-def test_more_images_than_a_batch(model, picture):
-    red, blue = picture("r.png", (255, 0, 0)), picture("b.png", (0, 0, 255))
+def test_more_images_than_fit_in_a_batch(model, image_file):
+    red, blue = image_file("r.png", (255, 0, 0)), image_file("b.png", (0, 0, 255))
     assert [a.class_name for a in predict(model, [red] * 70 + [blue])] == ["red"] * 70 + ["blue"]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reason"),
     [
         (None, "cannot read it"),
         (b"", "not a PNG or JPEG"),
@@ -74,38 +75,38 @@ def test_more_images_than_a_batch(model, picture):
         (b"\xff\xd8\xffnonsense", "damaged JPEG"),
     ],
 )
-def test_no_image_is_told_with_its_name(tmp_path, content, told):
+def test_file_that_is_no_image_raises_with_its_name(tmp_path, content, reason):
     path = tmp_path / "x.png"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=rf"x\.png: .*{told}"):
+    with pytest.raises(DataError, match=rf"x\.png: .*{reason}"):
         check_image(path)
 
 
-@pytest.mark.parametrize("name", ["whole.png", "whole.jpg"])
-def test_image_that_is_cut_short_is_refused(picture, name):
-    path = picture(name, (9, 99, 199), size=(200, 200))
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_truncated_image_raises(image_file, name):
+    path = image_file(name, (9, 99, 199), size=(200, 200))
     path.write_bytes(path.read_bytes()[:-150])
     with pytest.raises(DataError, match="damaged"):
         check_image(path)
 
 
-def test_image_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+def test_image_with_too_many_pixels_raises(tmp_path):
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
     with pytest.raises(DataError, match=r"bomb\.png.* pixels"):
         check_image(tmp_path / "bomb.png")
 
 
-def test_folder_that_holds_no_model_is_told(tmp_path, picture):
+def test_folder_without_a_model_raises(tmp_path, image_file):
     with pytest.raises(UserError, match="not a SavedModel"):
-        predict(tmp_path, [picture("a.png", (0, 0, 0))])
+        predict(tmp_path, [image_file("a.png", (0, 0, 0))])
 
 
-def test_the_version_stays_while_it_is_asked_though_newer_ones_take_its_place(model, picture, monkeypatch):
-    monkeypatch.setattr(asking, "_ask", lambda loaded, images: [atomic.remove(model)])
-    assert predict(model, [picture("a.png", (0, 0, 0))]) == [False]
+def test_version_cannot_be_removed_while_it_runs(model, image_file, monkeypatch):
+    monkeypatch.setattr(predict_module, "_classify", lambda loaded, images: [atomic.remove(model)])
+    assert predict(model, [image_file("a.png", (0, 0, 0))]) == [False]
 
 
-def test_version_that_went_before_it_was_asked_is_told(tmp_path, picture):
+def test_removed_version_raises(tmp_path, image_file):
     with pytest.raises(UserError, match=r"7: cannot be read \(No such file or directory\); `shiftvit versions` lists"):
-        predict(tmp_path / "7", [picture("a.png", (0, 0, 0))])
+        predict(tmp_path / "7", [image_file("a.png", (0, 0, 0))])

@@ -1,6 +1,5 @@
-"""The life of a server: before the first version, at a version that is broken, at its limits, and at its end."""
+"""A server before its first version, with a broken version, at its limits, across new versions and at its end."""
 
-import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -23,21 +22,24 @@ def workspace(tmp_path):
     return Workspace(tmp_path)
 
 
-def raw(port, head, body=b""):
-    """Returns a connection on which a predict request was sent, whole or not."""
+def send(port, head, body=b""):
+    """Sends a predict request, or only the beginning of one; returns the connection."""
     connection = socket.create_connection(("127.0.0.1", port), HANG_SECONDS)
     connection.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode() + body)
     return connection
 
 
-def reply_on(connection):
-    with connection, connection.makefile("rb") as file:
-        return file.readline().split()[1].decode()
+def receive(connection):
+    """Returns status code and body of the response, and closes the connection."""
+    with connection:
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return response.status, response.read()
 
 
-def test_from_the_first_push_to_the_end(workspace, english, german):
-    """It starts without a version, takes what is pushed, passes over what is broken, and ends what runs."""
-    with servers.running(workspace, "--poll", "0.1", "--batch-wait", "5000") as server:
+def test_server_from_its_first_version_to_its_end(workspace, english, german):
+    """It starts without a version, serves what is pushed, skips a broken version, and finishes running requests."""
+    with servers.running(workspace, "--poll", "0.1", "--timeout", str(HANG_SECONDS)) as server:
         assert f": no version was pushed to {workspace.serving} yet" in server.first_line
         for reply in (server.get("/healthz"), server.post(RED), server.get("/classes")):
             assert reply.status_code == 503
@@ -50,61 +52,70 @@ def test_from_the_first_push_to_the_end(workspace, english, german):
         broken.mkdir()
         (broken / "saved_model.pb").write_text("no model")
         second = servers.publish(workspace, broken)
-        server.wait_for(lambda: len(server.get("/v1/models/shiftvit").json()["model_version_status"]) == 2)
-        states = server.get("/v1/models/shiftvit").json()["model_version_status"]
-        assert [(state["version"], state["state"]) for state in states] == [
-            (str(second), "END"),
-            (str(first), "AVAILABLE"),
-        ]
-        assert states[0]["status"]["error_code"] == "UNKNOWN" and states[0]["status"]["error_message"]
+        server.wait_for(lambda: [state["state"] for state in states(server)] == ["END", "AVAILABLE"])
+        assert [state["version"] for state in states(server)] == [str(second), str(first)]
+        status = states(server)[0]["status"]
+        assert status["error_code"] == "UNKNOWN" and status["error_message"]
         third = servers.publish(workspace, german)
         server.wait_for(lambda: server.version() == third)
 
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            running = [pool.submit(server.post, RED) for _ in range(4)]
-            server.wait_for(lambda: server.metric("shiftvit_running_requests") == 4)
-            server.process.terminate()
-            server.wait_for(lambda: server.get("/healthz").status_code == 503)
-            assert server.get("/healthz").json() == {"error": "the server is stopping"}
-            assert server.post(RED).json() == {"error": "the server is stopping"}
-            replies = [future.result() for future in running]
-        assert {reply.json()["predictions"][0]["class_name"] for reply in replies} == {"rot"}
-        said, _ = server.process.communicate(timeout=HANG_SECONDS)
+        body = json.dumps(RED).encode()
+        unfinished = [send(server.port, f"Content-Length: {len(body)}", body[:20]) for _ in range(4)]
+        server.wait_for(lambda: server.metric("shiftvit_running_requests") == 4)
+        server.process.terminate()
+        server.wait_for(lambda: server.get("/healthz").status_code == 503)
+        assert server.get("/healthz").json() == {"error": "the server is stopping"}
+        assert server.post(RED).json() == {"error": "the server is stopping"}
+        for connection in unfinished:
+            connection.sendall(body[20:])
+        for status_code, reply in map(receive, unfinished):
+            assert status_code == 200 and json.loads(reply)["predictions"][0]["class_name"] == "rot"
+        output, _ = server.process.communicate(timeout=HANG_SECONDS)
         assert server.process.returncode == 0
-        lines = [line.removeprefix(f"{server.url}: ") for line in said.splitlines()]
+        lines = [line.removeprefix(f"{server.url}: ") for line in output.splitlines()]
         assert lines[0] == f"version {first} is served" and lines[2:] == [f"version {third} is served"]
         assert lines[1].startswith(f"version {second} cannot be served, version {first} stays (")
 
 
-def test_limits_of_time_and_of_bodies_at_once(workspace, english):
+def states(server):
+    return server.get("/v1/models/shiftvit").json()["model_version_status"]
+
+
+def test_requests_time_out(workspace, english):
     servers.publish(workspace, english)
-    options = ["--timeout", "5", "--batch-wait", "3600000", "--max-body", "0.1"]
-    with servers.running(workspace, *options) as server:
-        unfinished = raw(server.port, "Content-Length: 100", b'{"instances"')
+    with servers.running(workspace, "--timeout", "5", "--batch-wait", "3600000") as server:
+        unfinished = send(server.port, "Content-Length: 100", b'{"instances"')
         reply = server.post(RED)
         assert (reply.status_code, reply.json()) == (504, {"error": "the model did not answer within 5 seconds"})
-        assert reply_on(unfinished) == "408"
+        assert receive(unfinished)[0] == 408
+        assert server.stop() == (0, "")
 
-        at_once = [raw(server.port, "Content-Length: 100000") for _ in range(8)]
-        server.wait_for(lambda: server.metric("shiftvit_running_requests") == 8)
+
+def test_memory_of_bodies_is_limited_and_clients_that_leave_are_noticed(workspace, english):
+    servers.publish(workspace, english)
+    with servers.running(workspace, "--timeout", str(HANG_SECONDS), "--max-body", "0.1") as server:
+
+        def running():
+            return server.metric("shiftvit_running_requests")
+
+        unfinished = [send(server.port, "Content-Length: 100000") for _ in range(8)]
+        server.wait_for(lambda: running() == 8)
         reply = server.post(RED)
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
-        assert reply.json() == {"error": "too much is asked at once; ask again in a second"}
-        assert {reply_on(connection) for connection in at_once} == {"408"}
-        assert server.post(b"{}").status_code == 400, "there is room again"
+        assert reply.json() == {"error": "too many requests at once; try again in a second"}
+        for connection in unfinished:
+            connection.close()
+        server.wait_for(lambda: running() == 0)
+        assert server.metric('shiftvit_requests_total{code="499"}') == 8
+        assert server.post(b"{}").status_code == 400, "the memory is free again"
 
         for head in ("Transfer-Encoding: chunked, chunked", "Content-Length: -1", "Content-Length: 1\r\nX: \0"):
-            assert reply_on(raw(server.port, head)) == "400"
-        gone = raw(server.port, "Content-Length: 100")
-        server.wait_for(lambda: server.metric("shiftvit_running_requests") == 1)
-        gone.close()
-        server.wait_for(lambda: server.metric("shiftvit_running_requests") == 0)
-        assert server.metric('shiftvit_requests_total{code="499"}') == 1
+            assert receive(send(server.port, head))[0] == 400
         assert server.stop() == (0, "")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (
             ["--port", "TAKEN"],
@@ -118,14 +129,14 @@ def test_limits_of_time_and_of_bodies_at_once(workspace, english):
         (["--batch-wait", "-1"], "--batch-wait -1 must be a number and not negative"),
     ],
 )
-def test_where_it_cannot_listen_and_what_is_no_limit_is_one_sentence(options, told, workspace, capsys):
+def test_wrong_options_print_one_sentence_and_exit_with_2(options, message, workspace, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         options = [port if option == "TAKEN" else option for option in options]
         assert main(["serve", "--workspace", str(workspace.root), *options]) == 2
 
     out, err = capsys.readouterr()
-    assert told.replace("TAKEN", port).lower() in err.lower()
+    assert message.replace("TAKEN", port).lower() in err.lower()
     assert out == "" and err.startswith("shiftvit: ") and err.count("\n") == 1
     assert list(workspace.root.iterdir()) == []
 
@@ -134,61 +145,63 @@ REQUESTS, SWITCHES, CLIENTS = 10_000, 20, 32
 
 
 class Clients:
-    """Ask in a loop, and note the answer beside what was served before it and what was pushed by then."""
+    """Clients that send requests in a loop, and record which versions may have answered each."""
 
     def __init__(self, server):
         self.server = server
-        self.known = self.pushed = server.version()
-        self.answers = []  # (version that was served before, newest pushed after, status, class name)
-        self.enough = threading.Event()
+        self.served = self.pushed = server.version()
+        self.replies = []  # (version served before the request, newest version after it, status, class name)
+        self.stopped = threading.Event()
 
-    def ask(self):
+    def send_requests(self):
         body = json.dumps(RED)
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=HANG_SECONDS)
-        while not self.enough.is_set():
-            before = self.known
+        while not self.stopped.is_set():
+            before = self.served
             connection.request("POST", PREDICT, body)
             reply = connection.getresponse()
-            said = json.loads(reply.read())
-            name = said["predictions"][0]["class_name"] if reply.status == 200 else said
-            self.answers.append((before, self.pushed, reply.status, name))
+            content = json.loads(reply.read())
+            name = content["predictions"][0]["class_name"] if reply.status == 200 else content
+            self.replies.append((before, self.pushed, reply.status, name))
         connection.close()
 
-    def wait_for(self, answers):
-        self.server.wait_for(lambda: len(self.answers) >= answers)
+    def wait_for(self, count):
+        self.server.wait_for(lambda: len(self.replies) >= count)
 
     @contextlib.contextmanager
-    def asking(self):
-        threads = [threading.Thread(target=self.ask) for _ in range(CLIENTS)]
+    def running(self):
+        threads = [threading.Thread(target=self.send_requests) for _ in range(CLIENTS)]
         for thread in threads:
             thread.start()
         try:
             yield
         finally:
-            self.enough.set()
+            self.stopped.set()
             for thread in threads:
                 thread.join()
 
 
-def test_ten_thousand_requests_across_twenty_switches_without_one_failure(server, english, german):
+def test_no_request_fails_while_versions_are_replaced(server, english, german):
     clients, models = Clients(server), (english, german)
-    names = {clients.known: server.post(RED).json()["predictions"][0]["class_name"]}
-    with clients.asking():
+    names = {clients.served: server.post(RED).json()["predictions"][0]["class_name"]}
+    with clients.running():
         for switch in range(1, SWITCHES + 1):
             clients.wait_for(REQUESTS * switch // (SWITCHES + 1))
             clients.pushed = server.version() + 1
             names[clients.pushed] = ("red", "rot")[switch % 2]
             assert servers.publish(server.workspace, models[switch % 2], keep=2) == clients.pushed
             server.wait_for(lambda: server.version() == clients.pushed)
-            clients.known = clients.pushed
+            clients.served = clients.pushed
         clients.wait_for(REQUESTS)
 
-    assert len(clients.answers) >= REQUESTS and len(names) == SWITCHES + 1
-    assert {status for _, _, status, _ in clients.answers} == {200}
-    for before, after, _, name in clients.answers:
+    assert len(clients.replies) >= REQUESTS and len(names) == SWITCHES + 1
+    assert {status for _, _, status, _ in clients.replies} == {200}
+    for before, after, _, name in clients.replies:
         assert name in {names[version] for version in range(before, after + 1)}
     last = servers.publish(server.workspace, english, keep=1)
     server.wait_for(lambda: server.version() == last)
-    server.wait_for(lambda: len(server.get("/v1/models/shiftvit").json()["model_version_status"]) == 1)
+    server.wait_for(lambda: len(states(server)) == 1)
     newest = servers.publish(server.workspace, german, keep=1)
-    assert {path.name for path in server.workspace.serving.iterdir()} == {str(last), str(newest)}, "one is let go"
+    assert {path.name for path in server.workspace.serving.iterdir()} == {str(last), str(newest)}, (
+        "a replaced version was kept"
+    )
