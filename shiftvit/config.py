@@ -159,7 +159,7 @@ def _plain(value: Any) -> Any:
 
 
 def from_dict(cls: type[Config], values: typing.Mapping[str, Any], path: str = "") -> Config:
-    """Builds the dataclass `cls` from plain data; a key left out keeps its default.
+    """Builds the dataclass `cls` from plain data; missing keys keep their defaults.
 
     Raises:
         ConfigError: for an unknown key (the message suggests similar ones), a wrong type or an invalid value.
@@ -211,4 +211,4 @@ def _convert(value: Any, kind: Any, path: str) -> Any:
     return value
 
 
-_TYPE_NAMES = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
+_TYPE_NAMES = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a string"}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 
 GENERATOR = "philox"
-_STEPS = 2**24  # as many as float32 can tell apart in [0.5, 1)
+_STEPS = 2**24  # the resolution of float32 in [0.5, 1)
 
 
 def split(seed: tf.Tensor, count: int) -> list[tf.Tensor]:

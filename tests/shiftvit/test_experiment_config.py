@@ -42,7 +42,7 @@ def test_an_integer_is_converted_to_float():
         ({"model": {"norm": "group"}}, "model.norm='group' is not one of group1, layer, batch"),
         ({"model": {"activation": "elu"}}, "model.activation='elu' is not one of gelu, silu, relu"),
         ({"model": {"flip_test": "yes"}}, "model.flip_test='yes' must be true or false"),
-        ({"train": {"initial_weights": 3}}, "train.initial_weights=3 must be a text"),
+        ({"train": {"initial_weights": 3}}, "train.initial_weights=3 must be a string"),
         ({"data": {"flip": 1}}, "data.flip=1 must be true or false"),
         ({"model": {"dims": 96}}, "model.dims=96 must be a list"),
         ({"model": {"dims": [96, 1.5]}}, "model.dims=1.5 must be a whole number"),
