@@ -134,7 +134,7 @@ def _run_row(run: Run) -> tuple[str, ...]:
         percent(metrics.get("top1")),
         percent(metrics.get("top5")),
         str(facts["pushed_version"] or ""),
-        "" if facts["seconds"] is None else duration(facts["seconds"]),
+        duration(facts["seconds"]),
     )
 
 

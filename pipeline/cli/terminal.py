@@ -222,7 +222,7 @@ class LiveDisplay:
         row.add_row(
             mark,
             Text(node.name, "dim" if node.state == PENDING else "bold" if node.state == RUNNING else ""),
-            Text("" if seconds is None else duration(seconds), justify="right"),
+            Text(duration(seconds), justify="right"),
             Text(note, "dim"),
         )
         return row

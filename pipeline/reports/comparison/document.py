@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from charts import line_chart
-from charts.formats import duration, significant
+from charts.formats import duration, percent, significant
 from charts.line_chart import Axes, Series
 from charts.markup import breakable, element, escape, note, page, scrollable, section, table
 from pipeline.reports.comparison.facts import Facts, quality, sentences
@@ -34,7 +34,7 @@ def _settings(facts: Facts) -> str:
 
 
 def _quality(facts: Facts) -> str:
-    times = ["" if run["seconds"] is None else duration(run["seconds"]) for run in facts["runs"]]
+    times = [duration(run["seconds"]) for run in facts["runs"]]
     states = [run["state"] for run in facts["runs"]]
     told = quality(facts) | {"state": states, "time": times}
     rows = [[escape(name), *map(escape, values)] for name, values in told.items()]
@@ -42,7 +42,7 @@ def _quality(facts: Facts) -> str:
 
 
 def _curves(facts: Facts) -> str:
-    drawn = [_chart(facts, "val_top1", "{:.1%}".format), _chart(facts, "val_loss", significant)]
+    drawn = [_chart(facts, "val_top1", percent), _chart(facts, "val_loss", significant)]
     return section("Learning curves", *(drawn if any(drawn) else [note("No run has left a history.")]))
 
 

@@ -74,7 +74,7 @@ def _headline(facts: Facts) -> str:
         "Preset": facts["preset"] or "",
         "Data": facts["source"] or "",
         "Started": _date(facts["started"]),
-        "Time": duration(facts["seconds"]) if facts["seconds"] is not None else "",
+        "Time": duration(facts["seconds"]),
     }
     return element(
         "header",

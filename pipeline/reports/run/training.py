@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from charts import line_chart
-from charts.formats import significant
+from charts.formats import percent, significant
 from charts.line_chart import Axes, Series
 from charts.markup import element, escape, note, scrollable, section, table
 from pipeline.reports.run.facts import Facts
@@ -38,7 +38,7 @@ def render_training(facts: Facts) -> str:
     return section(
         "Training",
         _chart("Loss", history, {"training": "loss", "eval split": "val_loss"}, significant),
-        _chart("Top-1", history, {"training": "top1", "eval split": "val_top1"}, "{:.1%}".format),
+        _chart("Top-1", history, {"training": "top1", "eval split": "val_top1"}, percent),
         _chart("Learning rate after each epoch", history, {"": "learning_rate"}, significant),
         element("details", element("summary", "The same in figures"), _table(history)),
         note(
