@@ -1,4 +1,4 @@
-"""Small runs of the whole pipeline, as a user starts them, and what they leave."""
+"""Starts small runs of the whole pipeline with the command line, and reads what they push."""
 
 import hashlib
 import os
@@ -21,14 +21,14 @@ _SETTINGS = {
     "train.deterministic": "true",
     "evaluate.min_top1": 0.01,
     "evaluate.min_top5": 0.1,
-    # Of four epochs and 128 test images there is no more to ask.
+    # Four epochs and 128 test images allow no stricter bounds.
     "evaluate.max_ece": 1.0,
     "evaluate.min_corrupted_top1": 0.0,
 }
 
 
 def start(workspace: Path, **options) -> subprocess.Popen:
-    """Starts a run there; the same every time."""
+    """Starts a run in the workspace, always with the same settings."""
     settings = (f"--set={key}={value}" for key, value in _SETTINGS.items())
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline.cli.main", "run", "--workspace", str(workspace), *settings],
@@ -41,16 +41,16 @@ def start(workspace: Path, **options) -> subprocess.Popen:
 
 
 def finish(workspace: Path) -> str:
-    """Runs to the end, which must be a good one, and returns what is pushed, as `weights` does."""
+    """Runs the pipeline, which must succeed, and returns the digest of the pushed weights."""
     process = start(workspace)
-    told, complaints = process.communicate()
-    assert process.returncode == 0, complaints[-2000:]
-    assert told.startswith(("Pushed version ", "Nothing new to push: version ")), told
+    out, err = process.communicate()
+    assert process.returncode == 0, err[-2000:]
+    assert out.startswith(("Pushed version ", "Nothing new to push: version ")), out
     return weights(workspace)
 
 
 def weights(workspace: Path) -> str:
-    """Returns what changes with any bit of any weight of the one pushed model; it must be the only one."""
+    """Returns a digest of all weights of the pushed model, which must be the only version."""
     [version] = versions(workspace)
     reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
     names = sorted(name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE"))
@@ -59,21 +59,21 @@ def weights(workspace: Path) -> str:
 
 
 def versions(workspace: Path) -> list[Path]:
-    """Returns the folders that TensorFlow Serving would take for versions."""
+    """Returns the folders that TensorFlow Serving would serve as versions."""
     serving = Workspace(workspace).serving
     return [path for path in serving.iterdir() if path.name.isdecimal()] if serving.exists() else []
 
 
 def tree(pid: int) -> list[int]:
-    """Returns the process and all that it started, directly or not."""
+    """Returns the ids of the process and all its descendants."""
     children = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has ended just now
+        except OSError:  # the process has just ended
             continue
         children.setdefault(parent, []).append(int(stat.parent.name))
-    found = [pid]
-    for known in found:
-        found += children.get(known, [])
-    return found
+    descendants = [pid]
+    for parent in descendants:  # grows while it is iterated
+        descendants += children.get(parent, [])
+    return descendants

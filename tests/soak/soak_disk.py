@@ -1,4 +1,4 @@
-"""A run whose disk fills, at any of its steps, says so, and goes on when there is room."""
+"""A run whose disk fills up in any of its steps says so, and continues once there is space."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import runs
 
-# What is on the terminal when the disk is filled, how many bytes stay free, and which step then lacks room.
+# Line of output at which the disk is filled, bytes that stay free, and the step that then fails.
 MOMENTS = [
     ("Source: running", 50_000, "Source"),
     ("Cifar10ExampleGen: running", 50_000, "Cifar10ExampleGen"),
@@ -22,7 +22,7 @@ MOMENTS = [
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory):
-    """A disk of 64 MB, in memory."""
+    """A file system of 64 MB, in memory."""
     folder = tmp_path_factory.mktemp("disk")
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
@@ -33,7 +33,7 @@ def disk(tmp_path_factory):
 
 @contextlib.contextmanager
 def filled(disk, left):
-    """Takes all room on the disk but for so many bytes, while a run takes some too."""
+    """Fills the disk up to `left` bytes for the block, while a run writes to it too."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(bytes(10_000)):
@@ -46,19 +46,19 @@ def filled(disk, left):
 
 
 @pytest.mark.parametrize(("moment", "left", "step"), MOMENTS)
-def test_a_step_without_room_is_told_and_nothing_is_half_written(moment, left, step, disk):
+def test_full_disk_is_explained_and_leaves_no_partial_files(moment, left, step, disk):
     process = runs.start(disk / "workspace")
-    said = next((line for line in process.stderr if line.startswith(moment)), None)
+    reached = any(line.startswith(moment) for line in process.stderr)
     with filled(disk, left):
-        told = process.communicate()[1]
-    assert said and process.returncode == 1, told
-    last = told.strip().splitlines()[-1]
-    print(last)
+        _, err = process.communicate()
+    assert reached and process.returncode == 1, err
+    message = err.strip().splitlines()[-1]
+    print(message)
 
-    assert last.startswith(f"shiftvit: {disk}/workspace") and "the disk is full" in last
-    assert f"{step}: failed" in told
+    assert message.startswith(f"shiftvit: {disk}/workspace") and "the disk is full" in message
+    assert f"{step}: failed" in err
     assert runs.versions(disk / "workspace") == [] and not list(disk.rglob("*.partial"))
 
 
-def test_with_room_the_run_goes_on_to_a_pushed_model(disk):
+def test_run_continues_to_a_pushed_model_once_there_is_space(disk):
     assert runs.finish(disk / "workspace")
