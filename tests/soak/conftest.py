@@ -4,7 +4,7 @@ from collections import Counter
 
 # What each file tests. Those that are not in this folder also run in `make test`.
 TITLES = {
-    "soak_kills.py": "A run killed with `kill -9` at random moments and in every step pushes the same weights when repeated",
+    "soak_kills.py": "A run killed (`kill -9`) at random moments and in every step pushes the same weights in the end",
     "soak_disk.py": "A disk that fills up in any step: one clear message, no partial files, and the next run continues",
     "test_resume.py": "A training killed within an epoch ends with the weights of an undisturbed one",
     "test_readers.py": "Loading the newest version in a loop during 50 pushes and rollbacks never fails",
