@@ -3,14 +3,31 @@
 The local runner attaches a handler that turns the records into events; without one they are ordinary log lines.
 """
 
+import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 LOGGER = logging.getLogger("shiftvit.progress")
 LOGGER.setLevel(logging.INFO)
 EVENT = "event"  # attribute of the log records: the event as plain data
+
+
+@dataclass(frozen=True)
+class TrialStatus:
+    """The state of one trial of a search, as an event shows it."""
+
+    id: str
+    state: str  # running, completed, stopped or failed
+    score: float | None  # of a running trial: the objective after its last finished epoch
+    epochs: float  # finished
+    total_epochs: int
+    seconds: float
+    cause: str | None  # one sentence: why it failed or was stopped
+    values: Mapping[str, Any]  # by hyperparameter
+    worker: str
 
 
 def report(stage: str, done: float, total: float, unit: str, **metrics: float) -> None:
@@ -20,16 +37,13 @@ def report(stage: str, done: float, total: float, unit: str, **metrics: float) -
     LOGGER.info("%s: %g of %g %s %s", stage, done, total, unit, shown, extra={EVENT: event})
 
 
-def report_trials(trials: Sequence[Mapping[str, Any]], greater_is_better: bool) -> None:
-    """Reports the state of all trials of a search.
-
-    Args:
-        trials: plain data, in the order of their starts. `id`; `state`: running, completed, stopped or failed;
-            `score` or None; `epochs` finished and `of` how many; `seconds`; `cause`: why it failed or was stopped, or
-            None; `values`: by hyperparameter; `worker`.
-        greater_is_better: whether a higher score is the better one.
-    """
-    states = Counter(trial["state"] for trial in trials)
+def report_trials(trials: Sequence[TrialStatus], greater_is_better: bool) -> None:
+    """Reports all trials of a search, in the order of their starts."""
+    states = Counter(trial.state for trial in trials)
     summary = ", ".join(f"{count} {state}" for state, count in states.items()) or "none yet"
-    event = {"event": "trials", "trials": [dict(trial) for trial in trials], "greater_is_better": greater_is_better}
+    event = {
+        "event": "trials",
+        "trials": [dataclasses.asdict(trial) for trial in trials],
+        "greater_is_better": greater_is_better,
+    }
     LOGGER.info("trials: %s", summary, extra={EVENT: event})

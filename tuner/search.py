@@ -147,7 +147,7 @@ class Search(BaseTuner):
     def _report(self) -> None:
         results = self.results()
         trials = [self._describe(trial) for trial in results.trials]
-        done = sum(1 if t["state"] != RUNNING else t["epochs"] / t["of"] for t in trials)
+        done = sum(1 if t.state != RUNNING else t.epochs / t.total_epochs for t in trials)
         best = results.leaderboard()
         progress.report("tune", done, self.tune.trials, "trial", **({"best": best[0].score} if best else {}))
         if self.tune.minutes:
@@ -155,20 +155,20 @@ class Search(BaseTuner):
             progress.report("time", spent, self.tune.minutes, "minute")
         progress.report_trials(trials, self.greater_is_better)
 
-    def _describe(self, trial: Trial) -> dict:
+    def _describe(self, trial: Trial) -> progress.TrialStatus:
         told = read_if_there(self.folder.trial(trial.id).progress)
         newest = trial.curve[-1][self.tune.objective] if trial.state == RUNNING and trial.curve else trial.score
-        return {
-            "id": trial.id,
-            "state": trial.state,
-            "score": newest,
-            "epochs": told.get("epochs", 0.0),
-            "of": told.get("of", self.tune.epochs),
-            "seconds": trial.seconds,
-            "cause": trial.cause,
-            "values": dict(trial.values),
-            "worker": trial.worker,
-        }
+        return progress.TrialStatus(
+            id=trial.id,
+            state=trial.state,
+            score=newest,
+            epochs=told.get("epochs", 0.0),
+            total_epochs=told.get("of", self.tune.epochs),
+            seconds=trial.seconds,
+            cause=trial.cause,
+            values=trial.values,
+            worker=trial.worker,
+        )
 
     def _is_over(self) -> bool:
         """Says whether there is nothing to wait for: a worker of another host hears of the end at its next request."""

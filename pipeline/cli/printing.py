@@ -8,7 +8,7 @@ from pipeline.cli.terminal import print_table
 from pipeline.reports.comparison.facts import quality, sentences
 from pipeline.reports.wording import describe_lite
 from pipeline.runs.results import Run
-from pipeline.runs.search import describe_best
+from pipeline.runs.search import SearchSummary, describe_best
 from pipeline.runs.versions import Version
 
 
@@ -75,7 +75,7 @@ def print_run(details: Mapping[str, Any]) -> None:
         ((e["node"], str(e["id"]), e["state"], duration(e["seconds"])) for e in details["executions"]),
     )
     if details["search"]:
-        _print_section("Search", _search_lines(details["search"]))
+        _print_section("Search", _search_lines(SearchSummary.from_dict(details["search"])))
     _print_section("Lineage", (line for step in details["lineage"] for line in _lineage_lines(step)))
     if details["data"]:
         _print_section("Measured of the data", _columns({name: _figure(v) for name, v in details["data"].items()}))
@@ -170,12 +170,12 @@ def _value(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _search_lines(search: Mapping[str, Any]) -> list[str]:
-    trials = ", ".join(f"{count} {state}" for state, count in search["trials"].items())
+def _search_lines(search: SearchSummary) -> list[str]:
+    trials = ", ".join(f"{count} {state}" for state, count in search.trials.items())
     return [
         f"trials  {trials}",
-        f"best    {describe_best(search)} (trial {search['best']['id']})",
-        f"report  {search['report']}",
+        f"best    {describe_best(search)} (trial {search.best.id})",
+        f"report  {search.report}",
     ]
 
 

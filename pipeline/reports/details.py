@@ -16,7 +16,7 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
     lineage = Lineage(workspace.metadata)
     run = read_run(folder, lineage)
     steps = _way_back(run, lineage)
-    result = run.result or RunResult()
+    result, search = run.result or RunResult(), read_search(run.executions)
     return {
         **run.to_dict(),
         "summary": conclusion(run.result) if run.result else None,
@@ -28,7 +28,7 @@ def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
             {"id": e.id, "node": e.node, "state": run.components[e.node], "seconds": e.seconds} for e in run.executions
         ],
         "lineage": [_describe(step) for step in steps],
-        "search": read_search(run.executions),
+        "search": search.to_dict() if search else None,
         "class_top1": _by_class(result.metrics.get("class_top1", []), class_names(run)),
         "latency_ms": result.latency_ms,
         "lite": result.lite,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.runs.search import SearchSummary
 from pipeline.runs.workspace import RunFolder
 from shiftvit.files import atomic
 
@@ -22,7 +23,7 @@ class RunResult:
         pushed_version: None if no model was pushed.
         destination: the folder of the pushed version.
         new: whether this run pushed the version; False if an earlier run did.
-        search: as `pipeline.runs.search.read_search` returns it.
+        search: the outcome of the search, in the result of a search alone.
         machine: as `pipeline.runs.machine.describe` returns it, and `processor_joules`.
     """
 
@@ -33,7 +34,7 @@ class RunResult:
     pushed_version: str | None = None
     destination: str | None = None
     new: bool = False
-    search: Mapping[str, Any] | None = None
+    search: SearchSummary | None = None
     machine: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -44,7 +45,9 @@ class RunResult:
     def from_dict(cls, values: Mapping[str, Any]) -> "RunResult":
         """Reads what `to_dict` returns; ignores unknown keys, as a newer version may have written them."""
         names = {each.name for each in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in names})
+        known = {name: value for name, value in values.items() if name in names}
+        search = known.pop("search", None)
+        return cls(**known, search=SearchSummary.from_dict(search) if search else None)
 
 
 def read(folder: RunFolder) -> RunResult | None:

@@ -1,21 +1,27 @@
-"""Events that tell how the trials of a search stand."""
+"""Events about the trials of a search."""
+
+import dataclasses
+
+from shiftvit.progress import TrialStatus
 
 
-def trial(number, state="completed", score=None, **facts):
-    """Returns a trial of five epochs; `facts` replace its other entries."""
-    known = {
-        "id": f"{number:02}",
-        "state": state,
-        "score": score,
+def trial(number, state="completed", score=None, **changes):
+    """Returns a trial of five epochs; `changes` replace its other entries."""
+    defaults = {
         "epochs": 5,
-        "of": 5,
+        "total_epochs": 5,
         "seconds": 62.0,
         "cause": None,
         "values": {"train.learning_rate": 0.002, "model.drop_path": 0.1},
         "worker": "worker0",
     }
-    return known | facts
+    return TrialStatus(f"{number:02}", state, score, **defaults | changes)
 
 
-def trials(*told, greater_is_better=True):
-    return {"event": "trials", "trials": list(told), "greater_is_better": greater_is_better}
+def trials(*statuses, greater_is_better=True):
+    """Returns the event as the process of the run sends it."""
+    return {
+        "event": "trials",
+        "trials": [dataclasses.asdict(status) for status in statuses],
+        "greater_is_better": greater_is_better,
+    }

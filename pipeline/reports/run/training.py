@@ -8,7 +8,7 @@ from charts.formats import percent, significant
 from charts.line_chart import Axes, Series
 from charts.markup import element, escape, note, scrollable, section, table
 from pipeline.reports.run.facts import Facts
-from pipeline.runs.search import describe_search
+from pipeline.runs.search import SearchSummary, describe_search
 from tuner import results
 from tuner.report import plots
 
@@ -19,11 +19,12 @@ def render_search(facts: Facts) -> str:
     """Returns the section on the search; nothing where the run had none."""
     if not facts["search"]:
         return ""
-    search = results.read(Path(facts["search"]["report"]).with_name(results.RESULTS_FILE))
+    summary = SearchSummary.from_dict(facts["search"])
+    search = results.read(Path(summary.report).with_name(results.RESULTS_FILE))
     curves, settings = plots.learning_curves(search), plots.parallel_coordinates(search)
     return section(
         "Search",
-        element("p", escape(describe_search(facts["search"]))),
+        element("p", escape(describe_search(summary))),
         scrollable("Learning curves of the trials", curves) if curves else "",
         scrollable("Settings of the trials", settings) if settings else "",
         id="search",

@@ -36,14 +36,14 @@ def test_running_trials_come_first_then_the_best_that_ended_then_those_that_fail
     assert ids(event) == ["04", "06", "02", "03", "00", "01", "05"]
 
 
-def test_the_best_is_the_lowest_where_less_is_better_and_of_equals_the_first():
-    told = [trial(0, score=2.0), trial(1, score=1.0), trial(2, score=2.0), trial(3, "stopped")]
+def test_trials_are_ranked_by_the_objective_and_equal_ones_by_their_start():
+    ended = [trial(0, score=2.0), trial(1, score=1.0), trial(2, score=2.0), trial(3, "stopped")]
 
-    assert ids(trials(*told, greater_is_better=False)) == ["01", "00", "02", "03"]
-    assert ids(trials(*told)) == ["00", "02", "01", "03"]
+    assert ids(trials(*ended, greater_is_better=False)) == ["01", "00", "02", "03"]
+    assert ids(trials(*ended)) == ["00", "02", "01", "03"]
 
 
-def test_a_row_tells_state_score_epoch_time_and_what_differs_from_the_first_trial():
+def test_a_row_shows_state_score_epoch_time_and_the_differences_from_the_first_trial():
     first = {"train.learning_rate": 0.002, "model.drop_path": 0.1, "data.mixup": 0.25}
     other = {"train.learning_rate": 0.00123456, "data.mixup": 0.25, "data.randaugment_ops": 2, "model.dims": "8,16"}
 
@@ -56,7 +56,7 @@ def test_a_row_tells_state_score_epoch_time_and_what_differs_from_the_first_tria
     ]
 
 
-def test_a_failure_is_one_line_with_its_cause():
+def test_a_failed_trial_takes_one_line_with_its_cause():
     event = trials(trial(0, "failed", cause="ran out of memory\n  at [/] step 3" + " and so on" * 20))
 
     row = lines(event, width=60)[1:]
@@ -65,48 +65,50 @@ def test_a_failure_is_one_line_with_its_cause():
     assert row[0].endswith("…") and len(row[0]) <= 60
 
 
-def test_where_there_is_no_room_the_newest_failures_stay_and_the_others_are_counted():
-    told = [trial(number, score=number / 100) for number in range(10)]
-    told += [trial(number, "failed", cause="diverged") for number in range(10, 20)]
+def test_without_room_for_all_the_newest_failures_stay_and_the_rest_is_counted():
+    ended = [trial(number, score=number / 100) for number in range(10)]
+    ended += [trial(number, "failed", cause="diverged") for number in range(10, 20)]
 
-    shown = lines(trials(*told, trial(20, "running"), trial(21, "running")), room=9)
+    shown = lines(trials(*ended, trial(20, "running"), trial(21, "running")), room=9)
 
     assert [line.split()[0] for line in shown[1:-1]] == ["20", "21", "09", "08", "07", "06", "19"]
     assert shown[-1].split() == ["and", "15", "more"] and len(shown) == 9
 
 
-def test_failures_leave_no_line_empty():
-    told = [trial(0, score=0.5), *(trial(number, "failed", cause="diverged") for number in range(1, 9))]
+def test_failed_trials_fill_the_lines_that_others_leave():
+    ended = [trial(0, score=0.5), *(trial(number, "failed", cause="diverged") for number in range(1, 9))]
 
-    assert ids(trials(*told), room=6) == ["00", "06", "07", "08", "and"]
-    assert ids(trials(*told), room=10) == [f"{number:02}" for number in range(9)]
+    assert ids(trials(*ended), room=6) == ["00", "06", "07", "08", "and"]
+    assert ids(trials(*ended), room=10) == [f"{number:02}" for number in range(9)]
 
 
 @pytest.mark.parametrize("width", [40, 60, 100, 160])
 @pytest.mark.parametrize("room", range(12))
-def test_it_is_never_larger_than_its_window(room, width):
-    told = [trial(n, state, cause="a cause " * 40) for n, state in enumerate(["running", "completed", "failed"] * 4)]
-    told[4]["values"] = {f"train.name_{number}": number for number in range(30)}
+def test_the_table_never_exceeds_its_window(room, width):
+    values = {f"train.name_{number}": number for number in range(30)}
+    states = ["running", "completed", "failed"] * 4
 
-    shown = lines(trials(*told), room, width)
+    shown = lines(
+        trials(*(trial(n, state, cause="a cause " * 40, values=values) for n, state in enumerate(states))), room, width
+    )
 
     assert len(shown) <= room and all(len(line) <= width for line in shown)
-    assert not shown or any("running" in line for line in shown), "headings over nothing"
+    assert not shown or any("running" in line for line in shown), "headings without a trial"
 
 
-def test_figures_are_whole_in_sixty_columns():
+def test_sixty_columns_have_room_for_a_learning_rate():
     row = lines(trials(trial(0), trial(1, score=0.7, values={"train.learning_rate": 0.000817})), width=60)[1]
 
     assert row == "   01    completed 0.7000   5/5 1:02 learning_rate=0.000817…"
 
 
-def test_there_is_no_ellipsis_where_the_terminal_is_ascii():
+def test_an_ascii_terminal_gets_no_ellipsis():
     shown = lines(trials(trial(0, "failed", cause="x" * 300)), width=60, ascii_only=True)
 
     assert all(line.isascii() for line in shown) and len(shown) == 2
 
 
-def test_a_trial_that_ends_is_told_once():
+def test_a_trial_that_ended_is_described_once():
     ended = EndedTrials()
     running, done = trial(1, "running"), trial(1, score=0.5123)
 
@@ -120,7 +122,7 @@ def test_a_trial_that_ends_is_told_once():
     ]
 
 
-def test_the_best_so_far_is_the_lowest_where_less_is_better():
+def test_the_lowest_score_is_the_best_so_far_if_lower_is_better():
     event = trials(trial(0, score=1.5), trial(1, score=0.5), trial(2, "running", 0.1), greater_is_better=False)
 
     assert [sentence.partition("(")[2] for sentence in EndedTrials().describe_new(event)] == [
@@ -129,23 +131,23 @@ def test_the_best_so_far_is_the_lowest_where_less_is_better():
     ]
 
 
-def test_a_failure_is_told_with_its_cause_alone():
+def test_a_failed_trial_is_described_by_its_cause_alone():
     event = trials(trial(4, "failed", cause="training\ndiverged"), trial(5, "failed"), trial(6, "stopped", 0.5))
 
     assert EndedTrials().describe_new(event)[:2] == ["trial 04 failed: training diverged", "trial 05 failed"]
 
 
-def test_a_report_of_trials_is_an_event_of_plain_data():
+def test_report_trials_sends_an_event_of_plain_data():
     records, handler = [], logging.Handler()
     handler.emit = records.append
-    told = trial(0, "running")
+    running = trial(0, "running")
     progress.LOGGER.addHandler(handler)
     try:
-        progress.report_trials([told, trial(1, "running"), trial(2)], greater_is_better=False)
+        progress.report_trials([running, trial(1, "running"), trial(2)], greater_is_better=False)
         progress.report_trials([], greater_is_better=True)
     finally:
         progress.LOGGER.removeHandler(handler)
     event = getattr(records[0], progress.EVENT)
 
-    assert json.loads(json.dumps(event)) == trials(told, trial(1, "running"), trial(2), greater_is_better=False)
+    assert json.loads(json.dumps(event)) == trials(running, trial(1, "running"), trial(2), greater_is_better=False)
     assert [record.getMessage() for record in records] == ["trials: 2 running, 1 completed", "trials: none yet"]

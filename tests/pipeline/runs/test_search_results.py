@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.cli import printing
 from pipeline.runs.lineage import Artifact, Execution
-from pipeline.runs.search import describe_best, describe_search, read_search
+from pipeline.runs.search import SearchSummary, describe_best, describe_search, read_search
 from tuner.results import REPORT_FILE, RESULTS_FILE, Results, Trial, to_json
 
 VALUES = {"train.learning_rate": 0.00211119, "model.dims": "8,16", "train.average": True}
@@ -16,22 +16,26 @@ TRIALS = (
 )
 
 
-def searched(folder, trials=TRIALS, objective="val_top1", greater_is_better=True):
-    """Returns the executions of a run whose Tuner left those trials in `folder`."""
+def search_executions(folder, trials=TRIALS, objective="val_top1", greater_is_better=True):
+    """Returns the executions of a run whose Tuner wrote those trials to `folder`."""
     folder.mkdir(exist_ok=True)
     (folder / RESULTS_FILE).write_text(to_json(Results("random", objective, greater_is_better, (), trials, 5)))
-    left = {"tuner_results": (Artifact(1, "TunerResults", str(folder), {}),)}
-    made = {"examples": (Artifact(2, "Examples", "elsewhere", {}),)}
+    tuner_outputs = {"tuner_results": (Artifact(1, "TunerResults", str(folder), {}),)}
+    ingest_outputs = {"examples": (Artifact(2, "Examples", "elsewhere", {}),)}
     return [
         Execution(number, node, "run", "complete", 0.0, 1.0, {}, outputs)
-        for number, (node, outputs) in enumerate([("Ingest", made), ("Tuner", left), ("Trainer", {})])
+        for number, (node, outputs) in enumerate(
+            [("Ingest", ingest_outputs), ("Tuner", tuner_outputs), ("Trainer", {})]
+        )
     ]
 
 
-def test_a_search_is_read_from_what_the_tuner_left(tmp_path):
-    search = read_search(searched(tmp_path))
+def test_the_summary_survives_json(tmp_path):
+    search = read_search(search_executions(tmp_path))
 
-    assert json.loads(json.dumps(search)) == {
+    stored = json.loads(json.dumps(search.to_dict()))
+    assert SearchSummary.from_dict(stored) == search
+    assert stored == {
         "objective": "val_top1",
         "trials": {"completed": 2, "failed": 1, "stopped": 1},
         "best": {"id": "01", "score": 0.7118, "values": VALUES},
@@ -40,37 +44,41 @@ def test_a_search_is_read_from_what_the_tuner_left(tmp_path):
 
 
 def test_the_conclusion_names_the_best_setting_and_the_report(tmp_path):
-    assert describe_search(read_search(searched(tmp_path))) == (
+    assert describe_search(read_search(search_executions(tmp_path))) == (
         "Best of 4 trials: val_top1 71.2% with train.learning_rate=0.002111, model.dims=8,16, train.average=true; "
         f"report: {tmp_path / REPORT_FILE}"
     )
-    assert describe_search(read_search(searched(tmp_path, TRIALS[:1]))).startswith("Best of 1 trial: val_top1 50.0% ")
+    assert describe_search(read_search(search_executions(tmp_path, TRIALS[:1]))).startswith(
+        "Best of 1 trial: val_top1 50.0% "
+    )
 
 
 @pytest.mark.parametrize(
-    "objective, greater_is_better, told",
+    "objective, greater_is_better, description",
     [("val_loss", False, "val_loss 0.1"), ("val_top5", True, "val_top5 71.2%"), ("margin", True, "margin 0.7118")],
 )
-def test_only_shares_are_told_in_percent(tmp_path, objective, greater_is_better, told):
-    assert describe_best(read_search(searched(tmp_path, TRIALS, objective, greater_is_better))) == told
+def test_only_shares_are_percentages(tmp_path, objective, greater_is_better, description):
+    search = read_search(search_executions(tmp_path, TRIALS, objective, greater_is_better))
+
+    assert describe_best(search) == description
 
 
-def test_a_run_without_a_search_and_one_whose_results_are_gone_have_none(tmp_path):
-    executions = searched(tmp_path)
+def test_without_a_tuner_or_its_results_there_is_no_search(tmp_path):
+    executions = search_executions(tmp_path)
     (tmp_path / RESULTS_FILE).unlink()
 
     assert read_search(executions) is None
     assert read_search([execution for execution in executions if execution.node != "Tuner"]) is None
 
 
-def test_the_page_of_a_run_tells_its_search(tmp_path, capsys):
-    search = read_search(searched(tmp_path))
+def test_the_page_of_a_run_shows_its_search(tmp_path, capsys):
+    search = read_search(search_executions(tmp_path))
     lists = {name: [] for name in ("lineage", "anomalies", "executions")}
     empty = lists | {"metrics": {}, "latency_ms": {}, "lite": {}, "data": {}, "class_top1": {}, "config": {}}
     facts = {"id": "run", "state": "complete", "seconds": 1.0, "summary": None, "message": None}
     details = empty | facts | {"config_file": "config.json", "log": "log.txt", "report": None}
 
-    printing.print_run(details | {"search": search})
+    printing.print_run(details | {"search": search.to_dict()})
     with_search = capsys.readouterr().out
     printing.print_run(details | {"search": None})
 
@@ -81,4 +89,4 @@ def test_the_page_of_a_run_tells_its_search(tmp_path, capsys):
         f"report  {tmp_path / REPORT_FILE}",
     ]
     assert "Search" not in capsys.readouterr().out
-    assert "Metrics" not in with_search, "a heading over nothing"
+    assert "Metrics" not in with_search, "a heading without content"
