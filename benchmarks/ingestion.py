@@ -5,7 +5,6 @@ Each row runs in a process of its own, so that its peak memory is its own and no
 
 import argparse
 import dataclasses
-import json
 import logging
 import multiprocessing
 import re
@@ -136,12 +135,13 @@ def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
     from tfx.types import standard_artifacts
 
     from components.example_gen import executor
+    from components.example_gen.source_identity import SourceIdentity
     from pipeline.config.settings import PipelineConfig
     from pipeline.runners.beam import arguments
 
     config, examples = PipelineConfig(), standard_artifacts.Examples()
     examples.uri = str(folder / "examples")
-    identity = {"kind": "", "sha256": "", "published": False, "counts": counts, "class_names": list(CLASS_NAMES)}
+    identity = SourceIdentity("", "", False, counts, CLASS_NAMES)
     context = BaseBeamExecutor.Context(arguments(config.beam), tmp_dir=str(folder / "tmp"), unique_id="1")
     started = time.perf_counter()
     executor.Executor(context).Do(
@@ -149,7 +149,7 @@ def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
         {executor.EXAMPLES: [examples]},
         {
             executor.INPUT_BASE: str(source),
-            executor.IDENTITY: json.dumps(identity),
+            executor.IDENTITY: identity.to_json(),
             executor.IMAGES_PER_SHARD: config.ingest.images_per_shard,
         },
     )

@@ -6,19 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.evaluator.intervals import share_interval
-from components.example_gen.executor import count_property
-from shiftvit.features import EVAL, IMAGE_SHAPE, SPLITS, TEST, TRAIN
+from components.example_gen.source_identity import KIND, PUBLISHED, SHA256, class_names, count_property
+from shiftvit.features import EVAL, IMAGE_SHAPE, TEST, TRAIN
 
 Json = Mapping[str, Any]
-
-# Of the Examples artifact, as ingestion names them.
-PROPERTIES = (
-    "class_names",
-    "source_kind",
-    "source_sha256",
-    "source_published",
-    *map(count_property, SPLITS),
-)
 
 _LAID_OUT = "Settings of the model, the augmentation and the training"
 
@@ -32,7 +23,7 @@ def write(metrics: Json, experiment: Json, data: Json, pushed: float) -> str:
         data: those PROPERTIES.
         pushed: when, in seconds since 1970.
     """
-    names = json.loads(data["class_names"])
+    names = class_names(data)
     parts = {
         "Model details": _details(experiment, pushed),
         "Intended use": _use(names),
@@ -107,10 +98,8 @@ def _count(data: Json, split: str) -> str:
 
 
 def _source(data: Json) -> str:
-    checksum = (
-        "a published one" if data["source_published"] else "not a published one"
-    )  # on Kubeflow, 0 arrives as None
-    return f"Source: {data['source_kind']}, SHA-256 {data['source_sha256']} ({checksum})."
+    checksum = "a published one" if data[PUBLISHED] else "not a published one"  # on Kubeflow, 0 arrives as None
+    return f"Source: {data[KIND]}, SHA-256 {data[SHA256]} ({checksum})."
 
 
 def _analyses(metrics: Json, names: Sequence[str]) -> Iterator[str]:
@@ -138,8 +127,7 @@ def _row(name: str, top1: float, images: int) -> str:
 
 def _ethics(data: Json) -> Iterator[str]:
     yield (
-        f"The pipeline examines none. What the source ({data['source_kind']}) holds, and what it leaves out, the model "
-        "repeats."
+        f"The pipeline examines none. What the source ({data[KIND]}) holds, and what it leaves out, the model repeats."
     )
 
 

@@ -22,9 +22,11 @@ from tfx.utils import io_utils, json_utils, proto_utils
 
 from components import model_card, serving_folder
 from components.evaluator.results import read_metrics
+from components.example_gen import source_identity
 from shiftvit.files import disk
 from shiftvit.training_record import EXPERIMENT_FILE
 
+_KEEP = "keep"  # key of custom_config
 LITE_KEY = "lite_model"  # the input that has the TFLite files
 ALREADY_PUSHED = "already_pushed"  # property of a PushedModel: its version was there, and nothing was copied
 
@@ -83,7 +85,7 @@ class Pusher(StockPusher):
         model: BaseChannel,
         *,
         push_destination: PushDestination,
-        custom_config: dict[str, Any],
+        keep: int,
         **channels: Any,
     ):
         """Declares the node.
@@ -91,14 +93,14 @@ class Pusher(StockPusher):
         Args:
             model: the exported Model.
             push_destination: where to.
-            custom_config: `keep`, how many versions.
+            keep: how many versions stay in the serving folder.
             **channels: `model_blessing` and `infra_blessing` as TFX has them; `evaluation` of the Evaluator,
                 `model_run` of the Trainer and `examples`, all three or none: with them, a version has a model card;
                 `lite_model` of LiteExport, for the TFLite files.
         """
         pushed = Channel(type=standard_artifacts.PushedModel)
-        told = {"push_destination": push_destination, "custom_config": json_utils.dumps(custom_config)}
-        BaseComponent.__init__(self, PusherSpec(model=model, pushed_model=pushed, **told, **channels))
+        config = {"push_destination": push_destination, "custom_config": json_utils.dumps({_KEEP: keep})}
+        BaseComponent.__init__(self, PusherSpec(model=model, pushed_model=pushed, **config, **channels))
 
 
 def _add_extras(input_dict: dict[str, list[Artifact]], folder: str) -> None:
@@ -116,7 +118,7 @@ def _write_card(input_dict: dict[str, list[Artifact]], folder: str) -> None:
     evaluation, model_run, examples = map(artifact_utils.get_single_instance, given)
     with fileio.open(os.path.join(model_run.uri, EXPERIMENT_FILE)) as file:
         experiment = json.load(file)
-    properties = {name: examples.get_custom_property(name) for name in model_card.PROPERTIES}
+    properties = {name: examples.get_custom_property(name) for name in source_identity.PROPERTIES}
     card = model_card.write(read_metrics(evaluation.uri), experiment, properties, time.time())
     fileio.makedirs(os.path.join(folder, serving_folder.EXTRA_FOLDER))
     with fileio.open(os.path.join(folder, serving_folder.CARD_FILE), "w") as file:
@@ -138,4 +140,4 @@ def _model_uri(input_dict: dict[str, list[Artifact]]) -> str:
 
 
 def _keep(exec_properties: dict[str, Any]) -> int:
-    return json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])["keep"]
+    return json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])[_KEEP]

@@ -21,6 +21,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components.example_gen import records
+from components.example_gen.source_identity import SourceIdentity, count_property
 from shiftvit import features, progress
 from shiftvit.errors import DataError
 from shiftvit.files import disk
@@ -120,15 +121,15 @@ class Executor(BaseBeamExecutor):
             DiskFullError: when there is no room for the records; likewise.
         """
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES])
-        identity = json.loads(exec_properties[IDENTITY])
-        counts = identity["counts"]
+        identity = SourceIdentity.from_json(exec_properties[IDENTITY])
+        counts = identity.counts
         shards = plan(counts, exec_properties[INPUT_BASE], examples.uri, int(exec_properties[IMAGES_PER_SHARD]))
         needed = sum(counts.values()) * records.stored_bytes()
         with disk.ensure_space(examples.uri, needed, "the ingested records"):
             self._write(shards, counts, examples.uri)
         _describe(examples, identity)
         with tf.io.gfile.GFile(f"{examples.uri}/{features.CLASS_NAMES_FILE}", "w") as file:
-            json.dump(identity["class_names"], file)
+            json.dump(identity.class_names, file)
 
     def _write(self, shards: list[Shard], counts: Mapping[str, int], output: str) -> None:
         folders = [split_folder(output, split) for split in counts]
@@ -172,18 +173,12 @@ def read_counts(examples: types.Artifact) -> dict[str, int]:
     return {split: int(examples.get_custom_property(count_property(split))) for split in splits}
 
 
-def count_property(split: str) -> str:
-    """Returns the name of the artifact's property that has the number of images of the split."""
-    return f"count_{split}"
-
-
-def _describe(examples: types.Artifact, identity: Mapping[str, Any]) -> None:
-    """Says in ML Metadata what the artifact holds and where it comes from."""
-    examples.split_names = artifact_utils.encode_split_names(list(identity["counts"]))
+def _describe(examples: types.Artifact, identity: SourceIdentity) -> None:
+    """Records in ML Metadata what the artifact holds and where it comes from."""
+    examples.split_names = artifact_utils.encode_split_names(list(identity.counts))
     examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-    examples.set_string_custom_property("source_kind", identity["kind"])
-    examples.set_string_custom_property("source_sha256", identity["sha256"])
-    examples.set_int_custom_property("source_published", int(identity["published"]))
-    examples.set_string_custom_property("class_names", json.dumps(identity["class_names"]))
-    for split, count in identity["counts"].items():
-        examples.set_int_custom_property(count_property(split), count)
+    for name, value in identity.properties().items():
+        if isinstance(value, int):
+            examples.set_int_custom_property(name, value)
+        else:
+            examples.set_string_custom_property(name, value)

@@ -9,7 +9,7 @@ from components.lite import executor
 
 
 class LiteExportSpec(ComponentSpec):
-    """What LiteExport takes and gives."""
+    """Parameters, inputs and outputs of LiteExport."""
 
     PARAMETERS = {
         "calibration_images": ExecutionParameter(type=int),
@@ -25,7 +25,7 @@ class LiteExportSpec(ComponentSpec):
 
 
 class LiteExport(base_component.BaseComponent):
-    """Makes TFLite files of the exported model, in float32 and in int8, and keeps those that answer as it does."""
+    """Converts the exported model to TFLite, in float32 and in int8, and keeps the files that agree with it."""
 
     SPEC_CLASS = LiteExportSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
@@ -43,10 +43,10 @@ class LiteExport(base_component.BaseComponent):
 
         Args:
             model: the exported Model.
-            examples: Examples, whose split train shows the ranges of int8, and whose split test is asked of all.
-            calibration_images: how many of split train.
-            test_images: how many of split test.
-            min_float_agreement: share of those that the float32 file must give the model's class, to be kept.
+            examples: split train calibrates int8, split eval chooses what stays in float32, split test judges.
+            calibration_images: number of images of split train.
+            test_images: number of images of split test, and of split eval.
+            min_float_agreement: share of the test images that must get the model's class from the float32 file.
             min_int8_agreement: the same for the int8 file.
         """
         lite_model = types.Channel(type=standard_artifacts.Model)

@@ -1,4 +1,4 @@
-"""From a loaded SavedModel to TFLite files, and the answers of such a file. Knows no TFX."""
+"""Converts a loaded SavedModel to TFLite files, and runs such a file. Imports no TFX."""
 
 import csv
 import io
@@ -13,46 +13,44 @@ import tensorflow as tf
 from shiftvit import features
 from shiftvit.export import PROBABILITIES
 
-# What passes on, adds up or normalises the map that all blocks write to: to round that to 256 steps costs more answers
-# than it saves bytes.
+# Operations on the residual map, which every block writes to, stay in float32: rounding them to 256 steps costs more
+# accuracy than it saves bytes.
 _MOVING = ("DEPTHWISE_CONV_2D", "RESHAPE", "TRANSPOSE")
 _ADDING = ("ADD", "SUB", "MUL", "MEAN", "SQUARED_DIFFERENCE", "RSQRT", "SOFTMAX")
 _PRODUCT = "FULLY_CONNECTED"
 
 
 def to_float(model: Any) -> bytes:
-    """Returns the TFLite file, in float32: one image, uint8 (1, 32, 32, 3), to probabilities (1, classes).
-
-    model: what tf.saved_model.load gives.
-    """
+    """Returns a float32 TFLite file, from one image, uint8 (1, 32, 32, 3), to probabilities (1, classes)."""
     return _converter(model).convert()
 
 
 class Int8:
-    """Makes TFLite files with int8 weights and products, whose ranges are those that the calibration images show."""
+    """Converts a model to TFLite files with int8 weights and matrix products, calibrated with images."""
 
-    def __init__(self, model: Any, images: np.ndarray):
-        """model: what tf.saved_model.load gives; images: uint8 (N, 32, 32, 3), for calibration."""
+    def __init__(self, model: Any, images: np.ndarray) -> None:
+        """Takes a loaded SavedModel, and images (N, 32, 32, 3) uint8 for calibration."""
         self._model, self._images = model, images
         self._widest: list[str] | None = None
 
-    def convert(self, spared: int) -> bytes:
-        """Returns the file in which as many matrix products, those of the widest range, stay in float32."""
-        return self._quantizer(self._find_widest()[:spared] if spared else []).get_nondebug_quantized_model()
+    def convert(self, float32_products: int) -> bytes:
+        """Returns a file that computes so many matrix products, those with the widest ranges, in float32."""
+        names = self._find_widest()[:float32_products] if float32_products else []
+        return self._quantizer(names).get_nondebug_quantized_model()
 
-    def _quantizer(self, spared: Sequence[str]) -> tf.lite.experimental.QuantizationDebugger:
+    def _quantizer(self, float32_names: Sequence[str]) -> tf.lite.experimental.QuantizationDebugger:
         converter = _converter(self._model)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([image[np.newaxis]] for image in self._images)
         options = tf.lite.experimental.QuantizationDebugOptions(
-            denylisted_ops=[*_MOVING, *_ADDING], denylisted_nodes=list(spared)
+            denylisted_ops=[*_MOVING, *_ADDING], denylisted_nodes=list(float32_names)
         )
         return tf.lite.experimental.QuantizationDebugger(
             converter=converter, debug_dataset=lambda: [[self._images[:1]]], debug_options=options
         )
 
     def _find_widest(self) -> list[str]:
-        """Returns the names of the products, first those whose values int8 must round most."""
+        """Returns the names of the matrix products, those that int8 rounds most first."""
         if self._widest is None:
             quantizer, table = self._quantizer([]), io.StringIO()
             quantizer.run()
@@ -70,9 +68,9 @@ def _converter(model: Any) -> tf.lite.TFLiteConverter:
 
 
 class LiteModel:
-    """A TFLite file that is asked, one image at a time and on one core, as a device would."""
+    """A TFLite file, run on one image at a time and on one core, as a device would."""
 
-    def __init__(self, content: bytes):
+    def __init__(self, content: bytes) -> None:
         self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
         self._interpreter.allocate_tensors()
         self._input, self._output = (
@@ -81,7 +79,7 @@ class LiteModel:
         )
 
     def classes(self, images: np.ndarray) -> tuple[np.ndarray, float]:
-        """Returns the class ids (N,) that it answers to images, uint8 (N, 32, 32, 3), and its median milliseconds."""
+        """Returns class ids (N,) for images (N, 32, 32, 3) uint8, and the median milliseconds per image."""
         answers, seconds = [], []
         for image in images:
             started = time.perf_counter()

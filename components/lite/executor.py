@@ -1,8 +1,13 @@
-"""Converts the exported model to TFLite, and keeps each file that answers as the model does."""
+"""Converts the exported model to TFLite files and keeps those that agree with it.
+
+Training images calibrate the ranges of int8. The eval split decides how many matrix products stay in float32. The test
+split is read last, for the figures and the verdict.
+"""
 
 import json
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,40 +18,32 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from components.lite import convert
+from components.lite.report import FLOAT32, INT8, REPORT_FILE, LiteFile, LiteReport
 from shiftvit import features, progress
-from shiftvit.errors import DataError
 from shiftvit.export import CLASS_ID
 from shiftvit.files import disk
+from shiftvit.input_pipeline import first_records
 
-REPORT = "lite.json"  # beside the files: what was measured of each, and why one was left out
-LABELS = "labels.txt"  # the class names, a line each by class id, as TFLite's tools read them
-FLOAT32, INT8 = "float32", "int8"
+LABELS = "labels.txt"  # the class names by class id, one a line, as TFLite's tools read them
 
-_SPARED = (0, 1, 2, 4, 8)  # tried in turn, until the file agrees
-_BATCH = 250  # images that the SavedModel is asked at once
+_FLOAT32_PRODUCTS = (0, 1, 2, 4, 8)  # tried in turn until the int8 file agrees
+_BATCH = 250  # images per call of the SavedModel
 
 
-@dataclass(frozen=True)
-class LiteFile:
-    """A TFLite file and how it compares with the model that it was made from."""
+class Reference:
+    """Images of one split with the classes that the exported model gives them."""
 
-    name: str
-    content: bytes
-    agreement: float  # share of the images that it gives the class the model gives
-    latency_ms: float  # median of one image, on one core
-    spared: int = 0  # matrix products of the widest range that are kept in float32, where all others are in int8
-    left_out: str | None = None  # why it is not kept
+    def __init__(self, model: Any, images: np.ndarray) -> None:
+        """Asks the model, a loaded SavedModel, about images (N, 32, 32, 3) uint8."""
+        batches = np.split(images, range(_BATCH, len(images), _BATCH))
+        self.images = images
+        self._expected = np.concatenate([model.answer(tf.constant(batch))[CLASS_ID].numpy() for batch in batches])
 
-    def describe(self) -> dict[str, Any]:
-        """Returns all but the content, as plain data."""
-        return {
-            "name": self.name,
-            "bytes": len(self.content),
-            "agreement": self.agreement,
-            "latency_ms": round(self.latency_ms, 2),
-            "spared": self.spared,
-            "left_out": self.left_out,
-        }
+    def compare(self, name: str, content: bytes, float32_products: int = 0) -> LiteFile:
+        """Returns how the file compares with the model on these images."""
+        class_ids, milliseconds = convert.LiteModel(content).classes(self.images)
+        agreement = float((class_ids == self._expected).mean())
+        return LiteFile(name, len(content), agreement, round(milliseconds, 2), float32_products)
 
 
 class Executor(base_executor.BaseExecutor):
@@ -58,76 +55,63 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the files that agree with the model, and the report of all; one that does not is no failure.
+        """Writes the files that agree with the model and a report of both; a rejected file is no failure.
 
         Raises:
-            DataError: when split train or test holds no records.
-            DiskFullError: when there is no room for the files.
+            DataError: if a split holds no records.
+            DiskFullError: if there is no room for the files.
         """
         model = tf.saved_model.load(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
-        calibrating = _read(input_dict, features.TRAIN, int(exec_properties["calibration_images"]))
-        tested = _read(input_dict, features.TEST, int(exec_properties["test_images"]))
-        min_float_agreement = float(exec_properties["min_float_agreement"])
-        min_int8_agreement = float(exec_properties["min_int8_agreement"])
-        files = _make(model, calibrating, tested, min_int8_agreement)
-        judged = judge(files, min_float_agreement, min_int8_agreement)
-        _write(artifact_utils.get_single_uri(output_dict["lite_model"]), judged, len(tested), model)
+        min_float, min_int8 = (float(exec_properties[f"min_{kind}_agreement"]) for kind in ("float", "int8"))
+        count = int(exec_properties["test_images"])
+        calibration = _read(input_dict, features.TRAIN, int(exec_properties["calibration_images"]))
+        quantizer = convert.Int8(model, calibration)
+        products = choose_float32_products(
+            quantizer, Reference(model, _read(input_dict, features.EVAL, count)), min_int8
+        )
+        contents = {FLOAT32: convert.to_float(model), INT8: quantizer.convert(products)}
+        test = Reference(model, _read(input_dict, features.TEST, count))
+        files = [test.compare(FLOAT32, contents[FLOAT32]), test.compare(INT8, contents[INT8], products)]
+        report = LiteReport(len(test.images), tuple(judge(files, min_float, min_int8)))
+        names = [name.decode() for name in model.list_classes().numpy()]
+        _write(artifact_utils.get_single_uri(output_dict["lite_model"]), report, contents, names)
 
 
 def _read(input_dict: dict[str, list[Artifact]], split: str, count: int) -> np.ndarray:
-    folder = artifact_utils.get_split_uri(input_dict["examples"], split)
-    files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
-    records = list(tf.data.TFRecordDataset(files).take(count).as_numpy_iterator())
-    if not records:
-        raise DataError(f"{folder}: holds no records to convert the model with")
+    """Returns the first images of a split, uint8 (N, 32, 32, 3)."""
+    records = first_records(artifact_utils.get_split_uri(input_dict["examples"], split), count)
     return features.parse(tf.constant(records))[0].numpy()
 
 
-def _make(model: Any, calibrating: np.ndarray, tested: np.ndarray, min_int8_agreement: float) -> list[LiteFile]:
-    answers = [model.answer(tf.constant(tested[at : at + _BATCH])) for at in range(0, len(tested), _BATCH)]
-    expected = np.concatenate([answer[CLASS_ID].numpy() for answer in answers])
-
-    def try_out(name: str, content: bytes, spared: int = 0) -> LiteFile:
-        answered, milliseconds = convert.LiteModel(content).classes(tested)
-        return LiteFile(name, content, float((answered == expected).mean()), milliseconds, spared)
-
-    files, quantizer = [try_out(FLOAT32, convert.to_float(model))], convert.Int8(model, calibrating)
-    for tries, spared in enumerate(_SPARED):
-        progress.report("lite", 1 + tries, 1 + len(_SPARED), "file")
-        files[1:] = [try_out(INT8, quantizer.convert(spared), spared)]
-        if files[1].agreement >= min_int8_agreement:
+def choose_float32_products(quantizer: convert.Int8, reference: Reference, min_agreement: float) -> int:
+    """Returns the fewest float32 products with which the int8 file agrees with the model, or the most tried."""
+    for tries, products in enumerate(_FLOAT32_PRODUCTS):
+        progress.report("lite", 1 + tries, len(_FLOAT32_PRODUCTS), "file")
+        if reference.compare(INT8, quantizer.convert(products), products).agreement >= min_agreement:
             break
-    return files
+    return products
 
 
 def judge(files: list[LiteFile], min_float_agreement: float, min_int8_agreement: float) -> list[LiteFile]:
-    """Returns the two files, each with why it is left out, if it is: it disagrees, or int8 is no smaller than float."""
-    of_float, of_int8 = files
-    disagrees = {
-        file.name: f"agrees with the model on {file.agreement:.2%} of the images, below lite.min_{setting}_agreement="
-        f"{least:g}"
-        for file, setting, least in ((of_float, "float", min_float_agreement), (of_int8, "int8", min_int8_agreement))
-        if file.agreement < least
+    """Returns the float32 and the int8 file, rejected if they disagree with the model, or if int8 saves no bytes."""
+    float32, int8 = files
+    reasons = {
+        file.name: f"agrees with the model on {file.agreement:.2%} of the images, below "
+        f"lite.min_{setting}_agreement={minimum:g}"
+        for file, setting, minimum in ((float32, "float", min_float_agreement), (int8, "int8", min_int8_agreement))
+        if file.agreement < minimum
     }
-    if len(of_int8.content) >= len(of_float.content):
-        disagrees.setdefault(INT8, f"has {len(of_int8.content):,} bytes, no fewer than {FLOAT32}")
-    return [replace(file, left_out=disagrees.get(file.name)) for file in files]
+    if int8.bytes >= float32.bytes:
+        reasons.setdefault(INT8, f"has {int8.bytes:,} bytes, no fewer than {FLOAT32}")
+    return [replace(file, rejected=reasons.get(file.name)) for file in files]
 
 
-def _write(output: str, files: list[LiteFile], images: int, model: Any) -> None:
-    kept = [file for file in files if file.left_out is None]
-    report = {"images": images, "files": [file.describe() for file in files]}
-    names = [name.decode() for name in model.list_classes().numpy()]
-    contents = {f"{file.name}.tflite": file.content for file in kept}
-    contents |= {LABELS: "\n".join([*names, ""]).encode(), REPORT: (json.dumps(report, indent=2) + "\n").encode()}
-    with disk.ensure_space(output, sum(map(len, contents.values())), "the TFLite files"):
+def _write(output: str, report: LiteReport, contents: Mapping[str, bytes], class_names: list[str]) -> None:
+    files = {f"{file.name}.tflite": contents[file.name] for file in report.files if file.rejected is None}
+    files[LABELS] = "".join(f"{name}\n" for name in class_names).encode()
+    files[REPORT_FILE] = (json.dumps(report.to_dict(), indent=2) + "\n").encode()
+    with disk.ensure_space(output, sum(map(len, files.values())), "the TFLite files"):
         fileio.makedirs(output)
-        for name, content in contents.items():
+        for name, content in files.items():
             with fileio.open(os.path.join(output, name), "wb") as file:
                 file.write(content)
-
-
-def read_report(lite_uri: str) -> dict[str, Any]:
-    """Returns `images`, how many the files were tested with, and `files`, as LiteFile.describe gives them."""
-    with fileio.open(os.path.join(lite_uri, REPORT)) as report:
-        return json.load(report)

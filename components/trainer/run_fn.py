@@ -1,10 +1,11 @@
-"""What the Trainer component runs."""
+"""The Trainer's `run_fn`: trains, exports, and keeps the record of both."""
 
 from typing import Any
 
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
+from components.trainer.config import TrainerConfig
 from components.trainer.training import keep_records, resume_folder, train_and_export
 from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig, from_dict
@@ -12,15 +13,15 @@ from tuner.space import apply
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains the experiment in `custom_config` with the best hyperparameters of the search, and exports the model."""
-    config = fn_args.custom_config
-    experiment = tuned(from_dict(ExperimentConfig, config["experiment"]), fn_args.hyperparameters)
-    resume_dir = resume_folder(config["resume_root"], experiment, fn_args.train_files)
+    """Trains with the best hyperparameters of the search, if there was one, and exports the model."""
+    config = from_dict(TrainerConfig, fn_args.custom_config)
+    experiment = tuned(config.experiment, fn_args.hyperparameters)
+    resume_dir = resume_folder(config.resume_root, experiment, fn_args.train_files)
     train_and_export(
         experiment,
         fn_args.train_files,
         fn_args.eval_files,
-        class_names=config["class_names"],
+        class_names=config.class_names,
         resume_dir=resume_dir,
         model_dir=fn_args.serving_model_dir,
         callbacks=[
@@ -33,7 +34,7 @@ def run_fn(fn_args: FnArgs) -> None:
 
 
 def tuned(experiment: ExperimentConfig, hyperparameters: dict[str, Any] | None) -> ExperimentConfig:
-    """Returns the experiment with the search's hyperparameters, a KerasTuner config, if there are any."""
+    """Returns the experiment with the hyperparameters of a KerasTuner config, or unchanged without one."""
     if not hyperparameters:
         return experiment
     return apply(hyperparameters["values"], experiment)

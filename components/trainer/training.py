@@ -1,4 +1,4 @@
-"""A training and what it leaves: the same for the Trainer component and for `shiftvit train`. Knows no TFX."""
+"""Trains and exports, for the Trainer component and for `shiftvit train` alike. Imports no TFX."""
 
 import hashlib
 import json
@@ -13,11 +13,11 @@ from shiftvit.files import disk
 from shiftvit.train import train
 from shiftvit.training_record import EXPERIMENT_FILE, HISTORY_FILE
 
-_GRAPH_BYTES = 4_000_000  # of a model of many blocks, beside its weights
+_GRAPH_BYTES = 4_000_000  # of a SavedModel beside its weights, generously
 
 
 def resume_folder(root: str, experiment: ExperimentConfig, train_files: Sequence[str]) -> str:
-    """Returns a folder for the training by its content, so that the next attempt finds what a killed one left."""
+    """Returns the folder for the state of this training, named by a digest so that a later attempt resumes from it."""
     content = json.dumps([to_dict(experiment), list(train_files)], sort_keys=True)
     return os.path.join(root, hashlib.sha256(content.encode()).hexdigest()[:16])
 
@@ -32,11 +32,11 @@ def train_and_export(
     model_dir: str,
     callbacks: Sequence[tf.keras.callbacks.Callback],
 ) -> None:
-    """Trains, or goes on with what is in `resume_dir`, and writes the SavedModel.
+    """Trains, resuming from `resume_dir` if it holds a state, and writes the SavedModel to `model_dir`.
 
     Raises:
-        UserError: when training diverges.
-        DiskFullError: when there is no room for its state or for the model.
+        UserError: if training diverges.
+        DiskFullError: if there is no room for the state or the model.
     """
     model = train(experiment, train_files, eval_files, resume_dir=resume_dir, callbacks=callbacks)
     with disk.ensure_space(model_dir, 4 * model.count_params() + _GRAPH_BYTES, "the exported model"):
@@ -44,7 +44,7 @@ def train_and_export(
 
 
 def keep_records(experiment: ExperimentConfig, resume_dir: str, folder: str) -> None:
-    """Writes to `folder` what was trained and how it went."""
+    """Writes the experiment and its history to `folder`."""
     tf.io.gfile.makedirs(folder)
     with tf.io.gfile.GFile(os.path.join(folder, EXPERIMENT_FILE), "w") as file:
         json.dump(to_dict(experiment), file, indent=2)

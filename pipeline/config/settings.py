@@ -46,7 +46,9 @@ class LiteConfig:
 
     enabled: bool = False
     calibration_images: int = 200  # of the training split, which show the ranges of int8
-    test_images: int = 1000  # of the test split, which each file is compared with the model on
+    test_images: int = (
+        1000  # of the test split, to judge each file; as many of the eval split choose what stays float32
+    )
     min_float_agreement: float = 0.999  # share of them that the file gives the model's class, to be pushed
     min_int8_agreement: float = 0.99
 

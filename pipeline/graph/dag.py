@@ -26,7 +26,9 @@ from components.example_gen.component import Cifar10ExampleGen
 from components.lite.component import LiteExport
 from components.pusher import Pusher
 from components.schema import SCHEMA_FILE
-from components.tuner import Tuner
+from components.trainer.config import TrainerConfig
+from components.tuner.component import Tuner
+from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import PIPELINE_NAME
@@ -89,7 +91,7 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         model_run=trainer.outputs["model_run"],
         examples=examples,
         push_destination=PushDestination(filesystem=PushDestination.Filesystem(base_directory=site.push_destination)),
-        custom_config={"keep": config.push.keep},
+        keep=config.push.keep,
         lite_model=lite[0].outputs["lite_model"] if lite else None,
     )
     _show_code_to_cache([example_gen, *validation, *training, evaluator, canary, *lite, pusher], code)
@@ -103,7 +105,7 @@ def _make_lite_nodes(config: PipelineConfig, model: Channel, examples: Channel) 
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
     example_gen = Cifar10ExampleGen(
-        str(source.folder.resolve()), json.dumps(source.identity(), sort_keys=True), config.ingest.images_per_shard
+        str(source.folder.resolve()), source.identity.to_json(), config.ingest.images_per_shard
     )
     statistics = StatisticsGen(example_gen.outputs["examples"])
     schema = ImportSchemaGen(schema_file=str(SCHEMA_FILE))
@@ -127,25 +129,23 @@ def _make_training_nodes(
     weights = _digest(config.train.initial_weights)
     trial = config.tune.trial_of(config.experiment)
     search = Tuner(
-        tuner_fn="components.tuner.tuner_fn",
+        tuner_fn="components.tuner.component.tuner_fn",
         **arguments,
-        custom_config={
-            "tune": to_dict(config.tune),
-            "experiment": to_dict(trial),
-            "space": space.make(config.tune.space, trial).get_config(),  # one's own is no part of our code
-            "initial_weights": weights,
-            "resume_root": f"{site.tuning}/{code}{weights}",
-        },
+        custom_config=to_dict(
+            TunerConfig(
+                config.tune,
+                trial,
+                space=json.dumps(space.make(config.tune.space, trial).get_config(), sort_keys=True),
+                initial_weights=weights,
+                resume_root=f"{site.tuning}/{code}{weights}",
+            )
+        ),
     )
     trainer = Trainer(
         run_fn="components.trainer.run_fn.run_fn",
         **arguments,
         hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None,
-        custom_config={
-            "experiment": to_dict(config.experiment),
-            "class_names": list(source.class_names),
-            "resume_root": f"{site.training}/{code}{weights}",
-        },
+        custom_config=to_dict(TrainerConfig(config.experiment, source.class_names, f"{site.training}/{code}{weights}")),
     )
     return [search, trainer] if config.tune.trials else [trainer]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from charts.formats import percent
 from components.evaluator.intervals import share_interval
+from components.lite.report import LiteFile, LiteReport
 from pipeline.runs.results import TITLES
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import describe_search
@@ -49,13 +50,16 @@ def describe_metrics(metrics: Mapping[str, Any]) -> str:
 
 def describe_lite(report: Mapping[str, Any]) -> dict[str, str]:
     """Returns, by TFLite file, what was measured of it, and why it was not pushed if it was not."""
-    return {file["name"]: _describe_lite(file, report["images"]) for file in report.get("files", ())}
+    if not report:
+        return {}
+    found = LiteReport.from_dict(report)
+    return {file.name: _describe_lite(file, found.images) for file in found.files}
 
 
-def _describe_lite(file: Mapping[str, Any], images: int) -> str:
-    spared = f", {file['spared']} of its products in float32" if file["spared"] else ""
+def _describe_lite(file: LiteFile, images: int) -> str:
+    products = f", {file.float32_products} of its products in float32" if file.float32_products else ""
     measured = (
-        f"{file['bytes'] / 1e6:.2f} MB{spared}, the model's class on {file['agreement']:.2%} of {images:,} images, "
-        f"{file['latency_ms']:g} ms an image on one core"
+        f"{file.bytes / 1e6:.2f} MB{products}, the model's class on {file.agreement:.2%} of {images:,} images, "
+        f"{file.latency_ms:g} ms an image on one core"
     )
-    return measured if file["left_out"] is None else f"not pushed: it {file['left_out']} ({measured})"
+    return measured if file.rejected is None else f"not pushed: it {file.rejected} ({measured})"

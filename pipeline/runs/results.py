@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.example_gen.source_identity import CLASS_NAMES
 from pipeline.runs import run_result
 from pipeline.runs.events import CACHED, COMPLETE, FAILED, INTERRUPTED, RUNNING
 from pipeline.runs.lineage import Execution, Lineage
@@ -21,8 +22,7 @@ from shiftvit.errors import ConfigError, NotBlessedError
 
 NOT_BLESSED = "not blessed"
 DATA_GATE = "DataGate"
-_CLASS_NAMES = "class_names"  # property of Examples, as a JSON list
-INTERNAL = ("name", "state", "tfx_version", "is_external", "split_names", _CLASS_NAMES)  # nothing a reader wants
+INTERNAL = ("name", "state", "tfx_version", "is_external", "split_names", CLASS_NAMES)  # nothing a reader wants
 TITLES = {"top1": "top-1", "top5": "top-5"}
 
 
@@ -132,7 +132,7 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
 def class_names(run: Run) -> list[str]:
     """Returns the names by class id, as the data of the run tells them; none where it came to no data."""
     made = [a for e in run.executions for group in e.outputs.values() for a in group]
-    return json.loads(next((a.properties[_CLASS_NAMES] for a in made if _CLASS_NAMES in a.properties), "[]"))
+    return json.loads(next((a.properties[CLASS_NAMES] for a in made if CLASS_NAMES in a.properties), "[]"))
 
 
 def _seconds(

@@ -5,13 +5,12 @@ That form is a folder `<workspace>/sources/<kind>-<checksum>` with one file of b
 """
 
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from components.example_gen import records
+from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.locations import SHAPES, TFDS, parse_source
 from pipeline.config.settings import PipelineConfig
 from pipeline.sources import cifar, shapes, tfds_source
@@ -37,15 +36,10 @@ class Source:
     class_names: tuple[str, ...]
     folder: Path  # holds `<split>.bin` for each split
 
-    def identity(self) -> dict[str, Any]:
-        """Returns what of it goes into ML Metadata: all but the places where it lies."""
-        return {
-            "kind": self.kind,
-            "sha256": self.sha256,
-            "published": self.published,
-            "counts": dict(self.counts),
-            "class_names": list(self.class_names),
-        }
+    @property
+    def identity(self) -> SourceIdentity:
+        """What ML Metadata records of it: everything but paths."""
+        return SourceIdentity(self.kind, self.sha256, self.published, self.counts, self.class_names)
 
 
 @dataclass(frozen=True)
@@ -144,14 +138,8 @@ def _write(folder: Path, origin: _Origin) -> None:
 
 def _fill(unfinished: Path, origin: _Origin) -> None:
     class_names = origin.read(_Writer(unfinished, origin))
-    identity = {
-        "kind": origin.kind,
-        "sha256": origin.sha256,
-        "published": origin.published,
-        "counts": origin.counts,
-        "class_names": class_names,
-    }
-    (unfinished / IDENTITY_FILE).write_text(json.dumps(identity, indent=2) + "\n")
+    identity = SourceIdentity(origin.kind, origin.sha256, origin.published, origin.counts, class_names)
+    (unfinished / IDENTITY_FILE).write_text(identity.to_json() + "\n")
 
 
 class _Writer:
@@ -174,8 +162,8 @@ class _Writer:
 def _load(folder: Path, location: str) -> Source:
     """Returns the source in `folder`; raises DataError when it is not as it was written."""
     try:
-        identity = json.loads((folder / IDENTITY_FILE).read_text())
-        source = Source(**identity | {"class_names": tuple(identity["class_names"])}, location=location, folder=folder)
+        identity = SourceIdentity.from_json((folder / IDENTITY_FILE).read_text())
+        source = Source(**vars(identity), location=location, folder=folder)
         sizes = {split: split_file(folder, split).stat().st_size for split in source.counts}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged since it was made; remove it and run again ({error})") from error

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 from executions import examples
 
@@ -33,7 +31,7 @@ def test_ingestion_leaves_no_shard(small_disk, source, seen, monkeypatch):
         Executor().Do(
             {},
             {"examples": [examples(small_disk.folder / "examples")]},
-            {INPUT_BASE: str(source.folder), IDENTITY: json.dumps(source.identity()), IMAGES_PER_SHARD: 200},
+            {INPUT_BASE: str(source.folder), IDENTITY: source.identity.to_json(), IMAGES_PER_SHARD: 200},
         )
 
     if not seen:

@@ -1,6 +1,7 @@
 import re
 
-from components.model_card import PROPERTIES, write
+from components.example_gen.source_identity import PROPERTIES
+from components.model_card import write
 from shiftvit.config import ExperimentConfig, to_dict
 
 SECTIONS = [  # of Mitchell et al. (2019)

@@ -21,6 +21,7 @@ from waiting import wait_until
 
 from components.evaluator.results import read_metrics
 from components.example_gen import executor, records
+from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.beam import BeamConfig
 from pipeline.runners.beam import arguments
 from shiftvit.errors import UserError
@@ -65,11 +66,11 @@ def context(flags, folder):
 
 def ingest(flags, source, folder, counts=COUNTS):
     examples = executions.examples(folder / "examples")
-    identity = {"kind": "folder", "sha256": "0", "published": False, "counts": counts, "class_names": list(CLASS_NAMES)}
+    identity = SourceIdentity("folder", "0", False, counts, CLASS_NAMES)
     executor.Executor(context(flags, folder)).Do(
         {},
         {"examples": [examples]},
-        {"input_base": str(source), "identity": json.dumps(identity), "images_per_shard": 30},
+        {"input_base": str(source), "identity": identity.to_json(), "images_per_shard": 30},
     )
     return examples
 

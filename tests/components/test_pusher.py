@@ -10,7 +10,7 @@ from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
 from components import pusher, serving_folder
-from components.model_card import PROPERTIES
+from components.example_gen.source_identity import PROPERTIES
 from components.pusher import ALREADY_PUSHED, Executor, Pusher
 from shiftvit.config import ExperimentConfig, to_dict
 from shiftvit.errors import DiskFullError
@@ -166,7 +166,7 @@ def run_pipeline(workspace, killed):
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(workspace / "serving"))
         ),
-        custom_config={"keep": 2},
+        keep=2,
     )
     metadata = tfx.orchestration.metadata.sqlite_metadata_connection_config(str(workspace / "metadata.sqlite"))
     if killed:

@@ -11,6 +11,7 @@ from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import standard_artifacts
 
 from components.trainer import run_fn
+from components.trainer.config import TrainerConfig
 from components.trainer.training import EXPERIMENT_FILE, resume_folder
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, to_dict
 from shiftvit.errors import ConfigError, UserError
@@ -39,12 +40,7 @@ def execute(examples, folder, experiment=EXPERIMENT, hyperparameters=None):
         (folder / "best").mkdir(parents=True)
         (folder / "best" / "best_hyperparameters.txt").write_text(json.dumps(hyperparameters))
         inputs["hyperparameters"] = [executions.artifact(standard_artifacts.HyperParameters, folder / "best")]
-    config = {
-        "experiment": to_dict(experiment),
-        "class_names": CLASS_NAMES,
-        "code": "0",
-        "resume_root": str(folder / "training"),
-    }
+    config = TrainerConfig(experiment, tuple(CLASS_NAMES), str(folder / "training"))
     GenericExecutor(executions.context(folder)).Do(
         inputs,
         {
@@ -55,7 +51,7 @@ def execute(examples, folder, experiment=EXPERIMENT, hyperparameters=None):
             "run_fn": "components.trainer.run_fn.run_fn",
             "train_args": "{}",
             "eval_args": "{}",
-            "custom_config": json.dumps(config),
+            "custom_config": json.dumps(to_dict(config)),
         },
     )
 

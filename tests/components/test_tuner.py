@@ -7,7 +7,8 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components.trainer.run_fn import tuned
-from components.tuner import Executor
+from components.tuner.component import Executor
+from components.tuner.config import TunerConfig
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, to_dict
 from tuner import results
 from tuner.config import TuneConfig
@@ -18,11 +19,7 @@ EXPERIMENT = ExperimentConfig(
     DataConfig(crop_padding=0, flip=False),
     TrainConfig(epochs=7, batch_size=32, precision="float32"),
 )
-CONFIG = {
-    "tune": to_dict(TuneConfig(trials=2, epochs=1, steps_per_epoch=2)),
-    "experiment": to_dict(EXPERIMENT),
-    "code": "0",
-}
+TUNE = TuneConfig(trials=2, epochs=1, steps_per_epoch=2)
 
 
 def search(drawn_examples, folder, resume_root):
@@ -35,10 +32,10 @@ def search(drawn_examples, folder, resume_root):
         {"examples": [executions.examples(drawn_examples)]},
         {key: [executions.artifact(kind, folder / key)] for key, kind in made.items()},
         {
-            "tuner_fn": "components.tuner.tuner_fn",
+            "tuner_fn": "components.tuner.component.tuner_fn",
             "train_args": "{}",
             "eval_args": "{}",
-            "custom_config": json.dumps(CONFIG | {"resume_root": str(resume_root)}),
+            "custom_config": json.dumps(to_dict(TunerConfig(TUNE, EXPERIMENT, "", "", str(resume_root)))),
         },
     )
     return folder

@@ -8,6 +8,7 @@ import numpy as np
 
 from charts.formats import percent
 from components.evaluator.intervals import paired_change, unpaired_change
+from components.example_gen.source_identity import SHA256
 from pipeline.reports.run.facts import read_history, read_trained
 from pipeline.reports.wording import describe, share
 from pipeline.runs import predictions as saved_predictions
@@ -39,7 +40,7 @@ class _Read:
     def settings(self) -> dict[str, Any]:
         """Returns what made the model: the settings, with those that a search found, and which code and data."""
         made = [a for e in self.run.executions for group in e.outputs.values() for a in group]
-        data = next((a.properties["source_sha256"] for a in made if "source_sha256" in a.properties), None)
+        data = next((a.properties[SHA256] for a in made if SHA256 in a.properties), None)
         machine = self.run.result and self.run.result.machine
         origin = {"code": machine and machine.get("code"), "data (SHA-256)": data}
         return results.flat(self.run.config) | results.flat(read_trained(self.run)) | origin

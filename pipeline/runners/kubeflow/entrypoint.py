@@ -7,6 +7,7 @@ launcher.
 """
 
 import argparse
+import dataclasses
 import json
 import logging
 import os
@@ -18,11 +19,14 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from components.example_gen.source_identity import class_names, count_property
 from components.schema import SCHEMA_FILE
+from components.trainer.config import TrainerConfig
+from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig, ShapesConfig
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.sources.prepare import prepare
-from shiftvit.config import from_dict, require
+from shiftvit.config import from_dict, require, to_dict
 from shiftvit.errors import UserError
 from shiftvit.features import TEST
 from shiftvit.files import atomic
@@ -113,7 +117,7 @@ def _ingest(inputs: Json, scratch: Path) -> None:
     shapes = from_dict(ShapesConfig, json.loads(parameters.pop("shapes")))
     source = prepare(PipelineConfig(source=parameters.pop("data"), workspace=str(scratch), shapes=shapes))
     parameters["input_base"] = str(source.folder)
-    parameters["identity"] = json.dumps(source.identity(), sort_keys=True)
+    parameters["identity"] = source.identity.to_json()
 
 
 def _import_schema(inputs: Json, _: Path) -> None:
@@ -121,7 +125,10 @@ def _import_schema(inputs: Json, _: Path) -> None:
 
 
 def _search(inputs: Json, _: Path) -> None:
-    _place_state(inputs["parameterValues"])
+    parameters = inputs["parameterValues"]
+    config = from_dict(TunerConfig, json.loads(parameters["custom_config"]))
+    config = dataclasses.replace(config, resume_root=_mounted(config.resume_root))
+    parameters["custom_config"] = json.dumps(to_dict(config))
     # Trials are trained in processes of their own, which find what this one leaves of a GPU.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
@@ -130,18 +137,22 @@ def _train(inputs: Json, _: Path) -> None:
     parameters = inputs["parameterValues"]
     epochs = parameters.pop("epochs")
     require(epochs == int(epochs), f"epochs={epochs}: must be a whole number")
-    config = _place_state(parameters)
-    config["experiment"]["train"]["epochs"] = int(epochs)
-    config["class_names"] = json.loads(_examples(inputs)["class_names"])
-    parameters["custom_config"] = json.dumps(config)
+    config = from_dict(TrainerConfig, json.loads(parameters["custom_config"]))
+    train = dataclasses.replace(config.experiment.train, epochs=int(epochs))
+    config = dataclasses.replace(
+        config,
+        experiment=dataclasses.replace(config.experiment, train=train),
+        class_names=class_names(_examples(inputs)),
+        resume_root=_mounted(config.resume_root),
+    )
+    parameters["custom_config"] = json.dumps(to_dict(config))
     from shiftvit.strategy import make_strategy
 
-    make_strategy(config["experiment"]["train"]["replicas"])  # devices must be declared before TensorFlow starts
+    make_strategy(train.replicas)  # devices must be declared before TensorFlow starts
 
 
 def _evaluate(inputs: Json, _: Path) -> None:
     from components.evaluator.eval_config import make_eval_config
-    from components.example_gen.executor import count_property
 
     parameters = inputs["parameterValues"]
     bounds = json.loads(parameters.pop("evaluate"))
@@ -153,14 +164,6 @@ def _examples(inputs: Json) -> Json:
     """Returns what ingestion recorded of the data."""
     (examples,) = inputs["artifacts"]["examples"]["artifacts"]
     return examples["metadata"]
-
-
-def _place_state(parameters: Json) -> Json:
-    """Moves the state that a killed attempt leaves to its volume; returns the custom_config of the step."""
-    config = json.loads(parameters["custom_config"])
-    config["resume_root"] = _mounted(config["resume_root"])
-    parameters["custom_config"] = json.dumps(config)
-    return config
 
 
 def _find_baseline(inputs: Json, _: Path) -> None:
@@ -182,7 +185,7 @@ def _mounted(path: str) -> str:
 PREPARATIONS: dict[str, Callable[[Json, Path], None]] = {
     "components.example_gen.executor.Executor": _ingest,
     "tfx.components.schema_gen.import_schema_gen.executor.Executor": _import_schema,
-    "components.tuner.Executor": _search,
+    "components.tuner.component.Executor": _search,
     "tfx.components.trainer.executor.GenericExecutor": _train,
     "components.baseline.PushedBaseline_Executor": _find_baseline,
     "tfx.components.evaluator.executor.Executor": _evaluate,

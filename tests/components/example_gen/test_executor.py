@@ -15,6 +15,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.example_gen import executor, records
 from components.example_gen.component import Cifar10ExampleGen
+from components.example_gen.source_identity import SourceIdentity
 from shiftvit import features
 from shiftvit.errors import DataError
 
@@ -54,14 +55,8 @@ def contents(folder):
 
 
 def properties(source, counts=COUNTS):
-    identity = {
-        "kind": "folder",
-        "sha256": hashlib.sha256(b"").hexdigest(),
-        "published": False,
-        "counts": counts,
-        "class_names": list(features.CLASS_NAMES),
-    }
-    return {"input_base": str(source), "identity": json.dumps(identity), "images_per_shard": 10}
+    identity = SourceIdentity("folder", hashlib.sha256(b"").hexdigest(), False, counts, features.CLASS_NAMES)
+    return {"input_base": str(source), "identity": identity.to_json(), "images_per_shard": 10}
 
 
 def do(folder, exec_properties):

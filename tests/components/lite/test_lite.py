@@ -9,7 +9,8 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.lite import executor
 from components.lite.convert import Int8, LiteModel, to_float
-from components.lite.executor import FLOAT32, INT8, LiteFile, judge, read_report
+from components.lite.executor import Reference, choose_float32_products, judge
+from components.lite.report import FLOAT32, INT8, REPORT_FILE, LiteFile, read_report
 from pipeline.sources import shapes
 from shiftvit import features
 from shiftvit.config import ModelConfig
@@ -23,15 +24,15 @@ CONFIG = ModelConfig(patch_size=4, dims=(16, 32), depths=(1, 1), n_div=4, flip_t
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory):
-    """Examples with 20 pictures in split train and 40 in split test."""
+    """Examples with 20 images in split train, and 40 each in eval and test."""
     folder = tmp_path_factory.mktemp("examples")
-    for split, count in ((features.TRAIN, 20), (features.TEST, 40)):
+    for split, count in ((features.TRAIN, 20), (features.EVAL, 40), (features.TEST, 40)):
         (folder / f"Split-{split}").mkdir()
         with tf.io.TFRecordWriter(str(folder / f"Split-{split}" / "data_tfrecord-00000-of-00001")) as writer:
             for image, label in zip(*shapes.draw(count, 0, split), strict=True):
                 writer.write(features.encode(image, int(label)))
     made = standard_artifacts.Examples()
-    made.uri, made.split_names = str(folder), artifact_utils.encode_split_names([features.TRAIN, features.TEST])
+    made.uri, made.split_names = str(folder), artifact_utils.encode_split_names(list(features.SPLITS))
     return made
 
 
@@ -87,26 +88,53 @@ def test_the_int8_file_multiplies_in_int8(lite):
 def test_what_was_measured_is_reported_beside_them(lite):
     report = read_report(str(lite))
 
-    assert report["images"] == 40
-    assert [(file["name"], file["left_out"]) for file in report["files"]] == [(FLOAT32, None), (INT8, None)]
-    for file in report["files"]:
-        assert file["bytes"] == (lite / f"{file['name']}.tflite").stat().st_size and file["latency_ms"] > 0
-    assert report["files"][0]["agreement"] == 1.0
+    assert report.images == 40
+    assert [(file.name, file.rejected) for file in report.files] == [(FLOAT32, None), (INT8, None)]
+    for file in report.files:
+        assert file.bytes == (lite / f"{file.name}.tflite").stat().st_size and file.latency_ms > 0
+    assert report.files[0].agreement == 1.0
     assert (lite / executor.LABELS).read_text().split() == list(features.CLASS_NAMES)
 
 
 def test_a_file_that_answers_otherwise_is_left_out_and_the_other_is_kept(model, examples, tmp_path, monkeypatch):
     """The int8 file's answers are turned round, as those of a bad calibration would be."""
     wrong = to_float(_Wrong(tf.saved_model.load(f"{model.uri}/Format-Serving")))
-    monkeypatch.setattr(Int8, "convert", lambda self, spared: wrong)
+    monkeypatch.setattr(Int8, "convert", lambda self, float32_products: wrong)
 
     folder = run(tmp_path, model, examples)
 
-    assert (
-        sorted(path.name for path in folder.iterdir()) == [f"{FLOAT32}.tflite", executor.LABELS, executor.REPORT][::1]
+    assert sorted(path.name for path in folder.iterdir()) == [f"{FLOAT32}.tflite", executor.LABELS, REPORT_FILE][::1]
+    reason = json.loads((folder / REPORT_FILE).read_text())["files"][1]["rejected"]
+    assert reason.startswith("agrees with the model on ") and "below lite.min_int8_agreement=0.8" in reason
+
+
+def test_the_test_split_is_read_only_after_the_eval_split_has_chosen(model, examples, tmp_path, monkeypatch):
+    steps, read, convert = [], executor._read, Int8.convert
+    monkeypatch.setattr(
+        executor, "_read", lambda inputs, split, count: steps.append(split) or read(inputs, split, count)
     )
-    left_out = json.loads((folder / executor.REPORT).read_text())["files"][1]["left_out"]
-    assert left_out.startswith("agrees with the model on ") and "below lite.min_int8_agreement=0.8" in left_out
+    monkeypatch.setattr(Int8, "convert", lambda self, products: steps.append(products) or convert(self, products))
+
+    run(tmp_path, model, examples, min_int8_agreement=1.1)  # which no file reaches, so that all choices are tried
+
+    *choice, final, last = steps
+    assert choice == [features.TRAIN, features.EVAL, 0, 1, 2, 4, 8] and (final, last) == (8, features.TEST)
+
+
+def test_the_fewest_products_that_agree_are_chosen():
+    class Quantizer:
+        def convert(self, products):
+            return products
+
+    class Compared(Reference):
+        def __init__(self):
+            pass
+
+        def compare(self, name, content, products=0):
+            return LiteFile(name, 1, 0.9 + 0.02 * products, 1.0, products)
+
+    assert choose_float32_products(Quantizer(), Compared(), 0.93) == 2
+    assert choose_float32_products(Quantizer(), Compared(), 2.0) == 8
 
 
 class _Wrong(tf.Module):
@@ -121,7 +149,7 @@ class _Wrong(tf.Module):
 
 
 @pytest.mark.parametrize(
-    ("agreements", "sizes", "left_out"),
+    ("agreements", "sizes", "reasons"),
     [
         ((1.0, 0.99), (200, 100), (None, None)),
         ((0.99, 1.0), (200, 100), ("agrees with the model on 99.00% of the images, below lite.min_float", None)),
@@ -129,19 +157,19 @@ class _Wrong(tf.Module):
         ((1.0, 1.0), (100, 100), (None, "has 100 bytes, no fewer than float32")),
     ],
 )
-def test_agreement_and_size_decide(agreements, sizes, left_out):
+def test_agreement_and_size_decide(agreements, sizes, reasons):
     files = [
-        LiteFile(name, bytes(size), agreement, 1.0)
+        LiteFile(name, size, agreement, 1.0)
         for name, size, agreement in zip((FLOAT32, INT8), sizes, agreements, strict=True)
     ]
 
-    for file, expected in zip(judge(files, 0.999, 0.95), left_out, strict=True):
-        assert file.left_out == expected or file.left_out.startswith(expected)
+    for file, expected in zip(judge(files, 0.999, 0.95), reasons, strict=True):
+        assert file.rejected == expected or file.rejected.startswith(expected)
 
 
 def test_a_split_without_records_is_bad_data(model, tmp_path):
     empty = standard_artifacts.Examples()
-    empty.uri, empty.split_names = str(tmp_path), artifact_utils.encode_split_names([features.TRAIN, features.TEST])
+    empty.uri, empty.split_names = str(tmp_path), artifact_utils.encode_split_names(list(features.SPLITS))
 
-    with pytest.raises(DataError, match="Split-train: holds no records to convert the model with"):
+    with pytest.raises(DataError, match="Split-train: holds no records"):
         run(tmp_path, model, empty)

@@ -192,7 +192,7 @@ def test_another_space_of_the_same_name_is_another_search(tmp_path, monkeypatch)
     assert told() != before
 
 
-@pytest.mark.parametrize("name, executor", [("Tuner", "components.tuner"), ("Pusher", "components.pusher")])
+@pytest.mark.parametrize("name, executor", [("Tuner", "components.tuner.component"), ("Pusher", "components.pusher")])
 def test_what_we_add_to_tfx_own_component_is_run_by_our_executor(name, executor, tmp_path):
     assert f"{executor}.Executor".encode() in executors(compile_whole(tmp_path))[name].value
 
@@ -208,7 +208,7 @@ def test_the_pusher_is_told_where_to_and_how_many_to_keep(tmp_path):
 @pytest.mark.parametrize("name, folder", [("Tuner", "tuning"), ("Trainer", "training")])
 def test_what_other_code_left_is_not_gone_on_with(name, folder, tmp_path, monkeypatch):
     before = Path(custom_config(compile_graph(tmp_path), name)["resume_root"])
-    edit_a_copy(tmp_path, "augment.py", monkeypatch)
+    edit_a_copy(tmp_path, "augmentation.py", monkeypatch)
 
     after = Path(custom_config(compile_graph(tmp_path), name)["resume_root"])
 

@@ -1,6 +1,5 @@
 import gzip
 import io
-import json
 import shutil
 import tarfile
 
@@ -22,6 +21,7 @@ from cifar_files import (
 )
 
 from components.example_gen import records
+from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import ShapesConfig
 from pipeline.sources import cifar
 from pipeline.sources.prepare import split_file
@@ -45,7 +45,7 @@ def test_every_form_ends_in_the_same_records(form, tmp_path):
     assert source.counts == {"train": 48, "eval": 12, "test": 12}
     assert source.class_names == CLASS_NAMES and not source.published
     assert source.folder.name == f"{source.kind}-{source.sha256[:16]}"
-    assert json.loads(json.dumps(source.identity())) == json.loads((source.folder / "source.json").read_text())
+    assert source.identity == SourceIdentity.from_json((source.folder / "source.json").read_text())
 
 
 def test_binary_goes_before_python_where_both_lie(tmp_path):

@@ -6,6 +6,8 @@ from compiled import compiled
 from google.protobuf import json_format
 
 from components.schema import SCHEMA_FILE
+from components.trainer.config import TrainerConfig
+from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig, ShapesConfig
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow import entrypoint
@@ -14,7 +16,7 @@ from shiftvit.config import ExperimentConfig, TrainConfig, to_dict
 from shiftvit.errors import ConfigError, DataError
 
 INGEST = "components.example_gen.executor.Executor"
-TUNE = "components.tuner.Executor"
+TUNE = "components.tuner.component.Executor"
 TRAIN = "tfx.components.trainer.executor.GenericExecutor"
 EVALUATE = "tfx.components.evaluator.executor.Executor"
 BASELINE = "components.baseline.PushedBaseline_Executor"
@@ -94,7 +96,7 @@ def test_ingestion_prepares_the_source_of_this_run(tmp_path):
     parameters = prepared(INGEST, tmp_path / "here", ingest_parameters(images_per_shard=5.0))
 
     assert parameters.keys() == {"identity", "input_base", "images_per_shard"}
-    assert json.loads(parameters["identity"]) == there.identity()
+    assert parameters["identity"] == there.identity.to_json()
     made = split_file(tmp_path / "here/sources" / there.folder.name, "test")
     assert parameters["input_base"] == str(made.parent)
     assert made.read_bytes() == split_file(there.folder, "test").read_bytes()
@@ -130,8 +132,8 @@ EXAMPLES = {"examples": one("minio://b/e", metadata={"class_names": '["cat", "do
 
 def train_parameters(epochs):
     experiment = ExperimentConfig(CONFIG.model, CONFIG.data, TrainConfig(epochs=12))
-    config = {"experiment": to_dict(experiment), "class_names": [], "resume_root": "/state/training/code"}
-    return {"epochs": epochs, "custom_config": json.dumps(config), "run_fn": "f"}
+    config = TrainerConfig(experiment, (), "/state/training/code")
+    return {"epochs": epochs, "custom_config": json.dumps(to_dict(config)), "run_fn": "f"}
 
 
 def test_training_gets_the_epochs_of_the_run_and_the_classes_of_the_data(tmp_path):
@@ -162,14 +164,15 @@ def test_epochs_must_be_whole(tmp_path):
 @pytest.mark.parametrize("root", ["", "/rehearsed"])
 def test_what_is_on_a_volume_is_found_where_the_volume_is(root, tmp_path, monkeypatch):
     monkeypatch.setenv(entrypoint.LOCAL_ROOT, root)
-    state = {"custom_config": json.dumps({"resume_root": "/state/tuning/code"})}
+    search = TunerConfig(CONFIG.tune, CONFIG.experiment, "", "", "/state/tuning/code")
+    state = {"custom_config": json.dumps(to_dict(search))}
 
     pushed = prepared(PUSH, tmp_path, {"push_destination": "/models"})
     trained = prepared(TRAIN, tmp_path, train_parameters(1.0), EXAMPLES)
 
     assert json.loads(pushed["push_destination"]) == {"filesystem": {"base_directory": f"{root}/models"}}
     assert prepared(BASELINE, tmp_path, {"push_destination": "/models"}) == {"push_destination": f"{root}/models"}
-    assert json.loads(prepared(TUNE, tmp_path, state)["custom_config"]) == {"resume_root": f"{root}/state/tuning/code"}
+    assert json.loads(prepared(TUNE, tmp_path, state)["custom_config"])["resume_root"] == f"{root}/state/tuning/code"
     assert json.loads(trained["custom_config"])["resume_root"] == f"{root}/state/training/code"
 
 

@@ -1,0 +1,51 @@
+"""What identifies a data source: handed to ExampleGen as JSON, and recorded as properties of its Examples artifact."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from shiftvit.features import SPLITS
+
+CLASS_NAMES = "class_names"  # a JSON list
+KIND, SHA256, PUBLISHED = "source_kind", "source_sha256", "source_published"
+
+
+def count_property(split: str) -> str:
+    """Returns the name of the property that holds the split's number of images."""
+    return f"count_{split}"
+
+
+PROPERTIES = (CLASS_NAMES, KIND, SHA256, PUBLISHED, *map(count_property, SPLITS))
+
+
+@dataclass(frozen=True)
+class SourceIdentity:
+    """A data source, without the path where it was found."""
+
+    kind: str  # shapes, tfds, archive or folder
+    sha256: str  # of the archive; of a folder, over its files; of the embedded set, over everything that determines it
+    published: bool  # whether `sha256` is the checksum published with the official archive
+    counts: dict[str, int]  # images of each split
+    class_names: tuple[str, ...]  # by class id
+
+    def to_json(self) -> str:
+        """Returns the same text for equal identities."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> "SourceIdentity":
+        """Reads what `to_json` wrote."""
+        values = json.loads(text)
+        return SourceIdentity(**values | {"class_names": tuple(values["class_names"])})
+
+    def properties(self) -> dict[str, str | int]:
+        """Returns the properties of the Examples artifact."""
+        counts = {count_property(split): count for split, count in self.counts.items()}
+        names = json.dumps(list(self.class_names))
+        return {CLASS_NAMES: names, KIND: self.kind, SHA256: self.sha256, PUBLISHED: int(self.published), **counts}
+
+
+def class_names(properties: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the class names by class id from the properties of an Examples artifact, or () if it has none."""
+    return tuple(json.loads(properties.get(CLASS_NAMES, "[]")))

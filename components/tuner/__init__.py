@@ -1,0 +1,1 @@
+"""The hyperparameter search as a TFX component."""

@@ -1,0 +1,60 @@
+"""TFX's Tuner, which also keeps the results of all trials and their report."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.components.tuner import executor as standard
+from tfx.components.tuner.component import Tuner as StockTuner
+from tfx.components.tuner.component import TunerFnResult
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import Artifact, artifact_utils, standard_component_specs
+
+from components.tuner.config import TunerConfig
+from shiftvit.config import from_dict, to_dict
+from tuner.report.document import render
+from tuner.results import REPORT_FILE, RESULTS_FILE, to_json
+from tuner.search import Search
+
+_BUDGET = ("trials", "minutes", "workers")  # a larger budget resumes the search that a smaller one ended
+
+
+def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
+    """Returns the search that `custom_config`, a TunerConfig, describes."""
+    config = from_dict(TunerConfig, fn_args.custom_config)
+    folder = Path(config.resume_root) / _digest(config, fn_args.train_files)
+    search = Search(config.tune, config.experiment, fn_args.train_files, fn_args.eval_files, folder)
+    return TunerFnResult(tuner=search, fit_kwargs={})
+
+
+def _digest(config: TunerConfig, train_files: list[str]) -> str:
+    """Returns a name for the state of the search: the same for a later one that differs in its budget alone."""
+    content = to_dict(config)
+    content["tune"] = {name: value for name, value in content["tune"].items() if name not in _BUDGET}
+    content = json.dumps([content, list(train_files)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+class Executor(standard.Executor):
+    """Searches as TFX's executor does, and writes the results of all trials and their report beside TFX's table."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        search = standard.search(input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False)
+        standard.write_best_hyperparameters(search, output_dict)
+        outputs = output_dict[standard_component_specs.TUNER_RESULTS_KEY]
+        folder, results = Path(artifact_utils.get_single_uri(outputs)), search.results()
+        (folder / RESULTS_FILE).write_text(to_json(results))
+        (folder / REPORT_FILE).write_text(render(results))
+
+
+class Tuner(StockTuner):
+    """TFX's Tuner with our executor."""
+
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
