@@ -16,13 +16,13 @@ from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies, Examples, ExampleStatistics
 
 from components.data_gate import quality
+from components.data_gate.anomalies import ANOMALIES_FILE, read_anomalies
 from components.data_gate.quality import Duplicate, Split
 from components.example_gen.executor import read_counts
 from shiftvit import features
 from shiftvit.errors import DataError
 
 STATISTICS_FILE = "FeatureStats.pb"
-ANOMALIES_FILE = "SchemaDiff.pb"
 
 _TOLD = 3  # duplicates that a sentence lists
 
@@ -47,7 +47,7 @@ def DataGate(
             image that does not decode; or every limit that is exceeded, and by what.
     """
     check_counts(statistics, read_counts(examples))
-    _refuse("the data does not fit the schema", find_anomalies(anomalies))
+    _refuse("the data does not fit the schema", read_anomalies(anomalies.uri))
     check_records(examples, drift, min_class_share, max_duplicates, max_label_drift, max_image_drift)
 
 
@@ -87,22 +87,6 @@ def check_counts(statistics: ExampleStatistics, counts: Mapping[str, int]) -> No
                 f"{path}: statistics of {found:,} of the {expected:,} images of the split {split}; run again, with "
                 "--beam local if you chose another"
             )
-
-
-def find_anomalies(anomalies: ExampleAnomalies) -> list[str]:
-    """Returns a sentence for each anomaly that ExampleValidator wrote into the artifact."""
-    sentences = []
-    for split in artifact_utils.decode_split_names(anomalies.split_names):
-        path = os.path.join(artifact_utils.get_split_uris([anomalies], split)[0], ANOMALIES_FILE)
-        with fileio.open(path, "rb") as file:
-            report = anomalies_pb2.Anomalies.FromString(file.read())
-        if report.data_missing:
-            sentences.append(f"split {split}: has no records")
-        if report.dataset_anomaly_info.reason:
-            sentences.append(f"split {split}: {report.dataset_anomaly_info.description}")
-        for feature, info in report.anomaly_info.items():
-            sentences.append(f"split {split}, feature {feature}: {info.description}")
-    return sentences
 
 
 def _refuse(what: str, sentences: Sequence[str]) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from components.data_gate.anomalies import read_anomalies
 from pipeline.reports.wording import conclusion
-from pipeline.runs.lineage import Artifact, Lineage, Step, anomalies, hyperparameters
+from pipeline.runs.lineage import Artifact, Lineage, Step, hyperparameters
 from pipeline.runs.results import DATA_GATE, INTERNAL, Run, class_names, read_run
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import read_search
@@ -58,7 +59,7 @@ def _measured_of_data(run: Run) -> dict[str, Any]:
 
 def _find_anomalies(run: Run) -> list[str]:
     artifacts = [a for e in run.executions for group in e.outputs.values() for a in group]
-    return [sentence for a in artifacts if a.type == "ExampleAnomalies" for sentence in anomalies(a)]
+    return [sentence for a in artifacts if a.type == "ExampleAnomalies" for sentence in read_anomalies(a.uri)]
 
 
 def _describe(step: Step) -> dict[str, Any]:

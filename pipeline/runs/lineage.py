@@ -22,7 +22,6 @@ _BASELINE_INPUT = "baseline_model"  # of the Evaluator: compared with, not made 
 _INPUTS = (mlmd.Event.INPUT, mlmd.Event.DECLARED_INPUT)
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
 _HYPERPARAMETERS_FILE = "best_hyperparameters.txt"
-_ANOMALIES_FILE = "SchemaDiff.pb"
 
 
 @dataclass(frozen=True)
@@ -163,20 +162,6 @@ def hyperparameters(artifact: Artifact) -> dict[str, Any]:
         return json.loads((Path(artifact.uri) / _HYPERPARAMETERS_FILE).read_text())["values"]
     except FileNotFoundError:
         return {}
-
-
-def anomalies(artifact: Artifact) -> list[str]:
-    """Returns a sentence for each anomaly of the data, with its split and feature."""
-    from tensorflow_metadata.proto.v0 import anomalies_pb2
-
-    found = []
-    for file in sorted(Path(artifact.uri).glob(f"Split-*/{_ANOMALIES_FILE}")):
-        split = file.parent.name.removeprefix("Split-")
-        told = anomalies_pb2.Anomalies.FromString(file.read_bytes())
-        found += [f"{split}, {feature}: {info.description}" for feature, info in sorted(told.anomaly_info.items())]
-        if told.data_missing:
-            found.append(f"{split}: holds no data")
-    return found
 
 
 def _artifact(artifact: mlmd.Artifact) -> Artifact:

@@ -8,7 +8,7 @@ from components import serving_folder
 from components.canary import executor as canary
 from components.evaluator.explain import explain
 from components.evaluator.results import read_metrics
-from components.lite import executor as lite
+from components.lite.report import read_report
 from components.pusher import ALREADY_PUSHED
 from pipeline.graph.nodes import Node
 from pipeline.runs.events import COMPLETE
@@ -74,7 +74,7 @@ def build_run_result(executions: Executions, class_names: Sequence[str]) -> RunR
 def _read_lite(executions: Executions) -> dict[str, Any]:
     if Node.LITE_EXPORT not in executions:
         return {}
-    return lite.read_report(output(executions, Node.LITE_EXPORT, "lite_model").uri)
+    return read_report(output(executions, Node.LITE_EXPORT, "lite_model").uri).to_dict()
 
 
 def _check_not_removed(pushed: Artifact) -> None:

@@ -13,6 +13,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.types import standard_artifacts
 
+from components.data_gate.anomalies import read_anomalies
 from pipeline.cli import printing
 from pipeline.config import config_file, presets
 from pipeline.graph.nodes import PIPELINE_NAME
@@ -182,4 +183,4 @@ def test_anomalies_name_split_and_feature(tmp_path):
     (tmp_path / "Split-train").mkdir()
     (tmp_path / "Split-train" / "SchemaDiff.pb").write_bytes(anomalies_pb2.Anomalies().SerializeToString())
     artifact = lineage.Artifact(1, "ExampleAnomalies", str(tmp_path), {})
-    assert lineage.anomalies(artifact) == ["eval, label: values out of range"]
+    assert read_anomalies(artifact.uri) == ["split eval, feature label: values out of range"]
