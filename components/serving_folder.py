@@ -61,7 +61,7 @@ def read_origin(version: Path) -> Origin:
 def hold_newest(base: Path) -> Iterator[Path | None]:
     """Gives the folder of the served version, which stays as long as the block or its process lives; None without one.
 
-    `whole.hold` does so for any other version.
+    `atomic.hold` does so for any other version.
     """
     with contextlib.ExitStack() as stack:
         yield _enter_newest(stack, base)

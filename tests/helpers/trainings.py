@@ -1,6 +1,5 @@
 """Trainings small enough for tests, and a way to run them in a child process."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -45,9 +44,3 @@ def attempt(config: ExperimentConfig, examples, folder, kill_at: float | None = 
         timeout=HANG_SECONDS,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-
-
-def read_history(path: Path) -> list[dict[str, float]]:
-    """Returns the rows of a history file; epochs count from 0."""
-    with path.open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

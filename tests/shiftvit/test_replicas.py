@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import trainings
 
+from shiftvit.training_record import read_history
+
 pytestmark = pytest.mark.slow
 
 
@@ -16,7 +18,7 @@ def test_one_and_two_replicas_have_the_same_losses(drawn_examples, tmp_path):
         assert ended.returncode == 0, ended.stderr
         result = json.loads(ended.stdout.splitlines()[-1])
         assert (result["updates"], result["replicas"]) == (20, replicas)
-        rows = trainings.read_history(tmp_path / str(replicas) / "resume" / "history.csv")
+        rows = read_history(tmp_path / str(replicas) / "resume")
         losses[replicas] = np.array([[row["loss"], row["val_loss"], row["val_top1"]] for row in rows])
 
     assert losses[1].shape == (20, 3)

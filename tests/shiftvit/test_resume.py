@@ -6,6 +6,8 @@ import signal
 import pytest
 import trainings
 
+from shiftvit.training_record import read_history
+
 pytestmark = pytest.mark.slow
 # 8 updates per epoch, with everything that is random and with averaged weights.
 CONFIG = trainings.random_experiment(epochs=3, ema_decay=0.9, deterministic=True, replicas=2)
@@ -17,7 +19,7 @@ def resumed(drawn_examples, tmp_path_factory):
     folder = tmp_path_factory.mktemp("resumed")
     killed = trainings.attempt(CONFIG, drawn_examples, folder, kill_at=1.3)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert [row["epoch"] for row in trainings.read_history(folder / "resume" / "history.csv")] == [0]
+    assert [row["epoch"] for row in read_history(folder / "resume")] == [1]
     return folder, trainings.attempt(CONFIG, drawn_examples, folder)
 
 
@@ -30,8 +32,8 @@ def test_the_next_attempt_resumes_after_the_last_finished_epoch(resumed):
 
     assert ended.returncode == 0, ended.stderr
     assert (result_of(ended)["epochs"], result_of(ended)["updates"]) == ([1, 2], 24)
-    history = trainings.read_history(folder / "resume" / "history.csv")
-    assert [row["epoch"] for row in history] == [0, 1, 2]
+    history = read_history(folder / "resume")
+    assert [row["epoch"] for row in history] == [1, 2, 3]
 
 
 def test_a_resumed_training_ends_bit_identical_to_an_uninterrupted_one(resumed, drawn_examples, tmp_path):

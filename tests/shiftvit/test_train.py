@@ -17,6 +17,7 @@ from shiftvit.official_weights import to_official
 from shiftvit.optimizer import SwapEMAWeights
 from shiftvit.progress import EVENT, LOGGER
 from shiftvit.strategy import make_strategy
+from shiftvit.training_record import read_history
 
 PLAIN = DataConfig(crop_padding=0, flip=False)
 
@@ -46,9 +47,9 @@ def trained(drawn_examples, tmp_path_factory):
 
 
 def test_training_learns_and_records_every_epoch(trained):
-    history = trainings.read_history(trained[0] / "resume" / train.HISTORY_FILE)
+    history = read_history(trained[0] / "resume")
 
-    assert [row["epoch"] for row in history] == list(range(8))
+    assert [row["epoch"] for row in history] == list(range(1, 9))
     assert set(history[0]) == {"epoch", "loss", "top1", "top5", "val_loss", "val_top1", "val_top5", "learning_rate"}
     assert history[-1]["loss"] < history[0]["loss"] - 0.15
     assert history[-1]["top5"] > 0.65
@@ -111,7 +112,7 @@ def test_averaged_weights_are_evaluated_and_returned(drawn_examples, tmp_path):
     averages = [model.optimizer.get_slot(weight, "average") for weight in model.trainable_variables]
     for weight, average in zip(model.trainable_variables, averages, strict=True):
         np.testing.assert_array_equal(weight, average)
-    recorded = trainings.read_history(tmp_path / "resume" / train.HISTORY_FILE)[-1]["val_loss"]
+    recorded = read_history(tmp_path / "resume")[-1]["val_loss"]
     assert model.evaluate(evaluation_batches(files, 32), verbose=0)[0] == pytest.approx(recorded, rel=1e-6)
 
 
@@ -139,7 +140,7 @@ def test_training_accepts_mixed_images(drawn_examples, tmp_path):
 
     run(config, drawn_examples, tmp_path)
 
-    row = trainings.read_history(tmp_path / "resume" / train.HISTORY_FILE)[0]
+    row = read_history(tmp_path / "resume")[0]
     assert np.isfinite(row["loss"]) and 0 <= row["top1"] <= row["top5"] <= 1
 
 
@@ -153,7 +154,7 @@ def test_with_an_accelerator_the_training_step_augments_and_is_compiled(drawn_ex
         folder = tmp_path / str(len(losses))
         model = run(config, drawn_examples, folder)
         assert bool(model.augmentation) is accelerated and model.jit_compile is accelerated
-        losses.append(trainings.read_history(folder / "resume" / train.HISTORY_FILE)[-1]["loss"])
+        losses.append(read_history(folder / "resume")[-1]["loss"])
 
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     assert abs(losses[2] - losses[1]) > 1e-3
@@ -165,7 +166,7 @@ def test_steps_per_execution_does_not_change_the_result(drawn_examples, tmp_path
     for bundle in (1, 3):
         folder = tmp_path / str(bundle)
         run(trainings.experiment(epochs=1, steps_per_execution=bundle), drawn_examples, folder)
-        losses.append(trainings.read_history(folder / "resume" / train.HISTORY_FILE)[0]["loss"])
+        losses.append(read_history(folder / "resume")[0]["loss"])
 
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
@@ -237,7 +238,7 @@ def test_initial_weights_depend_on_the_seed_only():
 def test_a_training_stopped_early_equals_the_start_of_the_full_one(trained, drawn_examples, tmp_path):
     run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=2)
 
-    begun, whole = (trainings.read_history(f / "resume" / train.HISTORY_FILE) for f in (tmp_path, trained[0]))
+    begun, whole = (read_history(f / "resume") for f in (tmp_path, trained[0]))
     assert len(begun) == 2
     for ours, theirs in zip(begun, whole, strict=False):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4), "the schedule must span eight epochs"
