@@ -45,10 +45,11 @@ class Table:
 
     def pytest_terminal_summary(self, terminalreporter):
         """Prints the table, as Markdown."""
-        terminalreporter.write_line("\n| test | tries | passed | minutes |\n|---|---:|---:|---:|")
+        rows = []
         for name, outcomes in self.outcomes.items():
             tries = sum(outcomes.values()) - outcomes["skipped"]
             if tries:
-                terminalreporter.write_line(
-                    f"| {TITLES[name]} | {tries} | {outcomes['passed']} | {self.seconds[name] / 60:.1f} |"
-                )
+                rows.append(f"| {TITLES[name]} | {tries} | {outcomes['passed']} | {self.seconds[name] / 60:.1f} |")
+        if rows:
+            heading = ["\n| test | tries | passed | minutes |", "|---|---:|---:|---:|"]
+            terminalreporter.write_line("\n".join([*heading, *rows]))
