@@ -21,6 +21,8 @@ EXPERIMENT = ExperimentConfig(
 )
 TUNE = TuneConfig(trials=2, epochs=1, steps_per_epoch=2)
 
+pytestmark = pytest.mark.slow
+
 
 def search(drawn_examples, folder, resume_root):
     """Runs the executor; the examples have no test split to look at."""
