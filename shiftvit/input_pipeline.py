@@ -46,8 +46,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches; each is a function of the seed and its index only.
 
-    Global batches do not depend on the number of workers, apart from augmentation. For that, every worker reads all
-    records and picks its own; AutoShardPolicy.DATA would deal whole batches to the workers in turn.
+    Global batches do not depend on the number of workers, except for augmentation: every worker reads all records and
+    picks its own. AutoShardPolicy.DATA would deal whole batches to the workers in turn.
 
     Args:
         patterns: of TFRecord files. All are read when this is called, and the images, 3 kB each, stay in memory.
@@ -69,10 +69,8 @@ def training_batches(
         ranks = (index * size + tf.range(size, dtype=tf.int64)) * workers + worker
         chosen = _shuffle(ranks, len(labels), seed)
         batch = tf.gather(images, chosen), tf.gather(labels, chosen)
-        if not augmented:
-            return batch
-        unique_index = index * workers + worker  # across workers
-        return augment(*batch, tf.stack([tf.cast(seed, tf.int64), unique_index]), config)
+        batch_seed = tf.stack([tf.cast(seed, tf.int64), index * workers + worker])
+        return augment(*batch, batch_seed, config) if augmented else batch
 
     devices = context.num_replicas_in_sync // workers
     indices = tf.data.Dataset.counter(start * devices)  # of the batches of this worker's devices

@@ -206,13 +206,12 @@ def train(
         config: the experiment.
         train_files: patterns of TFRecord files of the training split.
         eval_files: patterns of TFRecord files of the eval split.
-        resume_dir: for the checkpoint and HISTORY_FILE, the same for every attempt and every worker. The caller
-            removes it after saving the model.
+        resume_dir: for the checkpoint and HISTORY_FILE; the same for every attempt and worker.
         callbacks: called after an epoch's history and checkpoint are saved.
         until_epoch: stops after so many epochs, though the schedule ends with `config.train.epochs`; by default that.
 
     Returns:
-        The trained model, with the averaged weights if the experiment asks for them.
+        The trained model, with averaged weights if `train.ema_decay` is set.
 
     Raises:
         UserError: if the loss is not finite any more; the last good checkpoint stays.
@@ -224,10 +223,10 @@ def train(
     tf.io.gfile.makedirs(resume_dir)
     checkpoint = EpochCheckpoint(model, os.path.join(resume_dir, "state"))
     history = [CSVHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []
-    all_callbacks = [StopOnDivergence(checkpoint.directory), *history, checkpoint, *callbacks]
+    callbacks = [StopOnDivergence(checkpoint.directory), *history, checkpoint, *callbacks]
     initial_epoch = checkpoint.restore()
     with disk.ensure_space(resume_dir, _checkpoint_bytes(model, config.train), "the checkpoint of the training"):
-        fit(model, config, train_files, eval_files, steps, all_callbacks, until_epoch, initial_epoch)
+        fit(model, config, train_files, eval_files, steps, callbacks, until_epoch, initial_epoch)
     return model
 
 
