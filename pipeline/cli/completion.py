@@ -14,9 +14,9 @@ from components import serving_folder
 from pipeline.cli import help_examples
 from pipeline.cli.options import add_command, workspace_of
 from pipeline.config.beam import RUNNERS
-from pipeline.config.locations import SHAPES, TFDS
 from pipeline.config.presets import PRESETS
 from pipeline.config.settings import PipelineConfig
+from pipeline.config.source import SHAPES, TFDS
 from shiftvit.variants import VARIANTS
 
 SHELLS = ("bash", "zsh", "fish")

@@ -11,6 +11,7 @@ from pipeline.config.beam import RUNNERS
 from pipeline.config.overrides import override
 from pipeline.config.presets import PRESETS, preset
 from pipeline.config.settings import PipelineConfig
+from pipeline.config.source import FORMS
 from pipeline.runs.workspace import Workspace
 from shiftvit.errors import ConfigError
 
@@ -39,8 +40,7 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="SOURCE",
-        help="shapes (the embedded set), tfds, tfds:ARCHIVE, or the path "
-        "of an official CIFAR-10 archive or folder (default: the preset's)",
+        help=f"{FORMS} (default: the preset's)",
     )
     parser.add_argument(
         "--workspace", metavar="DIR", help=f"folder that holds everything (default: {DEFAULT_WORKSPACE})"

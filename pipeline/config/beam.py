@@ -1,75 +1,70 @@
-"""Where Apache Beam runs."""
+"""Where Apache Beam runs. Imports nothing heavy."""
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from shiftvit.config import require
 
-RUNNERS = ("local", "dask", "flink", "spark", "dataflow")
+Runner = Literal["local", "dask", "flink", "spark", "dataflow"]
+RUNNERS: tuple[Runner, ...] = get_args(Runner)
+SHIPPED_CODE: tuple[Runner, ...] = ("flink", "spark", "dataflow")  # engines whose workers start without this project
 
-
-_ADDRESSES = {
+_ADDRESSES = {  # pattern and description of the address that an engine takes
     "dask": (r"(tcp|tls|ws|wss)://\S+:\d+", "the address of a Dask scheduler, such as tcp://10.0.0.1:8786"),
     "flink": (r"(https?://)?[^\s/:]+:\d+", "the REST address of a Flink master, such as 10.0.0.1:8081"),
     "spark": (r"[^\s/:]+:\d+", "the endpoint of Beam's Spark job server, such as 10.0.0.1:8099"),
 }
-
-
-SENT_CODE = ("flink", "spark", "dataflow")  # whose workers start without this project
-
-
-_NEEDED = {"dataflow": ("project", "region", "temp_location")}
+_REQUIRED_OPTIONS = {"dataflow": ("project", "region", "temp_location")}
 
 
 @dataclass(frozen=True)
 class BeamConfig:
-    """Where Beam runs."""
+    """The engine that runs Apache Beam, and its workers."""
 
-    runner: Literal[RUNNERS] = "local"
-    address: str = ""  # of the engine; Dask alone does without one, and starts workers on this host
-    workers: int = 0  # that Dask starts on this host; 0: one for each core
-    image: str = (
-        ""  # Beam's SDK container with this project, for Flink, Spark or Dataflow; else they build from setup.py
-    )
-    options: tuple[str, ...] = ()  # further flags of Beam, such as --region=europe-west1
+    runner: Runner = "local"  # the engine
+    address: str = ""  # of the engine; required for Flink and Spark; empty for Dask: start workers on this host
+    workers: int = 0  # Dask workers to start on this host; 0: one per core
+    image: str = ""  # Beam SDK image with this project, for Flink, Spark or Dataflow; empty: built from setup.py
+    options: tuple[str, ...] = ()  # further Beam flags, such as --region=europe-west1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_address()
         require(self.workers >= 0, "beam.workers must not be negative")
         require(
             not self.workers or (self.runner == "dask" and not self.address),
-            f"beam.workers={self.workers} is how many workers Dask starts on this host: it goes with beam.runner=dask "
-            "and without beam.address",
+            f"beam.workers={self.workers} is the number of workers that Dask starts on this host: it needs "
+            "beam.runner=dask without beam.address",
         )
         require(
-            not self.image or self.runner in SENT_CODE,
-            f"beam.image={self.image} is for {', '.join(SENT_CODE)}: workers of beam.runner={self.runner} run where "
-            "this project is installed already",
+            not self.image or self.runner in SHIPPED_CODE,
+            f"beam.image={self.image} is for {', '.join(SHIPPED_CODE)}: workers of beam.runner={self.runner} run where "
+            "this project is already installed",
         )
         self._check_options()
 
-    def _check_address(self):
-        pattern, form = _ADDRESSES.get(self.runner, ("", ""))
+    def _check_address(self) -> None:
+        pattern, description = _ADDRESSES.get(self.runner, ("", ""))
         require(
             not self.address or bool(pattern),
             f"beam.address={self.address} is for {', '.join(_ADDRESSES)}; beam.runner={self.runner} takes none",
         )
         require(
             bool(self.address) or self.runner not in ("flink", "spark"),
-            f"beam.runner={self.runner} needs beam.address: {form}",
+            f"beam.runner={self.runner} needs beam.address: {description}",
         )
         require(
-            not self.address or bool(re.fullmatch(pattern, self.address)), f"beam.address={self.address} is not {form}"
+            not self.address or bool(re.fullmatch(pattern, self.address)),
+            f"beam.address={self.address} is not {description}",
         )
 
-    def _check_options(self):
+    def _check_options(self) -> None:
         for option in self.options:
             require(
                 bool(re.fullmatch(r"--[A-Za-z]\w*(=.*)?", option)),
-                f"beam.options: {option!r} is not a flag of Beam, --NAME or --NAME=VALUE",
+                f"beam.options: {option!r} is not a Beam flag, --NAME or --NAME=VALUE",
             )
-        given = {option.removeprefix("--").partition("=")[0] for option in self.options}
-        require("runner" not in given, f"beam.options: --runner is what beam.runner is for: {', '.join(RUNNERS)}")
-        missing = [f"--{name}" for name in _NEEDED.get(self.runner, ()) if name not in given]
+        names = {option.removeprefix("--").partition("=")[0] for option in self.options}
+        require("runner" not in names, f"beam.options: set beam.runner instead of --runner: {', '.join(RUNNERS)}")
+        missing = [f"--{name}" for name in _REQUIRED_OPTIONS.get(self.runner, ()) if name not in names]
         require(not missing, f"beam.runner={self.runner} needs {', '.join(missing)} in beam.options")

@@ -10,15 +10,15 @@ from shiftvit.files import atomic
 
 
 def save(config: PipelineConfig, path: Path) -> None:
-    """Writes the resolved configuration as JSON, whole or not at all."""
+    """Writes the resolved configuration as JSON, atomically."""
     atomic.write_file(path, json.dumps(to_dict(config), indent=2) + "\n")
 
 
 def load(path: Path) -> PipelineConfig:
-    """Reads what `save` wrote.
+    """Reads a configuration that `save` wrote.
 
     Raises:
-        ConfigError: when the file is missing, is not JSON, or does not fit.
+        ConfigError: the file is missing or not JSON, or its values are not valid settings.
     """
     try:
         values = json.loads(path.read_text())

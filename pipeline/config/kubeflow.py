@@ -1,4 +1,4 @@
-"""What Kubernetes gives each step: image, resources, environment, volumes, placement. Imports nothing heavy."""
+"""Settings for Kubeflow: image, resources, environment, volumes and placement of the steps. Imports nothing heavy."""
 
 import dataclasses
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from shiftvit.config import require
 
 GPU = "nvidia.com/gpu"
-QUANTITY = re.compile(r"\d+(\.\d+)?([munkMGTPE]|[KMGTPE]i)?")  # of Kubernetes
+QUANTITY = re.compile(r"\d+(\.\d+)?([munkMGTPE]|[KMGTPE]i)?")  # a Kubernetes quantity
 
 _FACTORS = {"": 1, "m": 1e-3, "u": 1e-6, "n": 1e-9} | {
     letter + binary: (1024 if binary else 1000) ** power
@@ -20,8 +20,8 @@ _FACTORS = {"": 1, "m": 1e-3, "u": 1e-6, "n": 1e-9} | {
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 _VALUE = r"[A-Za-z0-9._-]*"
-_NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"  # of an object of Kubernetes
-_CLAIM = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # the pod's volume gets the claim's name, and takes less
+_NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"  # of a Kubernetes object
+_CLAIM = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # shorter: the claim's name is also the name of the pod's volume
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _FORMS = {
     "env": (rf"{_VARIABLE}=.*", "NAME=VALUE"),
@@ -36,26 +36,26 @@ _FORMS = {
 
 
 def amount(quantity: str) -> float:
-    """Returns the number that a quantity of Kubernetes stands for."""
+    """Returns the number that a Kubernetes quantity stands for, such as 0.5 for 500m."""
     digits = quantity.rstrip("munkKMGTPEi")
     return float(digits) * _FACTORS[quantity.removeprefix(digits).replace("K", "k")]
 
 
 @dataclass(frozen=True)
 class StepConfig:
-    """What one step may use."""
+    """Resources of one step."""
 
-    cpu: str = "1"  # quantities of Kubernetes, which are requested and are the limit too
-    memory: str = "4Gi"
-    gpus: int = 0
+    cpu: str = "1"  # cores, as a Kubernetes quantity; both request and limit
+    memory: str = "4Gi"  # bytes, as a Kubernetes quantity; both request and limit
+    gpus: int = 0  # number of GPUs
 
     def check(self, key: str) -> None:
-        """Raises ConfigError, naming `key`, when Kubernetes would not take it."""
+        """Raises ConfigError, naming `key`, if Kubernetes would reject a value."""
         for name in ("cpu", "memory"):
             value = getattr(self, name)
             require(
                 bool(QUANTITY.fullmatch(value)),
-                f"{key}.{name}={value} is not a quantity of Kubernetes, such as 500m, 2 or 8Gi",
+                f"{key}.{name}={value} is not a Kubernetes quantity, such as 500m, 2 or 8Gi",
             )
         require(self.gpus >= 0, f"{key}.gpus must not be negative")
 
@@ -65,7 +65,7 @@ _LIGHT = StepConfig(cpu="500m", memory="2Gi")
 
 @dataclass(frozen=True)
 class StepsConfig:
-    """What each step may use: a field for each node of the graph."""
+    """Resources of each step: a field for each node of the graph, named as the node in snake case."""
 
     cifar10_example_gen: StepConfig = StepConfig(cpu="2")
     statistics_gen: StepConfig = StepConfig(cpu="2")
@@ -77,40 +77,41 @@ class StepsConfig:
     baseline: StepConfig = _LIGHT
     evaluator: StepConfig = StepConfig(cpu="2", memory="8Gi")
     canary: StepConfig = StepConfig()
+    lite_export: StepConfig = StepConfig(cpu="2")
     pusher: StepConfig = _LIGHT
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for step in dataclasses.fields(self):
             getattr(self, step.name).check(f"kubeflow.steps.{step.name}")
 
     def of(self, node: str) -> StepConfig:
-        """Returns what the node of that id may use: what Cifar10ExampleGen may is in `cifar10_example_gen`."""
-        return getattr(self, re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", node).lower())
+        """Returns the resources of the node with that id, such as Cifar10ExampleGen.
+
+        A node without a field gets the defaults of StepConfig, so that a new component compiles before it has one.
+        """
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", node).lower()
+        return getattr(self, name, StepConfig())
 
 
 @dataclass(frozen=True)
 class KubeflowConfig:
-    """How the graph runs on Kubeflow Pipelines.
+    """How the graph runs on Kubeflow Pipelines (KFP)."""
 
-    Environment, secrets, volumes, `node_selector` and `tolerations` are those of every step; what begins with `gpu_`
-    is added where a step asks for GPUs.
-    """
-
-    image: str = ""  # that `make image` built, by the name the cluster pulls it by
-    image_pull_secret: str = ""
-    pipeline_root: str = ""  # folder of an object store for the artifacts; by default that of the installation
-    state: str = ""  # folder of a volume, which killed trainings and searches resume from; by default they start anew
-    push_destination: str = "/serving/shiftvit"  # folder of a volume, in TensorFlow Serving's layout
-    env: tuple[str, ...] = ()  # NAME=VALUE
-    secrets: tuple[str, ...] = ()  # NAME=SECRET:KEY: an environment variable from a secret
-    volumes: tuple[str, ...] = ()  # CLAIM:/PATH: a persistent volume claim and where it is mounted
-    node_selector: tuple[str, ...] = ()  # LABEL=VALUE
-    tolerations: tuple[str, ...] = ()  # KEY:EFFECT or KEY=VALUE:EFFECT
-    gpu_node_selector: tuple[str, ...] = ()
-    gpu_tolerations: tuple[str, ...] = (f"{GPU}:NoSchedule",)  # which nodes with GPUs commonly ask for
+    image: str = ""  # container image of all steps, built by `make image`, under the name by which the cluster pulls it
+    image_pull_secret: str = ""  # Kubernetes secret for pulling the image; empty: none
+    pipeline_root: str = ""  # folder of an object store for the artifacts; empty: the KFP installation's default
+    state: str = ""  # folder on a volume from which killed trainings and searches resume; empty: they start over
+    push_destination: str = "/serving/shiftvit"  # folder on a volume for pushed versions, as TensorFlow Serving reads
+    env: tuple[str, ...] = ()  # environment variables of every step, as NAME=VALUE
+    secrets: tuple[str, ...] = ()  # environment variables from secrets, for every step, as NAME=SECRET:KEY
+    volumes: tuple[str, ...] = ()  # persistent volume claims and their mount paths in every step, as CLAIM:/PATH
+    node_selector: tuple[str, ...] = ()  # labels of the nodes on which every step may run, as LABEL=VALUE
+    tolerations: tuple[str, ...] = ()  # taints that every step tolerates, as KEY:EFFECT or KEY=VALUE:EFFECT
+    gpu_node_selector: tuple[str, ...] = ()  # further labels for steps with GPUs
+    gpu_tolerations: tuple[str, ...] = (f"{GPU}:NoSchedule",)  # further taints for steps with GPUs
     steps: StepsConfig = field(default_factory=StepsConfig)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in (f.name for f in dataclasses.fields(self)):
             pattern, form = _FORMS.get(name.removeprefix("gpu_"), ("", ""))
             for text in getattr(self, name) if pattern else ():
@@ -118,7 +119,7 @@ class KubeflowConfig:
         claims = [volume.partition(":")[0] for volume in self.volumes]
         require(
             len(set(claims)) == len(claims),
-            f"kubeflow.volumes={','.join(self.volumes)}: Kubernetes takes each claim once in a step",
+            f"kubeflow.volumes={','.join(self.volumes)}: Kubernetes mounts each claim only once in a step",
         )
         require(
             not self.pipeline_root or bool(re.match(r"(minio|s3|gs)://[^/]", self.pipeline_root)),
@@ -135,21 +136,22 @@ class KubeflowConfig:
 
     @property
     def environment(self) -> list[tuple[str, str]]:
-        """Name and value of each variable of `env`."""
+        """Name and value of each variable in `env`."""
         return [(name, value) for name, _, value in (text.partition("=") for text in self.env)]
 
     @property
     def secret_variables(self) -> list[tuple[str, str, str]]:
-        """Name of the variable, secret and key of each of `secrets`."""
-        return [tuple(re.split("[=:]", text)) for text in self.secrets]
+        """Variable name, secret and key of each entry in `secrets`."""
+        entries = (re.split("[=:]", text) for text in self.secrets)
+        return [(variable, secret, key) for variable, secret, key in entries]
 
     @property
     def mounts(self) -> dict[str, str]:
-        """Path of each claim of `volumes`."""
+        """Mount path of each claim in `volumes`."""
         return {claim: path for claim, _, path in (text.partition(":") for text in self.volumes)}
 
     def placement(self, step: StepConfig) -> dict[str, Any]:
-        """Returns node selector and tolerations of a step, as a pod has them."""
+        """Returns `nodeSelector` and `tolerations` for the pod of a step."""
         selector, tolerations = self.node_selector, self.tolerations
         if step.gpus:
             selector, tolerations = selector + self.gpu_node_selector, tolerations + self.gpu_tolerations
@@ -159,10 +161,10 @@ class KubeflowConfig:
         }
 
     def require_volume(self, key: str, path: str) -> None:
-        """Raises ConfigError, naming `key`, when `path` would be lost with a container: when it is on no volume."""
+        """Raises ConfigError, naming `key`, unless `path` is on a volume: elsewhere it is lost with the container."""
         require(
             any(PurePosixPath(path).is_relative_to(mount) for mount in self.mounts.values()),
-            f"{key}={path} is on no volume ({', '.join(self.mounts.values()) or 'there is none'}): "
+            f"{key}={path} is on no volume (mounted: {', '.join(self.mounts.values()) or 'none'}): "
             "--set kubeflow.volumes=CLAIM:/PATH mounts a persistent volume claim",
         )
 

@@ -13,12 +13,13 @@ from shiftvit.variants import variant
 
 
 def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
-    """Returns `config` with each KEY=VALUE applied; KEY is dotted, VALUE as JSON, a bare text, or a list 1,2,3.
+    """Returns `config` with each KEY=VALUE applied, in order.
 
-    `model=NAME` takes all settings of a published variant, with our classes; later ones may change some of them.
+    KEY is a dotted name, and VALUE is JSON, plain text, or a list such as 1,2,3. `model=NAME` sets all of `model` to a
+    published variant with our number of classes.
 
     Raises:
-        ConfigError: for an unknown key, a wrong type, or a setting without `=`.
+        ConfigError: a key is unknown, a value has the wrong type or range, or a setting has no `=`.
     """
     values = to_dict(config)
     for setting in settings:

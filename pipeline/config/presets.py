@@ -1,23 +1,24 @@
-"""The presets: whole configurations by name. Imports no TensorFlow."""
+"""The presets: complete configurations by name. Imports no TensorFlow."""
 
 from collections.abc import Callable
 
 from pipeline.config.settings import EvaluateConfig, PipelineConfig
+from pipeline.config.source import SHAPES, TFDS
 from shiftvit.config import DataConfig, ModelConfig, TrainConfig, suggest
 from shiftvit.errors import ConfigError
 from tuner.config import TuneConfig
 
 
 def quickstart() -> PipelineConfig:
-    """The embedded set and a tiny model: minutes on a 2-core laptop.
+    """The embedded data set and a tiny model: minutes on a 2-core laptop.
 
-    `shiftvit run` (expected: top-1 of 0.90 or more on the embedded test split)
+    `shiftvit run` (expected: top-1 of 0.90 or more on the test split)
     """
     return PipelineConfig(
         preset="quickstart",
-        source="shapes",
+        source=SHAPES,
         model=ModelConfig(patch_size=4, dims=(32, 64), depths=(2, 2), drop_path=0.0, n_div=8),
-        data=DataConfig(crop_padding=0, flip=False),  # a mirrored picture belongs to another class
+        data=DataConfig(crop_padding=0, flip=False),  # mirroring an image changes its class
         train=TrainConfig(epochs=12, batch_size=64, learning_rate=2e-3),
         tune=TuneConfig(trials=2, epochs=2),
         evaluate=EvaluateConfig(min_top1=0.9, min_top5=0.99, min_corrupted_top1=0.5),
@@ -28,11 +29,12 @@ def cifar10_cpu() -> PipelineConfig:
     """Real CIFAR-10, sized for a CPU: the whole pipeline within an hour on 2 cores.
 
     `shiftvit run --preset cifar10-cpu --data DIR`
-    No search: within the hour its trials are too short to tell settings apart. `--set tune.trials=N` has one.
+
+    There is no search: trials that fit in the hour are too short to rank settings. `--set tune.trials=N` runs one.
     """
     return PipelineConfig(
         preset="cifar10-cpu",
-        source="tfds",
+        source=TFDS,
         model=ModelConfig(patch_size=2, dims=(64, 128, 256), depths=(2, 4, 2), n_div=8, drop_path=0.05, flip_test=True),
         train=TrainConfig(epochs=50, batch_size=128, learning_rate=2e-3),
         tune=TuneConfig(trials=0, epochs=5),
@@ -41,13 +43,13 @@ def cifar10_cpu() -> PipelineConfig:
 
 
 def cifar10() -> PipelineConfig:
-    """Real CIFAR-10, the published width and the full recipe, for GPUs; not measured yet.
+    """Real CIFAR-10, the published width and the full recipe, for GPUs. Not measured yet.
 
     `shiftvit run --preset cifar10 --data DIR`
     """
     return PipelineConfig(
         preset="cifar10",
-        source="tfds",
+        source=TFDS,
         model=ModelConfig(patch_size=2, drop_path=0.1),
         data=DataConfig(randaugment_ops=2, mixup=0.25, cutmix=0.25, erasing=0.25),
         train=TrainConfig(epochs=100, batch_size=256, ema_decay=0.999),
@@ -59,13 +61,15 @@ def cifar10() -> PipelineConfig:
 
 
 def keras_example() -> PipelineConfig:
-    """Dimensions, batch and schedule of the Keras ShiftViT example (46 epochs of 256, 48 x 48 pixels), for comparison.
+    """Dimensions, batch size and schedule of the Keras ShiftViT example, for comparison.
+
+    46 epochs with a batch of 256, at 48 x 48 pixels.
 
     `shiftvit run --preset keras-example --data DIR` (the example publishes 77.20% top-1, 98.64% top-5)
     """
     return PipelineConfig(
         preset="keras-example",
-        source="tfds",
+        source=TFDS,
         model=ModelConfig(image_size=48, patch_size=4, drop_path=0.2, dropout=0.2),
         data=DataConfig(crop_padding=4),
         train=TrainConfig(
@@ -74,7 +78,7 @@ def keras_example() -> PipelineConfig:
             learning_rate=1e-3,
             warmup_fraction=0.15,
             clip_norm=0.0,
-            weight_decay=0.1,  # at the peak, the 1e-4 a step that the example subtracts
+            weight_decay=0.1,  # at the peak rate this is the 1e-4 per step that the example subtracts
             label_smoothing=0.0,
         ),
         tune=TuneConfig(trials=0),
@@ -91,10 +95,10 @@ PRESETS: dict[str, Callable[[], PipelineConfig]] = {
 
 
 def preset(name: str) -> PipelineConfig:
-    """Returns the preset of that name.
+    """Returns the preset with that name.
 
     Raises:
-        ConfigError: when there is none.
+        ConfigError: there is none.
     """
     if name not in PRESETS:
         raise ConfigError(f"unknown preset {name!r}; {suggest(name, PRESETS)}")

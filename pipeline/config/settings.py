@@ -1,10 +1,15 @@
-"""The configuration of a run: one tree, and overrides by dotted name. Imports no TensorFlow."""
+"""The settings of a run, as one tree of frozen dataclasses that are validated when built. Imports no TensorFlow.
+
+The comment beside a field is the one place that says what the setting means, and in which unit.
+"""
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.config.beam import BeamConfig
 from pipeline.config.kubeflow import KubeflowConfig
+from pipeline.config.source import SHAPES
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, require
 from shiftvit.features import NUM_CLASSES
 from tuner.config import TuneConfig
@@ -12,73 +17,66 @@ from tuner.config import TuneConfig
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """What the model must reach on the test split, and how much worse than the baseline it may be."""
+    """Thresholds that the model must meet on the test split before it is pushed."""
 
-    min_top1: float = 0.5
-    min_top5: float = 0.0
-    min_class_top1: float = 0.0  # of every single class
-    max_top1_drop: float = 0.02  # below the baseline's top-1; the 95% interval of the change must keep to it
-    max_ece: float = 0.2  # expected calibration error: how far confidence is from how often it is right
-    min_corrupted_top1: float = 0.0  # on the images of every single corruption; 0 asks for none
+    min_top1: float = 0.5  # least top-1 accuracy, from 0 to 1
+    min_top5: float = 0.0  # least top-5 accuracy
+    min_class_top1: float = 0.0  # least top-1 accuracy of each single class
+    max_top1_drop: float = 0.02  # largest drop in top-1 below the baseline, at the bad end of its 95% interval
+    max_ece: float = 0.2  # largest expected calibration error, the mean gap between confidence and accuracy
+    min_corrupted_top1: float = 0.0  # least top-1 accuracy under each single corruption; 0: no threshold
 
-    def __post_init__(self):
-        for f in dataclasses.fields(self):
-            require(0 <= getattr(self, f.name) <= 1, f"evaluate.{f.name} must be in [0, 1]")
+    def __post_init__(self) -> None:
+        _require_shares("evaluate", self, *(f.name for f in dataclasses.fields(self)))
 
 
 @dataclass(frozen=True)
 class CanaryConfig:
-    """The trial of the exported model in a process of its own."""
+    """The test of the exported model in a process of its own."""
 
-    images: int = 32  # of the test split, sent through every signature
-    timeout: int = 300  # seconds, start of the process included
-    max_latency_ms: float = 1000.0  # of a request with one image, the median, on the CPU
+    images: int = 32  # images of the test split that are sent through every signature
+    timeout: int = 300  # seconds that the whole test may take, including the start of the process
+    max_latency_ms: float = 1000.0  # largest median latency, in milliseconds, of a request with one image on the CPU
 
-    def __post_init__(self):
-        require(self.images > 0, "canary.images must be positive")
-        require(self.timeout > 0, "canary.timeout must be positive")
-        require(self.max_latency_ms > 0, "canary.max_latency_ms must be positive")
+    def __post_init__(self) -> None:
+        _require_positive("canary", self, "images", "timeout", "max_latency_ms")
 
 
 @dataclass(frozen=True)
 class LiteConfig:
-    """TFLite files of the model, for devices; they are pushed in its version's folder."""
+    """TFLite files of the model, for mobile devices; pushed in the folder of its version."""
 
-    enabled: bool = False
-    calibration_images: int = 200  # of the training split, which show the ranges of int8
-    test_images: int = (
-        1000  # of the test split, to judge each file; as many of the eval split choose what stays float32
-    )
-    min_float_agreement: float = 0.999  # share of them that the file gives the model's class, to be pushed
-    min_int8_agreement: float = 0.99
+    enabled: bool = False  # whether to make and push them
+    calibration_images: int = 200  # images of the training split that calibrate the ranges of int8
+    test_images: int = 1000  # images of the eval split that choose what stays float32, and of the test split that judge
+    min_float_agreement: float = 0.999  # least share of the test images that the float32 file classifies as the model
+    min_int8_agreement: float = 0.99  # the same for the int8 file; a file below its threshold is not pushed
 
-    def __post_init__(self):
-        for name in ("calibration_images", "test_images"):
-            require(getattr(self, name) > 0, f"lite.{name} must be positive")
-        for name in ("min_float_agreement", "min_int8_agreement"):
-            require(0 <= getattr(self, name) <= 1, f"lite.{name} must be in [0, 1]")
+    def __post_init__(self) -> None:
+        _require_positive("lite", self, "calibration_images", "test_images")
+        _require_shares("lite", self, "min_float_agreement", "min_int8_agreement")
 
 
 @dataclass(frozen=True)
 class PushConfig:
     """The pushed versions."""
 
-    keep: int = 5  # the newest; older ones go from the serving folder, and can be brought back from the archive
+    keep: int = 5  # newest versions kept in the serving folder; older ones can be restored from the archive
 
-    def __post_init__(self):
-        require(self.keep >= 2, f"push.keep={self.keep} must be at least 2: the served version and one to go back to")
+    def __post_init__(self) -> None:
+        require(self.keep >= 2, f"push.keep={self.keep} must be at least 2: the served version and one to roll back to")
 
 
 @dataclass(frozen=True)
 class ShapesConfig:
-    """The embedded set: images of each split, drawn from a seed."""
+    """The embedded data set, generated from a seed."""
 
-    train: int = 8000
-    eval: int = 1000
-    test: int = 1000
-    seed: int = 0
+    train: int = 8000  # images in the training split
+    eval: int = 1000  # images in the eval split
+    test: int = 1000  # images in the test split
+    seed: int = 0  # of the random generator
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(
             min(self.train, self.eval, self.test) >= 10, "shapes.train, shapes.eval and shapes.test must be 10 or more"
         )
@@ -88,33 +86,32 @@ class ShapesConfig:
 class IngestConfig:
     """Ingestion with Beam."""
 
-    images_per_shard: int = 5000
+    images_per_shard: int = 5000  # images in each TFRecord file
 
-    def __post_init__(self):
-        require(self.images_per_shard > 0, "ingest.images_per_shard must be positive")
+    def __post_init__(self) -> None:
+        _require_positive("ingest", self, "images_per_shard")
 
 
 @dataclass(frozen=True)
 class GateConfig:
-    """What the ingested data must be like, for anything to train on it."""
+    """Thresholds that the ingested data must meet before anything trains on it."""
 
-    min_class_share: float = 0.05  # of the images of each split, for every single class
-    max_duplicates: float = 0.01  # share of a split that repeats, pixel for pixel, earlier images of any split
+    min_class_share: float = 0.05  # least share of each class among the images of a split
+    max_duplicates: float = 0.01  # largest share of a split that repeats earlier images of any split, pixel for pixel
     max_label_drift: float = 0.05  # largest difference of a class's share between train and another split
-    max_image_drift: float = 0.1  # Jensen-Shannon divergence from train, of each colour's mean and of the contrast
+    max_image_drift: float = 0.1  # largest Jensen-Shannon divergence from train, of each colour's mean and of contrast
 
-    def __post_init__(self):
-        for f in dataclasses.fields(self):
-            require(0 <= getattr(self, f.name) <= 1, f"gate.{f.name} must be in [0, 1]")
+    def __post_init__(self) -> None:
+        _require_shares("gate", self, *(f.name for f in dataclasses.fields(self)))
 
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """A whole run."""
+    """All settings of a run."""
 
-    preset: str = "quickstart"
-    source: str = "shapes"  # shapes, tfds, tfds:ARCHIVE, or the path of an official archive or folder
-    workspace: str = "workspace"
+    preset: str = "quickstart"  # the preset that the configuration started from
+    source: str = SHAPES  # the data: shapes, tfds, tfds:ARCHIVE, or the path of an official CIFAR-10 archive or folder
+    workspace: str = "workspace"  # folder of everything that runs write
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -129,14 +126,24 @@ class PipelineConfig:
     beam: BeamConfig = field(default_factory=BeamConfig)
     kubeflow: KubeflowConfig = field(default_factory=KubeflowConfig)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(
             self.model.num_classes == NUM_CLASSES,
-            f"model.num_classes={self.model.num_classes}, but the records have {NUM_CLASSES} classes; "
-            "shiftvit/features.py is where that is said",
+            f"model.num_classes={self.model.num_classes}, but the records have {NUM_CLASSES} classes, which "
+            "shiftvit/features.py defines",
         )
 
     @property
     def experiment(self) -> ExperimentConfig:
-        """What the Trainer and the Tuner need of this tree."""
+        """The part of this tree that Trainer and Tuner read."""
         return ExperimentConfig(self.model, self.data, self.train)
+
+
+def _require_positive(group: str, config: Any, *names: str) -> None:
+    for name in names:
+        require(getattr(config, name) > 0, f"{group}.{name} must be positive")
+
+
+def _require_shares(group: str, config: Any, *names: str) -> None:
+    for name in names:
+        require(0 <= getattr(config, name) <= 1, f"{group}.{name} must be in [0, 1]")

@@ -6,7 +6,7 @@ The workers, wherever they are, must see the workspace under the same path as th
 import importlib.util
 from pathlib import Path
 
-from pipeline.config.beam import SENT_CODE, BeamConfig
+from pipeline.config.beam import SHIPPED_CODE, BeamConfig
 from shiftvit.config import require
 
 _SETUP = Path(__file__).parents[2] / "setup.py"
@@ -43,7 +43,7 @@ def _engine(config: BeamConfig) -> list[str]:
 
 def _project_code(config: BeamConfig) -> list[str]:
     """Returns the flags that bring this project's code to the workers."""
-    if config.runner not in SENT_CODE:
+    if config.runner not in SHIPPED_CODE:
         # The workers have the code. Without this flag TFX would build a package of itself in each component, which
         # takes seconds.
         return ["--sdk_container_image=unused"]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from components.example_gen import records
 from components.example_gen.source_identity import SourceIdentity
-from pipeline.config.locations import SHAPES, TFDS, parse_source
 from pipeline.config.settings import PipelineConfig
+from pipeline.config.source import FORMS, SHAPES, TFDS, parse_source
 from pipeline.sources import cifar, shapes, tfds_source
 from shiftvit import progress
 from shiftvit.errors import DataError
@@ -98,16 +98,14 @@ def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
         checksum = tfds_source.checksum(path, batch_records)
         read = functools.partial(tfds_source.read, path, batch_records, Path(config.workspace))
         return _Origin(TFDS, checksum, True, counts, _in_batches(read, batch_records), tfds_source.SCRATCH_BYTES)
+    assert path is not None, "a PATH has a path"
     if path.is_dir():
         folder, form = cifar.find_folder(path)
         read = functools.partial(cifar.read_folder, folder, form, batch_records)
         checksum = cifar.folder_checksum(folder, form, batch_records)
         return _Origin("folder", checksum, False, counts, _in_batches(read, batch_records))
     if not path.exists():
-        raise DataError(
-            f"{path}: no such file or folder; --data takes shapes, tfds, tfds:ARCHIVE, or the path of a "
-            "CIFAR-10 archive or folder"
-        )
+        raise DataError(f"{path}: no such file or folder; --data takes {FORMS}")
     checksum = cifar.archive_checksum(path, batch_records)
     read = functools.partial(cifar.read_archive, path, batch_records)
     return _Origin("archive", checksum, checksum in cifar.PUBLISHED, counts, _in_batches(read, batch_records))

@@ -10,8 +10,9 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRu
 from tfx.types import Channel
 
 from components.baseline import PushedBaseline
-from pipeline.config.locations import locate, parse_source
+from pipeline.config.locations import locate
 from pipeline.config.settings import PipelineConfig
+from pipeline.config.source import parse_source
 from pipeline.graph.dag import Site, create_pipeline
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import Node

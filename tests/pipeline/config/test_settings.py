@@ -13,14 +13,14 @@ from tuner.config import TuneConfig
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_valid_and_knows_its_name(name):
+def test_a_preset_is_valid_and_has_its_name(name):
     config = preset(name)
 
     assert config.preset == name
     assert config.experiment == ExperimentConfig(config.model, config.data, config.train)
 
 
-def test_an_unknown_preset_is_refused_with_the_nearest():
+def test_an_unknown_preset_is_refused_with_the_nearest_names():
     with pytest.raises(ConfigError, match=r"unknown preset 'cifar-10'; did you mean cifar10"):
         preset("cifar-10")
 
@@ -54,7 +54,7 @@ def _as_text(config, key):
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def test_overrides_are_applied_together_the_last_one_wins():
+def test_overrides_are_validated_together_and_the_last_one_wins():
     config = override(preset("quickstart"), ["model.dims=8,16,9", "model.depths=1,1,1", "train.seed=1", "train.seed=2"])
 
     assert config.model.dims == (8, 16, 9) and config.train.seed == 2
@@ -78,7 +78,7 @@ def test_overrides_are_applied_together_the_last_one_wins():
         ("train.replicas=3", "train.batch_size=64 is not divisible by train.replicas=3"),
     ],
 )
-def test_an_override_that_does_not_fit_is_refused(setting, sentence):
+def test_an_invalid_override_is_refused(setting, sentence):
     with pytest.raises(ConfigError, match=sentence):
         override(preset("quickstart"), [setting])
 
@@ -91,7 +91,7 @@ def test_an_override_that_does_not_fit_is_refused(setting, sentence):
         (EvaluateConfig, {"min_corrupted_top1": -0.1}, "evaluate.min_corrupted_top1 must be in"),
         (CanaryConfig, {"images": 0}, "canary.images must be positive"),
         (CanaryConfig, {"timeout": 0}, "canary.timeout must be positive"),
-        (PushConfig, {"keep": 1}, "push.keep=1 must be at least 2: the served version and one to go back to"),
+        (PushConfig, {"keep": 1}, "push.keep=1 must be at least 2: the served version and one to roll back to"),
         (CanaryConfig, {"max_latency_ms": 0.0}, "canary.max_latency_ms must be positive"),
         (ShapesConfig, {"test": 9}, "must be 10 or more"),
         (GateConfig, {"max_duplicates": 1.1}, r"gate.max_duplicates must be in \[0, 1\]"),
@@ -99,12 +99,12 @@ def test_an_override_that_does_not_fit_is_refused(setting, sentence):
         (TuneConfig, {"trials": -1}, "tune.trials must not be negative"),
     ],
 )
-def test_what_is_out_of_range_is_refused(kind, values, sentence):
+def test_a_value_out_of_range_is_refused(kind, values, sentence):
     with pytest.raises(ConfigError, match=sentence):
         kind(**values)
 
 
-def test_what_is_saved_is_loaded(tmp_path):
+def test_load_reads_what_save_wrote(tmp_path):
     config = override(preset("cifar10"), ["train.seed=5", "model.depths=1,1,1,1"])
 
     save(config, tmp_path / "config.json")
@@ -120,21 +120,21 @@ def test_what_is_saved_is_loaded(tmp_path):
         ('{"train": {"epoch": 1}}', "train.epoch;"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_refused_by_its_name(tmp_path, text, sentence):
+def test_a_file_that_is_not_a_configuration_is_refused_with_its_name(tmp_path, text, sentence):
     (tmp_path / "config.json").write_text(text)
 
     with pytest.raises(ConfigError, match=f"config.json: .*{sentence}"):
         load(tmp_path / "config.json")
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+def test_a_missing_file_or_a_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"none.json: cannot read the configuration \(No such file or directory\)"):
         load(tmp_path / "none.json")
     with pytest.raises(ConfigError, match="cannot read the configuration"):
         load(tmp_path)
 
 
-def test_a_published_variant_is_a_model_with_our_classes_that_later_settings_change():
+def test_model_takes_a_published_variant_with_our_classes_and_later_settings_change_it():
     model = override(preset("cifar10"), ["model=shiftvit_r4_tiny", "model.image_size=64"]).model
 
     assert (model.dims, model.depths, model.mlp_ratio) == ((96, 192, 384, 768), (2, 2, 12, 3), 4.0)
@@ -153,7 +153,7 @@ def test_a_published_variant_is_a_model_with_our_classes_that_later_settings_cha
         ("/data/cifar", "/data/cifar"),
     ],
 )
-def test_a_located_configuration_means_the_same_from_every_folder(given, located, tmp_path, monkeypatch):
+def test_locate_makes_source_and_workspace_absolute(given, located, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     config = locate(override(preset("quickstart"), [f"source={given}", "workspace=w"]))
@@ -163,7 +163,7 @@ def test_a_located_configuration_means_the_same_from_every_folder(given, located
     assert locate(config) == config
 
 
-def test_the_file_of_the_first_weights_is_located_too(tmp_path, monkeypatch):
+def test_locate_makes_the_path_of_the_initial_weights_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     config = locate(override(preset("quickstart"), ["train.initial_weights=weights.npz"]))

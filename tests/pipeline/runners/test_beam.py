@@ -85,11 +85,11 @@ def test_workers_of_a_portable_runner_start_the_image():
         (["beam.runner=flink", "beam.address=master"], "beam.address=master is not the REST address of a Flink"),
         (["beam.runner=spark", "beam.address=spark://a:1"], "beam.address=spark://a:1 is not the endpoint of Beam's"),
         (["beam.runner=dask", "beam.workers=-1"], "beam.workers must not be negative"),
-        (["beam.workers=2"], "beam.workers=2 is how many workers Dask starts on this host"),
+        (["beam.workers=2"], "beam.workers=2 is the number of workers that Dask starts on this host"),
         (["beam.runner=dask", "beam.address=tcp://a:1", "beam.workers=2"], "beam.workers=2 .* without beam.address"),
         (["beam.runner=dask", "beam.image=i"], "beam.image=i is for flink, spark, dataflow"),
-        (["beam.options=region=x"], "beam.options: 'region=x' is not a flag of Beam, --NAME or --NAME=VALUE"),
-        (["beam.options=--runner=x"], "beam.options: --runner is what beam.runner is for"),
+        (["beam.options=region=x"], "beam.options: 'region=x' is not a Beam flag, --NAME or --NAME=VALUE"),
+        (["beam.options=--runner=x"], "beam.options: set beam.runner instead of --runner"),
     ],
 )
 def test_conflicting_settings_raise_and_name_the_key(settings, sentence):

@@ -2,10 +2,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from added_node import add_weigh
 from compiled import FULL, compile_small, compiled
 
 import components
 from pipeline.graph.fingerprint import graph_fingerprint
+from pipeline.graph.nodes import Node
 from shiftvit.errors import ConfigError
 
 
@@ -31,6 +33,24 @@ def test_every_node_is_a_container_of_the_image_that_runs_our_entrypoint(documen
     for container in containers.values():
         assert container["image"] == "registry/shiftvit:1"
         assert container["command"] == ["python", "-m", "pipeline.runners.kubeflow.entrypoint"]
+
+
+def test_every_node_of_the_graph_compiles(tmp_path):
+    spec, _ = compiled(tmp_path, "tune.trials=1", "lite.enabled=true")
+
+    assert spec["root"]["dag"]["tasks"].keys() == set(Node)
+    resources = spec["deploymentSpec"]["executors"]["LiteExport_executor"]["container"]["resources"]
+    assert resources["resourceCpuLimit"] == "2"
+
+
+def test_a_node_that_the_settings_do_not_know_compiles_with_default_resources(tmp_path, monkeypatch):
+    add_weigh(monkeypatch)
+
+    spec, platform = compiled(tmp_path)
+
+    container = spec["deploymentSpec"]["executors"]["Weigh_executor"]["container"]
+    assert (container["resources"]["resourceCpuLimit"], container["resources"]["resourceMemoryLimit"]) == ("1", "4Gi")
+    assert "Weigh_executor" in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
 
 def test_a_run_may_set_data_epochs_and_push_destination_and_has_defaults(documents):
@@ -132,10 +152,10 @@ def test_the_artifacts_go_to_the_pipeline_root(tmp_path):
         ("kubeflow.image=", r"kubeflow\.image is not set: --set kubeflow\.image=NAME .*`make image`"),
         (
             "kubeflow.push_destination=/models",
-            r"push_destination=/models is on no volume \(/serving, /state\): --set kubeflow\.volumes=CLAIM:/PATH",
+            r"=/models is on no volume \(mounted: /serving, /state\): --set kubeflow\.volumes=CLAIM:/PATH",
         ),
         ("kubeflow.push_destination=/servings/x", r"is on no volume"),
-        ("kubeflow.volumes=kept:/state", r"push_destination=/serving/shiftvit is on no volume \(/state\)"),
+        ("kubeflow.volumes=kept:/state", r"push_destination=/serving/shiftvit is on no volume \(mounted: /state\)"),
         ("kubeflow.state=/elsewhere", r"kubeflow\.state=/elsewhere is on no volume"),
         ("source=/data/cifar.tar.gz", r"--data=/data/cifar\.tar\.gz is on no volume"),
         ("train.initial_weights=/w.npz", r"train\.initial_weights=/w\.npz is on no volume"),
