@@ -1,4 +1,4 @@
-"""`shiftvit kubeflow`: compiles the graph, rehearses it on this machine, and submits it. Imports nothing heavy."""
+"""`shiftvit kubeflow`: compiles the graph, rehearses it on this machine, submits it. Imports nothing heavy."""
 
 import argparse
 import json
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import help_examples, worker_job
 from pipeline.cli.options import add_command, add_configuration, resolve
+from pipeline.cli.output import print_json
+from pipeline.graph.nodes import Node
 from shiftvit.errors import NotBlessedError
 from shiftvit.quiet import hush_libraries
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """Adds `kubeflow` and its commands to those of the command line."""
+    """Adds `kubeflow` and its commands to the command line."""
     parser = add_command(
         commands, "kubeflow", None, "run the graph on Kubeflow Pipelines 2", epilog=help_examples.KUBEFLOW
     )
@@ -37,7 +39,7 @@ def add(commands: Any) -> None:
         commands,
         "rehearse",
         _rehearse,
-        "run a compiled file on this machine, under what a cluster does to each step, with data of this machine",
+        "run a compiled file on this machine, under the conditions of a cluster, with data on this machine",
         epilog=help_examples.KUBEFLOW_REHEARSE,
     )
     rehearsing.add_argument(
@@ -45,33 +47,31 @@ def add(commands: Any) -> None:
         metavar="DIR",
         type=Path,
         default=Path("rehearsal"),
-        help="stands for the cluster: object store, volumes and logs, for this rehearsal and later ones "
+        help="folder that stands for the cluster: object store, volumes and logs; later rehearsals reuse it "
         "(default: %(default)s)",
     )
 
     submitting = add_command(
-        commands, "submit", _submit, "have Kubeflow Pipelines run a compiled file", epilog=help_examples.KUBEFLOW_SUBMIT
+        commands, "submit", _submit, "run a compiled file on Kubeflow Pipelines", epilog=help_examples.KUBEFLOW_SUBMIT
     )
     submitting.add_argument(
-        "--host", metavar="URL", required=True, help="address of its pages; $KUBEFLOW_TOKEN is sent, if it is set"
+        "--host", metavar="URL", required=True, help="address of its pages; sends $KUBEFLOW_TOKEN if it is set"
     )
     submitting.add_argument("--run-name", metavar="NAME", default="", help="default: the pipeline's name and the time")
     submitting.add_argument("--pipeline-name", metavar="NAME", default="", help="default: the name in the file")
-    submitting.add_argument("--experiment", metavar="NAME", default="", help="made, if need be; default: Default")
-    submitting.add_argument("--namespace", metavar="NAME", default="", help="needed where it serves many users")
-    submitting.add_argument("--wait", action="store_true", help="return when the run has ended, and tell how")
-    submitting.add_argument(
-        "--json", action="store_true", help="print the run as JSON; with --wait, its steps on stderr"
-    )
+    submitting.add_argument("--experiment", metavar="NAME", default="", help="created if needed; default: Default")
+    submitting.add_argument("--namespace", metavar="NAME", default="", help="required by multi-user installations")
+    submitting.add_argument("--wait", action="store_true", help="wait for the run to end, and print its states")
+    submitting.add_argument("--json", action="store_true", help="print the run as JSON, and its states to stderr")
 
     for command in (rehearsing, submitting):
-        command.add_argument("file", metavar="FILE", type=Path, help="what `shiftvit kubeflow compile` wrote")
+        command.add_argument("file", metavar="FILE", type=Path, help="file written by `shiftvit kubeflow compile`")
         command.add_argument(
             "--set-parameter",
             metavar="K=V",
             action="append",
             default=[],
-            help="set a parameter of this run (data, epochs, push_destination); may be repeated",
+            help="set a parameter of the run (data, epochs, push_destination); may be repeated",
         )
     worker_job.add(commands)
 
@@ -82,7 +82,7 @@ def _compile(arguments: argparse.Namespace) -> int:
     from pipeline.runners.kubeflow.compile import compile_pipeline
 
     compile_pipeline(config, arguments.output)
-    print(f"{arguments.output}: to be rehearsed with `shiftvit kubeflow rehearse {arguments.output}`")
+    print(f"Wrote {arguments.output}. Rehearse it with `shiftvit kubeflow rehearse {arguments.output}`.")
     return 0
 
 
@@ -92,25 +92,25 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     from pipeline.runners.kubeflow.rehearse import rehearse
 
     parameters = pipeline_file.load(arguments.file).read_parameters(arguments.set_parameter)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the steps end with us
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the steps end with this process
     with make_display() as display:
         rehearsed = rehearse(arguments.file, parameters, arguments.folder, display)
-    if "Pusher" in rehearsed.outputs and not rehearsed.metadata("Pusher", "pushed_model")["pushed"]:
-        raise NotBlessedError(f"every step ran, but the model was not blessed, so not pushed: {_refusal(rehearsed)}")
-    print(f"Every step ran; {arguments.folder} has their logs, the object store and the volumes.")
+    if Node.PUSHER in rehearsed.outputs and not rehearsed.metadata(Node.PUSHER, "pushed_model")["pushed"]:
+        raise NotBlessedError(f"all steps ran, but the model was not pushed: {_refusal(rehearsed)}")
+    print(f"All steps ran. Their logs, the object store and the volumes are in {arguments.folder}.")
     return 0
 
 
 def _refusal(rehearsed: "Rehearsed") -> str:
-    """Returns why the model of a rehearsal was not blessed."""
+    """Returns why the model of a rehearsal was not blessed and not pushed."""
     hush_libraries()
     from components.canary import executor as canary
     from components.evaluator.explain import explain
 
-    class_names = json.loads(rehearsed.metadata("Cifar10ExampleGen", "examples")["class_names"])
-    reasons = explain(str(rehearsed.path("Evaluator", "evaluation")), class_names)
-    if not rehearsed.metadata("Canary", "blessing")["blessed"]:
-        reasons.append(canary.explain(str(rehearsed.path("Canary", "blessing"))))
+    class_names = json.loads(rehearsed.metadata(Node.EXAMPLE_GEN, "examples")["class_names"])
+    reasons = explain(str(rehearsed.path(Node.EVALUATOR, "evaluation")), class_names)
+    if not rehearsed.metadata(Node.CANARY, "blessing")["blessed"]:
+        reasons.append(canary.explain(str(rehearsed.path(Node.CANARY, "blessing"))))
     return "; ".join(reasons)
 
 
@@ -119,9 +119,12 @@ def _submit(arguments: argparse.Namespace) -> int:
 
     names = Names(arguments.run_name, arguments.pipeline_name, arguments.experiment, arguments.namespace)
     run = submit(arguments.file, arguments.host, arguments.set_parameter, names)
-    facts = {"name": run.name, "id": run.id, "url": run.url}
-    print(json.dumps(facts, indent=2) if arguments.json else f"{run.name}: {run.url}", flush=True)
+    if arguments.json:
+        print_json({"name": run.name, "id": run.id, "url": run.url})
+    else:
+        print(f"{run.name}: {run.url}")
+    sys.stdout.flush()
     if arguments.wait:
-        told = sys.stderr if arguments.json else sys.stdout
-        run.wait(lambda name, state: print(f"{name}: {state.lower()}", file=told, flush=True))
+        stream = sys.stderr if arguments.json else sys.stdout
+        run.wait(lambda name, state: print(f"{name}: {state.lower()}", file=stream, flush=True))
     return 0

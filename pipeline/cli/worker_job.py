@@ -1,4 +1,4 @@
-"""`shiftvit kubeflow worker-job`."""
+"""`shiftvit kubeflow worker-job`: writes the manifests for training on several workers."""
 
 import argparse
 import dataclasses
@@ -12,29 +12,26 @@ from pipeline.runners.kubeflow.yaml_files import write
 
 
 def add(commands: Any) -> None:
-    """Adds `worker-job` to those of `shiftvit kubeflow`."""
+    """Adds `worker-job` to the commands of `shiftvit kubeflow`."""
     parser = add_command(
         commands,
         "worker-job",
         _run,
-        "write the manifests of a training on several workers",
+        "write Kubernetes manifests for training on several workers",
         epilog=help_examples.KUBEFLOW_WORKER_JOB,
     )
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="file to write, as YAML")
-    parser.add_argument("--workers", metavar="N", type=int, required=True, help="how many train together")
-    parser.add_argument("--image", metavar="NAME", help="by which the cluster pulls it (default: kubeflow.image)")
-    parser.add_argument("--name", default=DEFAULT_NAME, help="of the Job (default: %(default)s)")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the YAML file to write")
+    parser.add_argument("--workers", metavar="N", type=int, required=True, help="number of workers that train together")
+    parser.add_argument(
+        "--image", metavar="NAME", help="name by which the cluster pulls the image (default: kubeflow.image)"
+    )
+    parser.add_argument("--name", default=DEFAULT_NAME, help="name of the Job (default: %(default)s)")
     for name, what in (("records", "ingested records"), ("model", "the SavedModel"), ("state", "state to resume from")):
         parser.add_argument(f"--{name}", metavar="DIR", required=True, help=f"folder of the {what}, in the pods")
     add_settings(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Writes the file.
-
-    Raises:
-        ConfigError: when no such Job could train, or the file cannot be written.
-    """
     config = resolve(arguments)
     if arguments.image:
         config = dataclasses.replace(config, kubeflow=dataclasses.replace(config.kubeflow, image=arguments.image))

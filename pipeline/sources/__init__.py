@@ -1,1 +1,1 @@
-"""Where the images come from."""
+"""Data sources: each reads a data set into the records that ExampleGen ingests."""

@@ -1,51 +1,43 @@
-"""CIFAR-10 as its authors publish it: two formats, each as an archive or as a folder, read and checked batch by batch.
+"""CIFAR-10 as its authors publish it: in a binary and a Python format, each as an archive or as a folder.
 
-Nothing is extracted: an archive's members are streamed, the known ones only, each within the size it must have.
+Files are read and checked one by one: only known files, each of the size that it must have.
 """
 
-import gzip
 import hashlib
-import io
-import tarfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from components.example_gen import records
-from pipeline.sources import pickles
+from pipeline.sources import archives, pickles
 from shiftvit.errors import DataError
 from shiftvit.features import CLASS_NAMES, IMAGE_BYTES, NUM_CLASSES
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 BATCH_RECORDS = 10_000
 
-# sha256 of the archives, as tensorflow-datasets and Keras have them.
+# SHA-256 of the published archives, as in tensorflow-datasets and Keras.
 PUBLISHED = (
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",  # cifar-10-binary.tar.gz
-    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-)  # cifar-10-python.tar.gz
+    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",  # cifar-10-python.tar.gz
+)
 
-# What a damaged header makes tarfile raise, beside its own errors: it believes what is written there.
-_BROKEN = (ValueError, LookupError, OverflowError, RecursionError)
+Sink = Callable[[int, bytes], None]  # takes the index of a batch in BATCHES, and its records
 
-Sink = Callable[[int, bytes], None]  # takes the number of a batch, in the order of BATCHES, and its records
-
-_SMALL = 64 * 1024  # bytes
-_PICKLED_EXTRA = 2 * 1024 * 1024  # bytes of labels and file names that a pickled batch has beside its pixels
-_BESIDE_BATCHES = 1 << 20  # bytes that an archive may hold of other things: its members' headers, a readme
-_LONGEST_HEADER = 2048  # bytes of a member's extended header, which tarfile searches in quadratic time
-_LONGEST_NAME = 100  # characters of a class name
+_MAX_META_BYTES = 64 * 1024
+_MAX_PICKLE_EXTRA_BYTES = 2 * 1024 * 1024  # of labels and file names in a pickled batch, beside its pixels
+_MAX_OTHER_BYTES = 1 << 20  # that an archive may hold beside the batches: headers of members, a readme
+_MAX_NAME_LENGTH = 100  # characters of a class name
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Format:
-    """One of the two published formats: what its files are called and how they are read."""
+    """One of the two published formats: the names of its files."""
 
     root: str  # folder inside the archive
     suffix: str  # of a batch file
-    meta: str  # the file of class names
+    meta: str  # file of the class names
 
     @property
     def files(self) -> list[str]:
@@ -58,56 +50,56 @@ PYTHON = Format("cifar-10-batches-py", "", "batches.meta")
 FORMATS = (BINARY, PYTHON)
 
 
-class _Collector:
-    """Takes the files of one source in any order, checks each, and knows in the end whether all were there."""
+class _Reader:
+    """Reads the files of one source in any order, checks each, and finally checks that none is missing."""
 
     def __init__(self, form: Format, source: Path, batch_records: int, sink: Sink):
         self._form, self._source, self._records, self._sink = form, source, batch_records, sink
         self._seen: set[str] = set()
-        self._names = list(CLASS_NAMES)
+        self._class_names: tuple[str, ...] = CLASS_NAMES
 
     def admit(self, name: str, size: int) -> bool:
-        """Says whether file `name` is wanted; raises DataError when it is and its size, in bytes, cannot be right."""
+        """Returns whether to read the file.
+
+        Raises:
+            DataError: the file is an unknown batch or a duplicate, or its size, in bytes, is wrong.
+        """
         if name not in (*self._form.files, self._form.meta):
             if name.startswith(("data_batch", "test_batch")):
                 raise DataError(f"{self._source}: {name!r} is none of the {len(BATCHES)} batches of CIFAR-10")
             return False
         if name in self._seen:
-            raise DataError(f"{self._source}: {name} is there twice")
-        smallest, largest, needed = self._sizes(name)
+            raise DataError(f"{self._source}: contains {name} twice")
+        smallest, largest, expected = self._sizes(name)
         if not smallest <= size <= largest:
-            raise DataError(f"{self._source}: {name} has {size:,} bytes where {needed}; get a whole copy")
+            raise DataError(f"{self._source}: {name} has {size:,} bytes, but {expected}; get a complete copy")
         self._seen.add(name)
         return True
 
-    def take(self, name: str, content: bytes) -> None:
-        """Passes on the batch, or keeps the class names, of an admitted file."""
+    def read(self, name: str, content: bytes) -> None:
+        """Sends the batch in an admitted file to the sink, or keeps the class names in it."""
         file = f"{self._source}: {name}"
         if name == self._form.meta:
-            self._names = _class_names(self._form, content, file)
+            self._class_names = _class_names(self._form, content, file)
         else:
             self._sink(self._form.files.index(name), _batch(self._form, content, self._records, file))
 
     def finish(self) -> tuple[str, ...]:
-        """Returns the class names; raises DataError when a batch is missing."""
+        """Returns the class names; raises DataError if a batch is missing."""
         missing = [name for name in self._form.files if name not in self._seen]
         if missing:
             raise DataError(f"{self._source}: {', '.join(missing)} missing; CIFAR-10 has {len(BATCHES)} batch files")
-        return tuple(self._names)
+        return self._class_names
 
     def _sizes(self, name: str) -> tuple[int, int, str]:
-        """Returns the fewest and the most bytes that a file can have, and why."""
+        """Returns the smallest and the largest valid size of a file in bytes, and a description of both."""
         if name == self._form.meta:
-            return 0, _SMALL, f"the names of {NUM_CLASSES} classes take less than {_SMALL:,}"
+            return 0, _MAX_META_BYTES, f"the names of {NUM_CLASSES} classes take less than {_MAX_META_BYTES:,}"
         if self._form is BINARY:
             size = self._records * records.RECORD_BYTES
             return size, size, f"{self._records:,} records take {size:,}"
         pixels = self._records * IMAGE_BYTES
-        return pixels, pixels + _PICKLED_EXTRA, f"{self._records:,} images take {pixels:,} and some thousands"
-
-
-def _largest_batch(batch_records: int) -> int:
-    return batch_records * records.RECORD_BYTES + _PICKLED_EXTRA
+        return pixels, pixels + _MAX_PICKLE_EXTRA_BYTES, f"{self._records:,} images take {pixels:,} and a few thousand"
 
 
 def _batch(form: Format, content: bytes, batch_records: int, file: str) -> bytes:
@@ -117,21 +109,21 @@ def _batch(form: Format, content: bytes, batch_records: int, file: str) -> bytes
     return records.pack_planes(*pickles.batch(content, batch_records, file))
 
 
-def _class_names(form: Format, content: bytes, file: str) -> list[str]:
+def _class_names(form: Format, content: bytes, file: str) -> tuple[str, ...]:
     names = content.decode("utf-8", "replace").split() if form is BINARY else pickles.class_names(content, file)
     if len(set(names)) != NUM_CLASSES or len(names) != NUM_CLASSES:
-        raise DataError(f"{file}: expected the names of {NUM_CLASSES} classes, found {len(names)}")
+        raise DataError(f"{file}: expected the names of {NUM_CLASSES} classes, found {len(set(names))}")
     for name in names:
-        if not (name.isprintable() and 0 < len(name) <= _LONGEST_NAME):
-            raise DataError(f"{file}: {name[:_LONGEST_NAME]!r} is no name of a class that can be shown")
-    return names
+        if not (name.isprintable() and 0 < len(name) <= _MAX_NAME_LENGTH):
+            raise DataError(f"{file}: {name[:_MAX_NAME_LENGTH]!r} is not a valid class name")
+    return tuple(names)
 
 
 def find_folder(path: Path) -> tuple[Path, Format]:
-    """Returns where in `path`, itself or a folder in it, the batches lie, and in which format; binary goes first.
+    """Returns the folder of the batches, `path` or a folder in it, and their format; prefers the binary one.
 
     Raises:
-        DataError: when there are none.
+        DataError: there are none.
     """
     for form in FORMATS:
         for folder in (path, path / form.root):
@@ -144,51 +136,52 @@ def find_folder(path: Path) -> tuple[Path, Format]:
 
 
 def read_folder(folder: Path, form: Format, batch_records: int, sink: Sink) -> tuple[str, ...]:
-    """Sends each batch of the folder to `sink` and returns the class names.
+    """Sends each batch in the folder to `sink`, and returns the class names.
 
     Raises:
-        DataError: when a batch is missing, has another size, or holds a wrong label.
+        DataError: a batch is missing, has the wrong size, or contains an invalid label.
     """
-    collector = _Collector(form, folder, batch_records, sink)
-    for file in _admitted(collector, folder):
-        collector.take(file.name, file.read_bytes())
-    return collector.finish()
+    reader = _Reader(form, folder, batch_records, sink)
+    for file in _admitted(reader, folder):
+        reader.read(file.name, file.read_bytes())
+    return reader.finish()
 
 
-def _admitted(collector: _Collector, folder: Path) -> Iterator[Path]:
+def _admitted(reader: _Reader, folder: Path) -> Iterator[Path]:
     for file in sorted(folder.iterdir()):
-        if file.is_file() and collector.admit(file.name, file.stat().st_size):
+        if file.is_file() and reader.admit(file.name, file.stat().st_size):
             yield file
 
 
 def folder_checksum(folder: Path, form: Format, batch_records: int) -> str:
-    """Returns a sha256, in hex, over the sorted names of the batch and meta files and the sha256 of each.
+    """Returns the SHA-256, in hex, of the sorted names and SHA-256s of the batch and meta files.
 
     Raises:
-        DataError: when one of them has a size that cannot be right; it may be a file that takes forever to read.
+        DataError: a file has the wrong size. This is checked first, as such a file may take forever to read.
     """
     digest = hashlib.sha256()
-    for file in _admitted(_Collector(form, folder, batch_records, lambda number, block: None), folder):
+    for file in _admitted(_Reader(form, folder, batch_records, lambda index, block: None), folder):
         digest.update(f"{file.name} {file_checksum(file)}\n".encode())
     return digest.hexdigest()
 
 
 def archive_checksum(path: Path, batch_records: int) -> str:
-    """Returns the sha256, in hex, of an archive.
+    """Returns the SHA-256, in hex, of an archive.
 
     Raises:
-        DataError: when it cannot be one: it is no plain file, which may never end, or larger than CIFAR-10 unpacked.
+        DataError: it is not a regular file, which may never end, or is larger than CIFAR-10 unpacked.
     """
     if not path.is_file():
         raise DataError(f"{path}: not a file; expected a CIFAR-10 archive or folder")
-    size, largest = path.stat().st_size, _BESIDE_BATCHES + len(BATCHES) * _largest_batch(batch_records)
+    max_batch_bytes = batch_records * records.RECORD_BYTES + _MAX_PICKLE_EXTRA_BYTES
+    size, largest = path.stat().st_size, _MAX_OTHER_BYTES + len(BATCHES) * max_batch_bytes
     if size > largest:
-        raise DataError(f"{path}: not CIFAR-10; {size:,} bytes, where even unpacked it takes less than {largest:,}")
+        raise DataError(f"{path}: not CIFAR-10: {size:,} bytes, while CIFAR-10 takes less than {largest:,} unpacked")
     return file_checksum(path)
 
 
 def file_checksum(path: Path) -> str:
-    """Returns the sha256, in hex, of a file."""
+    """Returns the SHA-256, in hex, of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -197,87 +190,25 @@ def file_checksum(path: Path) -> str:
 
 
 def read_archive(path: Path, batch_records: int, sink: Sink) -> tuple[str, ...]:
-    """Sends each batch of the `.tar.gz` to `sink` and returns the class names.
+    """Sends each batch in the `.tar.gz` to `sink`, and returns the class names.
 
     Raises:
-        DataError: when it is no gzip, is truncated or corrupt, holds something else, a member that is no plain file
-            inside the archive's folder, or a batch that is missing, has another size, or holds a wrong label.
+        DataError: the archive is damaged or hostile, is not CIFAR-10, or a batch is missing, has the wrong size, or
+            contains an invalid label.
     """
-    try:
-        with gzip.open(path) as unzipped:
-            stream = _Bounded(unzipped, path, _BESIDE_BATCHES)
-            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
-                class_names = _read_members(archive, path, batch_records, stream, sink)
-            while stream.read(_CHUNK):  # the checksum that tells of damage stands at the very end
-                pass
-            return class_names
-    except EOFError as error:
-        raise DataError(f"{path}: truncated archive; get a whole copy") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path}: not a gzip archive, or a damaged one ({error}); expected cifar-10-binary.tar.gz or "
-            "cifar-10-python.tar.gz"
-        ) from error
-    except (tarfile.TarError, *_BROKEN) as error:
-        raise DataError(f"{path}: not a tar archive, or a damaged one ({error})") from error
+    reader: _Reader | None = None
 
-
-class _Member(tarfile.TarInfo):
-    """A member of an archive, refused where its extended header is longer than an honest one."""
-
-    @classmethod
-    def frombuf(cls, buf, encoding, errors):
-        """Takes the block of the member's header."""
-        member = super().frombuf(buf, encoding, errors)
-        if member.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and member.size > _LONGEST_HEADER:
-            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
-        return member
-
-
-def _read_members(
-    archive: tarfile.TarFile, path: Path, batch_records: int, stream: "_Bounded", sink: Sink
-) -> tuple[str, ...]:
-    collector = None
-    for folder, member in _plain_files(archive, path):
-        form = next((form for form in FORMATS if form.root == folder), None)
+    def admit(member: PurePosixPath, size: int) -> bool:
+        nonlocal reader
+        form = next((form for form in FORMATS if form.root == str(member.parent)), None)
         if form is None:
-            continue
-        if collector is None:
-            collector = _Collector(form, path, batch_records, sink)
-        name = PurePosixPath(member.name).name
-        if collector.admit(name, member.size):
-            stream.allow(member.size)
-            collector.take(name, archive.extractfile(member).read())
-    if collector is None:
-        raise DataError(f"{path}: not CIFAR-10; its files lie in none of {', '.join(f.root for f in FORMATS)}")
-    return collector.finish()
+            return False
+        reader = reader or _Reader(form, path, batch_records, sink)
+        return reader.admit(member.name, size)
 
-
-def _plain_files(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """Yields each file and its folder; raises DataError at a member that no honest archive of data has."""
-    for member in archive:
-        name = PurePosixPath(member.name)
-        if name.is_absolute() or ".." in name.parts:
-            raise DataError(f"{path}: the member {member.name!r} points outside the archive; refused")
-        if not (member.isfile() or member.isdir()):
-            raise DataError(f"{path}: the member {member.name!r} is a link or a device; refused")
-        if member.isfile():
-            yield str(name.parent), member
-
-
-class _Bounded(io.RawIOBase):
-    """A stream that ends in DataError after so many bytes, lest a small archive unpack to terabytes."""
-
-    def __init__(self, stream: io.BufferedIOBase, path: Path, limit: int):
-        self._stream, self._path, self._left = stream, path, limit
-
-    def allow(self, size: int) -> None:
-        """Lets so many more bytes pass."""
-        self._left += size
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._stream.read(self._left + 1 if size < 0 else min(size, self._left + 1))
-        self._left -= len(content)
-        if self._left < 0:
-            raise DataError(f"{self._path}: not CIFAR-10; it unpacks to far more than CIFAR-10 takes")
-        return content
+    for member, content in archives.read_files(path, admit, _MAX_OTHER_BYTES):
+        assert reader is not None, "a file is read after it was admitted"
+        reader.read(member.name, content)
+    if reader is None:
+        raise DataError(f"{path}: not CIFAR-10: no file in {' or '.join(form.root for form in FORMATS)}")
+    return reader.finish()

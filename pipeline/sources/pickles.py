@@ -1,9 +1,9 @@
-"""Reads a pickle of plain values and arrays of bytes, and nothing else.
+"""Reads pickles of plain values and byte arrays, safely.
 
-CIFAR-10's python version is made of such pickles, by Python 2 and NumPy 1. A pickle is a program, and Python's own
-reader does what it says: calls the code that it names, and allocates what its few bytes ask for. So the standard
-library only takes it apart here, and of its instructions those alone are followed that make plain values, none of them
-at a cost beyond that of the bytes it has in the file. What it says of an array is checked before there is one.
+CIFAR-10's Python version consists of such pickles, written by Python 2 and NumPy 1. A pickle is a program: Python's own
+reader calls any code that it names, and allocates as much memory as it asks for. So this module only uses the standard
+library to split it into instructions, and executes just those that make plain values, at a cost proportional to their
+size in the file. The description of an array is checked before the array is made.
 """
 
 import pickletools
@@ -15,33 +15,33 @@ import numpy as np
 from shiftvit.errors import DataError
 from shiftvit.features import IMAGE_BYTES, NUM_CLASSES
 
-_MOST_INSTRUCTIONS = 300_000  # a batch of 10,000 takes from 20,000 to 100,000, after who wrote it
-_LONGEST_REASON = 120  # characters
+_MAX_INSTRUCTIONS = 300_000  # a batch of 10,000 takes 20,000 to 100,000, depending on its writer
+_MAX_QUOTE = 120  # characters
 
-# What a broken pickle leads to: any instruction may find something else than it needs.
+# What a broken pickle raises, as an instruction may find any operand.
 _BROKEN = (ValueError, TypeError, LookupError, AttributeError)
 
 
 class _Described:
-    """What a pickle says of an array, or of the type of its numbers: what it is made from, and its state."""
+    """An array or dtype as the pickle describes it: the arguments of its constructor, and its state."""
 
     def __init__(self, *made_from: Any):
         self.made_from, self.state = made_from, None
 
 
 class _Machine:
-    """Follows the instructions of a pickle of `size` bytes."""
+    """Executes the instructions of a pickle of `size` bytes."""
 
     def __init__(self, size: int):
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
-        self._room = size  # for texts that are made into bytes
+        self._room = size  # bytes that may still be encoded from text
 
     def follow(self, instruction: str, argument: Any) -> None:
-        """Follows one instruction, by its name in `pickletools`."""
+        """Executes one instruction, by its name in `pickletools`."""
         if instruction not in _INSTRUCTIONS:
-            raise ValueError(f"plain arrays have no need of its instruction {instruction}")
+            raise ValueError(f"its instruction {instruction} is not allowed")
         _INSTRUCTIONS[instruction](self, argument)
 
     def push(self, value: Any) -> None:
@@ -49,7 +49,7 @@ class _Machine:
 
     def pop(self, count: int) -> list[Any]:
         if len(self._stack) < count:
-            raise LookupError("it takes what is not there")
+            raise LookupError("it pops from an empty stack")
         return self._take_from(len(self._stack) - count)
 
     def mark(self) -> None:
@@ -74,7 +74,7 @@ class _Machine:
     def extend_dictionary(self, items: list[Any]) -> None:
         keys, values = items[::2], items[1::2]
         if not all(isinstance(key, str | bytes) for key in keys):
-            raise TypeError("a key of its dictionary is no text")
+            raise TypeError("a key of its dictionary is not text")
         self._top(dict).update(zip(keys, values, strict=True))
 
     def name(self, called: str) -> None:
@@ -90,15 +90,15 @@ class _Machine:
 
     def _to_bytes(self, text: str, encoding: str) -> bytes:
         if encoding != "latin1":
-            raise ValueError(f"it makes bytes by {encoding}")
+            raise ValueError(f"it encodes bytes as {encoding}")
         self._room -= len(text)
-        if self._room < 0:  # a text that is there once can be recalled any number of times
-            raise ValueError("it makes more bytes than it has")
+        if self._room < 0:  # a text in the memo can be recalled any number of times
+            raise ValueError("it makes more bytes than it contains")
         return text.encode("latin1")
 
     def _top(self, kind: type) -> Any:
         if not isinstance(self._stack[-1], kind):
-            raise TypeError(f"it takes a {type(self._stack[-1]).__name__} for something else")
+            raise TypeError(f"it expects a {kind.__name__} and finds a {type(self._stack[-1]).__name__}")
         return self._stack[-1]
 
     def _take_from(self, start: int) -> list[Any]:
@@ -107,7 +107,7 @@ class _Machine:
         return items
 
 
-_TO_BYTES = "_codecs.encode"  # how Python 3 writes bytes in the protocols of Python 2
+_TO_BYTES = "_codecs.encode"  # how Python 3 pickles bytes for Python 2
 _NAMES = {
     "numpy.core.multiarray._reconstruct",
     "numpy._core.multiarray._reconstruct",
@@ -154,18 +154,18 @@ def load(content: bytes, file: str) -> dict[str, Any]:
     """Returns the dictionary pickled in `content`, its keys as text.
 
     Raises:
-        DataError: naming `file`, when the pickle calls anything but what rebuilds an array, is broken, or is
-            something else than a dictionary.
+        DataError: the pickle calls anything but the constructors of an array, is broken, or is not a dictionary. The
+            message names `file`.
     """
     machine = _Machine(len(content))
     try:
         for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
-            if count == _MOST_INSTRUCTIONS:
-                raise ValueError(f"it has more than {_MOST_INSTRUCTIONS:,} instructions")
+            if count == _MAX_INSTRUCTIONS:
+                raise ValueError(f"it has more than {_MAX_INSTRUCTIONS:,} instructions")
             machine.follow(instruction.name, argument)
         (value,) = machine.pop(1)
     except _BROKEN as error:
-        raise DataError(f"{file}: not a pickle of plain arrays, so it was not read ({_told(error)})") from error
+        raise DataError(f"{file}: not a pickle of plain arrays; refused ({_printable(error)})") from error
     if not isinstance(value, dict):
         raise DataError(f"{file}: expected a pickled dictionary, found {type(value).__name__}")
     return {_text(key): _array(entry) for key, entry in value.items()}
@@ -175,17 +175,17 @@ def batch(content: bytes, records: int, file: str) -> tuple[np.ndarray, np.ndarr
     """Returns the images of a pickled batch, channel-planar uint8 (records, IMAGE_BYTES), and labels, int64 (records,).
 
     Raises:
-        DataError: when it holds anything else.
+        DataError: it contains anything else.
     """
     fields = load(content, file)
     data, labels = fields.get("data"), fields.get("labels")
     if not (isinstance(data, np.ndarray) and data.shape == (records, IMAGE_BYTES)):
         raise DataError(f"{file}: its 'data' is not an array of {records:,} images, {IMAGE_BYTES} bytes each")
     if not (isinstance(labels, list) and len(labels) == records and all(type(label) is int for label in labels)):
-        raise DataError(f"{file}: its 'labels' is not a list of {records:,} whole numbers")
+        raise DataError(f"{file}: its 'labels' is not a list of {records:,} integers")
     for index, label in enumerate(labels):
         if not 0 <= label < NUM_CLASSES:
-            raise DataError(f"{file}: label {_told(label)} of image {index}; labels are 0 to {NUM_CLASSES - 1}")
+            raise DataError(f"{file}: label {_printable(label)} of image {index}; labels are 0 to {NUM_CLASSES - 1}")
     return data, np.array(labels)
 
 
@@ -193,16 +193,16 @@ def class_names(content: bytes, file: str) -> list[str]:
     """Returns the class names of a pickled batches.meta.
 
     Raises:
-        DataError: when it has no list of texts under that name.
+        DataError: it has no list of strings named `label_names`.
     """
     names = load(content, file).get("label_names")
     if not (isinstance(names, list) and all(isinstance(name, str | bytes) for name in names)):
-        raise DataError(f"{file}: it has no list of texts 'label_names'")
+        raise DataError(f"{file}: its 'label_names' is not a list of strings")
     return [_text(name) for name in names]
 
 
 def _array(value: Any) -> Any:
-    """Returns the array of bytes that `value` describes; whatever else it is, as it is."""
+    """Returns the byte array that `value` describes; any other value is returned unchanged."""
     try:
         _, shape, kind, by_column, content = value.state
         if kind.made_from[0] not in ("u1", b"u1") or [type(side) for side in shape] != [int, int]:
@@ -216,6 +216,6 @@ def _text(value: str | bytes) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _told(what: Any) -> str:
-    """Returns it as a text that a sentence may hold: what stands in a file can be long, or move a terminal's cursor."""
-    return "".join(char if char.isprintable() else "?" for char in str(what)[:_LONGEST_REASON])
+def _printable(value: Any) -> str:
+    """Returns short, printable text: a file may contain long text, or control sequences for a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in str(value)[:_MAX_QUOTE])

@@ -1,7 +1,7 @@
-"""Where the pictures come from. Whatever the source, they end in one form, which ExampleGen reads.
+"""Prepares a data source of any kind for ExampleGen, in one common form.
 
-That form is a folder `<workspace>/sources/<kind>-<checksum>` with one file of binary records for each split and
-`source.json`, the source's identity. It appears whole or not at all, and is made once.
+That form is a folder `<workspace>/sources/<kind>-<checksum>` with a file of binary records for each split, and
+`source.json`, the source's identity. It is written atomically, and only once.
 """
 
 import functools
@@ -21,49 +21,50 @@ from shiftvit.files import atomic, disk
 
 IDENTITY_FILE = "source.json"
 
-_Write = Callable[[str, int, bytes], None]  # takes a split, the place of the first record in it, and the records
+_Write = Callable[[str, int, bytes], None]  # takes a split, the index of the first record in it, and the records
+_Read = Callable[[_Write], tuple[str, ...]]  # writes every record, in any order; returns the class names
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source that is ready to be ingested."""
+    """A prepared source, ready for ingestion."""
 
     kind: str  # shapes, tfds, archive or folder
     location: str  # as the user gave it
-    sha256: str  # of the archive; of a folder: over its files; of shapes: over all that decides them
-    published: bool  # whether that is the checksum published with the official archive; never so for a folder
-    counts: dict[str, int]  # images of each split
+    sha256: str  # of the archive, of the files in a folder, or of everything that determines the shapes
+    published: bool  # whether that is the checksum of an official archive; False for a folder
+    counts: dict[str, int]  # number of images in each split
     class_names: tuple[str, ...]
     folder: Path  # holds `<split>.bin` for each split
 
     @property
     def identity(self) -> SourceIdentity:
-        """What ML Metadata records of it: everything but paths."""
+        """The fields that go into ML Metadata: all but the paths."""
         return SourceIdentity(self.kind, self.sha256, self.published, self.counts, self.class_names)
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """A source that is identified but not read."""
+    """A source that is identified but not yet read."""
 
     kind: str
     sha256: str
     published: bool
     counts: dict[str, int]
-    read: Callable[[_Write], tuple[str, ...]]  # writes every record, in any order; returns the class names
-    scratch_bytes: int = 0  # that reading takes on the disk meanwhile, for each image
+    read: _Read
+    scratch_bytes: int = 0  # on the disk, per image, needed only while reading
 
 
 def prepare(config: PipelineConfig, batch_records: int = cifar.BATCH_RECORDS) -> Source:
-    """Brings the source that `config` names to the form that ExampleGen reads, unless that was done before.
+    """Prepares the source in `config` for ExampleGen, unless the workspace already has it. Leaves nothing on errors.
 
     Args:
-        config: `source`, `workspace` and, for the embedded set, `shapes` are what counts in it.
-        batch_records: records that each official batch must have.
+        config: only `source`, `workspace` and, for the embedded set, `shapes` matter.
+        batch_records: number of records in each official batch.
 
     Raises:
-        DataError: when the source does not exist, cannot be had, or is not what it should be. Nothing is left then.
-        DiskFullError: when the workspace has no room for it; likewise.
+        DataError: the source does not exist, cannot be downloaded, or is invalid.
+        DiskFullError: the workspace has no room for it.
     """
     try:
         origin = _identify(config, batch_records)
@@ -111,10 +112,10 @@ def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
     return _Origin("archive", checksum, checksum in cifar.PUBLISHED, counts, _in_batches(read, batch_records))
 
 
-def _in_batches(read: Callable[[cifar.Sink], tuple[str, ...]], batch_records: int) -> Callable:
-    """Makes `read`, which passes on numbered official batches, write them to the splits that they belong to."""
-    places = [(TRAIN, number * batch_records) for number in range(4)] + [(EVAL, 0), (TEST, 0)]
-    return lambda write: read(lambda number, block: write(*places[number], block))
+def _in_batches(read: Callable[[cifar.Sink], tuple[str, ...]], batch_records: int) -> _Read:
+    """Returns a reader of splits, from a reader of official batches: four train, one is eval, and one is test."""
+    places = [(TRAIN, index * batch_records) for index in range(4)] + [(EVAL, 0), (TEST, 0)]
+    return lambda write: read(lambda index, block: write(*places[index], block))
 
 
 def _draw(counts: dict[str, int], seed: int, write: _Write) -> tuple[str, ...]:
@@ -124,13 +125,13 @@ def _draw(counts: dict[str, int], seed: int, write: _Write) -> tuple[str, ...]:
 
 
 def _write(folder: Path, origin: _Origin) -> None:
-    """Makes the folder of a source, whole or not at all."""
+    """Writes the folder of a source atomically."""
     needed = sum(origin.counts.values()) * (records.RECORD_BYTES + origin.scratch_bytes)
     try:
         with disk.ensure_space(folder.parent, needed, "the source"), atomic.folder(folder) as unfinished:
             _fill(unfinished, origin)
     except OSError:
-        if not folder.is_dir():  # else another run has made the same just now
+        if not folder.is_dir():  # if it is, another run has just written the same
             raise
 
 
@@ -141,7 +142,7 @@ def _fill(unfinished: Path, origin: _Origin) -> None:
 
 
 class _Writer:
-    """Writes blocks of records, which come in any order, to their places in the files of the splits."""
+    """Writes blocks of records to the files of the splits, in any order."""
 
     def __init__(self, folder: Path, origin: _Origin):
         self._folder, self._origin = folder, origin
@@ -158,13 +159,13 @@ class _Writer:
 
 
 def _load(folder: Path, location: str) -> Source:
-    """Returns the source in `folder`; raises DataError when it is not as it was written."""
+    """Returns the source in `folder`; raises DataError if it was damaged since it was written."""
     try:
         identity = SourceIdentity.from_json((folder / IDENTITY_FILE).read_text())
         source = Source(**vars(identity), location=location, folder=folder)
         sizes = {split: split_file(folder, split).stat().st_size for split in source.counts}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder}: damaged since it was made; remove it and run again ({error})") from error
+        raise DataError(f"{folder}: damaged since it was written; remove it and run again ({error})") from error
     if sizes != {split: count * records.RECORD_BYTES for split, count in source.counts.items()}:
-        raise DataError(f"{folder}: damaged since it was made; remove it and run again (a split has another size)")
+        raise DataError(f"{folder}: damaged since it was written; remove it and run again (a split has the wrong size)")
     return source

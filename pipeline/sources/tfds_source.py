@@ -1,4 +1,4 @@
-"""CIFAR-10 through tensorflow-datasets: downloaded by it, or from a local copy of what it would download."""
+"""CIFAR-10 through tensorflow-datasets, which downloads it or reads a local copy of its download."""
 
 import http.client
 import threading
@@ -16,20 +16,20 @@ from shiftvit.features import IMAGE_SHAPE
 from shiftvit.files import atomic
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-ARCHIVE = "cifar-10-binary.tar.gz"  # the name under which tensorflow-datasets looks for a local copy
+ARCHIVE = "cifar-10-binary.tar.gz"  # file name of a local copy that tensorflow-datasets looks for
 SHA256 = cifar.PUBLISHED[0]  # the only checksum that tensorflow-datasets accepts
-SCRATCH_BYTES = 8_300  # that an image takes in the archive, unpacked and as tensorflow-datasets keeps it
+SCRATCH_BYTES = 8_300  # on the disk, per image: in the archive, unpacked, and as tensorflow-datasets stores it
 
-_PROBE_SECONDS = 15  # in all; a name server that does not answer is not under urlopen's timeout
+_PROBE_SECONDS = 15  # in total; the timeout of urlopen does not cover the name server
 _TRAINING_BATCHES = len(cifar.BATCHES) - 1
-_READ = 1000  # images decoded at once
+_READ_BATCH = 1000  # images decoded at once
 
 
 def checksum(archive: Path | None, batch_records: int) -> str:
-    """Returns the sha256 of what tensorflow-datasets will read: the local archive, or without one the download.
+    """Returns the SHA-256 of what tensorflow-datasets reads: the local archive if there is one, or else the download.
 
     Raises:
-        DataError: when the archive is missing or is not the published one.
+        DataError: the archive is missing or is not the published one.
     """
     if archive is None:
         return SHA256
@@ -39,16 +39,16 @@ def checksum(archive: Path | None, batch_records: int) -> str:
     if found != SHA256:
         raise DataError(
             f"{archive}: tensorflow-datasets reads only the published {ARCHIVE}, sha256 {SHA256[:16]}…, "
-            f"and this one has {found[:16]}…; to use it nevertheless, give its path without tfds:"
+            f"but this one has {found[:16]}…; to use it anyway, give its path without tfds:"
         )
     return found
 
 
 def read(archive: Path | None, batch_records: int, workspace: Path, sink: cifar.Sink) -> tuple[str, ...]:
-    """Sends the pictures to `sink`, in the official batches and their order, and returns the class names.
+    """Sends the records to `sink` in the official batches and order, and returns the class names.
 
     Raises:
-        DataError: when there is neither an archive nor a network, or the dataset is not what it should be.
+        DataError: there is neither an archive nor a network, or the data set is incomplete.
     """
     if archive is None:
         _require_network()
@@ -60,17 +60,17 @@ def read(archive: Path | None, batch_records: int, workspace: Path, sink: cifar.
         ):
             images, labels = _read_split(builder, split, prefix, batches * batch_records)
             for batch in range(batches):
-                chosen = slice(batch * batch_records, (batch + 1) * batch_records)
-                sink(first + batch, records.pack(images[chosen], labels[chosen]))
+                part = slice(batch * batch_records, (batch + 1) * batch_records)
+                sink(first + batch, records.pack(images[part], labels[part]))
         return tuple(builder.info.features["label"].names)
 
 
 def _require_network() -> None:
-    """Raises DataError when the download's host does not answer: tensorflow-datasets itself would try for long."""
+    """Raises DataError if the download's host does not answer; tensorflow-datasets itself would retry for minutes."""
     answered = threading.Event()
-    failures = []
+    failures: list[str] = []
 
-    def probe():
+    def probe() -> None:
         try:
             request = urllib.request.Request(URL, method="HEAD")
             with urllib.request.build_opener().open(request, timeout=_PROBE_SECONDS):
@@ -84,13 +84,13 @@ def _require_network() -> None:
     if not answered.is_set():
         reason = failures[0] if failures else f"no answer in {_PROBE_SECONDS} seconds"
         raise DataError(
-            f"tfds: cannot download {URL} ({reason}); give a local copy with --data tfds:{ARCHIVE}, or the "
-            "path of any CIFAR-10 archive or folder"
+            f"tfds: cannot download {URL} ({reason}); use a local copy with --data tfds:{ARCHIVE}, or the path of a "
+            "CIFAR-10 archive or folder"
         )
 
 
 def _prepare(archive: Path | None, scratch: Path) -> Any:
-    """Returns a builder of tensorflow-datasets whose data lie ready in `scratch`."""
+    """Returns a tensorflow-datasets builder with its data prepared in `scratch`."""
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
@@ -109,28 +109,26 @@ def _prepare(archive: Path | None, scratch: Path) -> Any:
         tfds.download.download_manager.NonMatchingChecksumError,
         tfds.download.extractor.ExtractError,
     ) as error:
-        raise DataError(
-            f"tfds: {' '.join(str(error).split())}; give a local copy with --data tfds:{ARCHIVE}"
-        ) from error
+        raise DataError(f"tfds: {' '.join(str(error).split())}; use a local copy with --data tfds:{ARCHIVE}") from error
     progress.report("preparing tfds", 1, 1, "dataset")
     return builder
 
 
 def _read_split(builder: Any, split: str, prefix: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns images and labels in the order of their ids, such as train_00000: they are stored shuffled.
+    """Returns the images and labels of a split, sorted by id, such as train_00000; they are stored shuffled.
 
     Raises:
-        DataError: unless the ids are just those of `count` pictures.
+        DataError: the ids are not those of exactly `count` images.
     """
     import tensorflow_datasets as tfds
 
     images, labels = np.empty((count, *IMAGE_SHAPE), np.uint8), np.empty(count, np.uint8)
-    places = []
-    for batch in tfds.as_numpy(builder.as_dataset(split=split, batch_size=_READ)):
-        place = np.array([int(identifier.decode().removeprefix(prefix)) for identifier in batch["id"]])
-        places.extend(place.tolist())
-        if place.max() < count:
-            images[place], labels[place] = batch["image"], batch["label"]
-    if sorted(places) != list(range(count)):
-        raise DataError(f"tfds: the {split} split has {len(places):,} images where {count:,} belong")
+    indices: list[int] = []
+    for batch in tfds.as_numpy(builder.as_dataset(split=split, batch_size=_READ_BATCH)):
+        index = np.array([int(identifier.decode().removeprefix(prefix)) for identifier in batch["id"]])
+        indices.extend(index.tolist())
+        if index.max() < count:
+            images[index], labels[index] = batch["image"], batch["label"]
+    if sorted(indices) != list(range(count)):
+        raise DataError(f"tfds: the {split} split has {len(indices):,} images instead of {count:,}")
     return images, labels

@@ -1,4 +1,4 @@
-"""Small CIFAR-10s in both published formats, and what must become of them."""
+"""Small CIFAR-10 data sets in both published formats, and the splits expected of them."""
 
 import pickle
 import tarfile
@@ -16,7 +16,7 @@ BATCH_BYTES = RECORDS * records.RECORD_BYTES
 
 
 def batch(number):
-    """Channel-planar images and labels of one batch; every batch has others."""
+    """Returns channel-planar images and labels of a batch, different for every number."""
     rng = np.random.default_rng(number)
     return rng.integers(0, 256, (RECORDS, 3072), np.uint8), rng.integers(0, 10, RECORDS).tolist()
 

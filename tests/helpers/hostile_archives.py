@@ -1,4 +1,4 @@
-"""Archives that are damaged or made to do harm, each with what is told of it."""
+"""Damaged and hostile archives, each with a pattern of its error message."""
 
 import gzip
 import pickle
@@ -16,7 +16,7 @@ META = pickle.dumps({"label_names": list(CLASS_NAMES)}, 2)
 
 
 def member(name, content=b"", kind=tarfile.REGTYPE, link="", **fields):
-    """Returns the blocks of one member; `fields` are of its header."""
+    """Returns the blocks of a member; `fields` set fields of its header."""
     info = tarfile.TarInfo(name)
     info.size, info.type, info.linkname = len(content), kind, link
     for field, value in fields.items():
@@ -25,7 +25,7 @@ def member(name, content=b"", kind=tarfile.REGTYPE, link="", **fields):
 
 
 def raw_header(blocks, start, value):
-    """Returns the blocks with other bytes in their first header, its checksum put right."""
+    """Returns the blocks with bytes of the first header replaced, and its checksum corrected."""
     header = bytearray(blocks[:512])
     header[start : start + len(value)] = value
     header[148:156] = b" " * 8
@@ -37,10 +37,10 @@ def members(*parts, end=bytes(1024)):
     return gzip.compress(b"".join(parts) + end, 1)
 
 
-def whole(form, **instead):
-    """Returns an archive that is right but for some files, by name: other bytes, or None for none."""
+def archive(form, **changes):
+    """Returns a valid archive with some files changed, by name: other bytes, or None to leave the file out."""
     make = {BINARY: binary_files, PYTHON: python_files}[form]
-    files = make() | instead
+    files = make() | changes
     return members(*(member(f"{form}/{name}", content) for name, content in files.items() if content is not None))
 
 
@@ -53,9 +53,9 @@ def python_files():
     return {"batches.meta": META} | {name: pickled(number) for number, name in enumerate(cifar.BATCHES)}
 
 
-def pickled(number=0, protocol=2, **instead):
+def pickled(number=0, protocol=2, **changes):
     data, labels = batch(number)
-    return pickle.dumps({b"data": data, b"labels": labels} | {k.encode(): v for k, v in instead.items()}, protocol)
+    return pickle.dumps({b"data": data, b"labels": labels} | {k.encode(): v for k, v in changes.items()}, protocol)
 
 
 def label_at(position, label):
@@ -87,24 +87,24 @@ ARCHIVES = {
     "socket": (members(member("socket", kind=b"s")), "a link or a device"),
     "cursor in a name": (members(member(f"{BINARY}/data_batch_\x1b[2J", b"x")), r"\\x1b"),
     "newline in a name": (members(member(f"{BINARY}/data_batch_\n9", b"x")), r"\\n9"),
-    "unknown batch": (whole(BINARY, **{"data_batch_6.bin": BLOCKS[0]}), "none of the 6"),
+    "unknown batch": (archive(BINARY, **{"data_batch_6.bin": BLOCKS[0]}), "none of the 6"),
     "batch is a folder": (members(member(ONE_BATCH[0], kind=tarfile.DIRTYPE)), "not CIFAR-10"),
-    "batch twice": (members(member(*ONE_BATCH), member(*ONE_BATCH)), "is there twice"),
+    "batch twice": (members(member(*ONE_BATCH), member(*ONE_BATCH)), "contains data_batch_1.bin twice"),
     "zeros": (members(member(f"{BINARY}/readme.html", bytes(40 << 20))), "unpacks to far more"),
     "zeros after the end": (members(member(*ONE_BATCH), end=bytes(40 << 20)), "missing"),
-    "zeros after whole": (whole(BINARY) + gzip.compress(bytes(40 << 20), 9), "unpacks to far more"),
+    "zeros after a valid archive": (archive(BINARY) + gzip.compress(bytes(40 << 20), 9), "unpacks to far more"),
     "a million members": (members(*[member("a", kind=tarfile.DIRTYPE)] * 100_000), "unpacks to far more"),
     "headers in a row": (members(*[PAX_SMALL] * 900), "damaged one"),
     "long header": (members(PAX_OF_DIGITS, member(*ONE_BATCH)), "a header of 1,000,000 bytes"),
     "long name": (members(member("n", b"n" * 100_000, tarfile.GNUTYPE_LONGNAME), member(*ONE_BATCH)), "a header of"),
     "long link": (members(member("n", b"n" * 100_000, tarfile.GNUTYPE_LONGLINK), member(*ONE_BATCH)), "a header of"),
-    "negative size": (members(PAX_NEGATIVE, member(*ONE_BATCH)), "archive|bytes where"),
-    "huge size": (members(PAX_HUGE, member(*ONE_BATCH)), "bytes where 12 records take"),
+    "negative size": (members(PAX_NEGATIVE, member(*ONE_BATCH)), "archive|bytes, but"),
+    "huge size": (members(PAX_HUGE, member(*ONE_BATCH)), "bytes, but 12 records take"),
     "broken sparse map": (members(PAX_SPARSE, member(*ONE_BATCH)), "damaged one"),
     "header in no charset": (members(PAX_NOT_TEXT, member(*ONE_BATCH)), "damaged one|missing"),
-    "claims 8 GB": (members(raw_header(member(*ONE_BATCH), 124, b"77777777777\0")), "bytes where 12 records take"),
-    "claims a size in base 256": (members(raw_header(member(*ONE_BATCH), 124, b"\x80" + b"\x7f" * 11)), "bytes where"),
-    "size below zero": (members(raw_header(member(*ONE_BATCH), 124, b"\xff" * 12)), "archive|bytes where"),
+    "claims 8 GB": (members(raw_header(member(*ONE_BATCH), 124, b"77777777777\0")), "bytes, but 12 records take"),
+    "claims a size in base 256": (members(raw_header(member(*ONE_BATCH), 124, b"\x80" + b"\x7f" * 11)), "bytes, but"),
+    "size below zero": (members(raw_header(member(*ONE_BATCH), 124, b"\xff" * 12)), "archive|bytes, but"),
     "size is no number": (members(raw_header(member(*ONE_BATCH), 124, b"zzzzzzzzzzz\0")), "damaged one"),
     "sparse, claims more": (members(raw_header(member(*ONE_BATCH), 156, b"S")), "archive|bytes|missing|twice"),
     "wrong checksum": (members(bytes(100) + member(*ONE_BATCH)), "damaged one"),
@@ -113,22 +113,22 @@ ARCHIVES = {
     "only zeros": (gzip.compress(bytes(1 << 20)), "not CIFAR-10|archive"),
     "empty": (b"", "empty|truncated|archive"),
     "half a gzip header": (b"\x1f\x8b\x08", "truncated"),
-    "gzip in gzip": (gzip.compress(whole(BINARY)), "not a tar archive"),
-    "garbage after": (whole(BINARY) + b"garbage", "not a gzip archive, or a damaged one"),
+    "gzip in gzip": (gzip.compress(archive(BINARY)), "not a tar archive"),
+    "garbage after": (archive(BINARY) + b"garbage", "not a gzip archive, or a damaged one"),
     "another compression": (b"BZh91AY&SY" + bytes(100), "not a gzip archive"),
     "zip": (b"PK\x03\x04" + bytes(100), "not a gzip archive"),
-    "plain tar": (gzip.decompress(whole(BINARY)), "not a gzip archive"),
+    "plain tar": (gzip.decompress(archive(BINARY)), "not a gzip archive"),
     "another set": (members(member("cifar-100-binary/train.bin", b"x")), "not CIFAR-10"),
-    "cut at a record": (whole(BINARY, **{"data_batch_2.bin": BLOCKS[1][: -records.RECORD_BYTES]}), "has 33,803 bytes"),
-    "cut in a record": (whole(BINARY, **{"data_batch_2.bin": BLOCKS[1][:-1]}), "has 36,875 bytes"),
-    "one byte more": (whole(BINARY, **{"test_batch.bin": BLOCKS[5] + b"x"}), "has 36,877 bytes"),
-    "empty batch": (whole(BINARY, **{"test_batch.bin": b""}), "has 0 bytes"),
-    "no test batch": (whole(BINARY, **{"test_batch.bin": None}), "test_batch.bin missing"),
-    "first label wrong": (whole(BINARY, **{"data_batch_2.bin": label_at(0, 10)}), "label 10 at byte 0"),
-    "last label wrong": (whole(BINARY, **{"data_batch_2.bin": label_at(11, 255)}), "label 255 at byte 33803"),
-    "two classes": (whole(BINARY, **{"batches.meta.txt": b"cat\ndog\n"}), "names of 10 classes, found 2"),
-    "one class ten times": (whole(BINARY, **{"batches.meta.txt": b"cat\n" * 10}), "names of 10 classes"),
-    "a cursor as class": (whole(BINARY, **{"batches.meta.txt": b"\x1b[2J b c d e f g h i j"}), "no name of a class"),
-    "a novel as class": (whole(BINARY, **{"batches.meta.txt": b"a" * 999 + b" b c d e f g h i j"}), "no name"),
-    "much text as classes": (whole(BINARY, **{"batches.meta.txt": b"a " * 50_000}), "bytes where the names"),
+    "cut at a record": (archive(BINARY, **{"data_batch_2.bin": BLOCKS[1][: -records.RECORD_BYTES]}), "33,803 bytes"),
+    "cut in a record": (archive(BINARY, **{"data_batch_2.bin": BLOCKS[1][:-1]}), "has 36,875 bytes"),
+    "one byte more": (archive(BINARY, **{"test_batch.bin": BLOCKS[5] + b"x"}), "has 36,877 bytes"),
+    "empty batch": (archive(BINARY, **{"test_batch.bin": b""}), "has 0 bytes"),
+    "no test batch": (archive(BINARY, **{"test_batch.bin": None}), "test_batch.bin missing"),
+    "first label wrong": (archive(BINARY, **{"data_batch_2.bin": label_at(0, 10)}), "label 10 at byte 0"),
+    "last label wrong": (archive(BINARY, **{"data_batch_2.bin": label_at(11, 255)}), "label 255 at byte 33803"),
+    "two classes": (archive(BINARY, **{"batches.meta.txt": b"cat\ndog\n"}), "names of 10 classes, found 2"),
+    "one class ten times": (archive(BINARY, **{"batches.meta.txt": b"cat\n" * 10}), "names of 10 classes"),
+    "a cursor as class": (archive(BINARY, **{"batches.meta.txt": b"\x1b[2J b c d e f g h i j"}), "not a valid class"),
+    "a novel as class": (archive(BINARY, **{"batches.meta.txt": b"a" * 999 + b" b c d e f g h i j"}), "not a valid"),
+    "much text as classes": (archive(BINARY, **{"batches.meta.txt": b"a " * 50_000}), "bytes, but the names"),
 }  # fmt: skip

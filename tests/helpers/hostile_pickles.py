@@ -1,4 +1,4 @@
-"""Pickled batches and class names that are damaged or made to do harm, each with what is told of it."""
+"""Damaged and hostile pickles of batches and class names, each with a pattern of its error message."""
 
 import pickle
 import struct
@@ -19,12 +19,12 @@ class Calls:
 
 
 def padded(program):
-    """Returns the pickle made as long as a batch: what follows its last instruction is not read."""
+    """Returns the pickle padded to the size of a batch; nothing after its last instruction is read."""
     return program.ljust(RECORDS * 3072 + 100, b" ")
 
 
 def with_pixels(program):
-    """Returns the program of a pickle, to which text as long as pixels are is prepended and dropped."""
+    """Returns the pickle, preceded by text of the size of the pixels, which stays in memo 0."""
     return b"\x80\x02X" + struct.pack("<I", RECORDS * 3072) + b"a" * (RECORDS * 3072) + b"q\x00" + program
 
 
@@ -61,11 +61,11 @@ PICKLES = {
     "a memo of none": (padded(b"\x80\x02h\x07."), "not a pickle of plain arrays"),
     "texts made over and over": (
         with_pixels(b"c_codecs\nencode\nq\x01" + b"h\x01h\x00X\x06\x00\x00\x00latin1\x86R" * 900 + b"."),
-        "makes more bytes than it has",
+        "makes more bytes than it contains",
     ),
     "bytes made by hex": (
         padded(b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x03\x00\x00\x00hex\x86R."),
-        "makes bytes by hex",
+        "encodes bytes as hex",
     ),
     "a billion laughs as key": (padded(b"\x80\x02}" + LAUGHS + b"K\x01s."), "key of its dictionary"),
     "a billion laughs as name": (padded(b"\x80\x02" + LAUGHS + b"."), "dictionary, found tuple"),
@@ -85,9 +85,9 @@ PICKLES = {
 }  # fmt: skip
 
 METAS = {
-    "a billion laughs as names": (b"\x80\x02}X\x0b\x00\x00\x00label_names]" + LAUGHS + b"as.", "no list"),
-    "no names": (pickle.dumps({"label_names": 3}, 2), "no list of texts"),
-    "names that are numbers": (pickle.dumps({"label_names": list(range(10))}, 2), "no list of texts"),
-    "a class without a name": (pickle.dumps({"label_names": ["", *CLASS_NAMES[1:]]}, 2), "no name of a class"),
+    "a billion laughs as names": (b"\x80\x02}X\x0b\x00\x00\x00label_names]" + LAUGHS + b"as.", "not a list of str"),
+    "no names": (pickle.dumps({"label_names": 3}, 2), "is not a list of strings"),
+    "names that are numbers": (pickle.dumps({"label_names": list(range(10))}, 2), "is not a list of strings"),
+    "a class without a name": (pickle.dumps({"label_names": ["", *CLASS_NAMES[1:]]}, 2), "not a valid class name"),
     "code": (pickle.dumps({"label_names": Calls(eval, "open('called', 'w')")}, 2), "it calls"),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Command lines in a process of their own, with what they took."""
+"""Runs command lines in a child process, and measures their CPU time and memory."""
 
 import json
 import os
@@ -7,31 +7,33 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from waiting import HANG_SECONDS
+
 _CHILD = """
 import json, os, sys
 from pathlib import Path
 from pipeline.cli.main import main
 
-ended = []
+results = []
 for arguments in json.loads(sys.argv[1]):
     start = sum(os.times()[:4])
     code = main(arguments)
-    ended.append([code, sum(os.times()[:4]) - start])
+    results.append([code, sum(os.times()[:4]) - start])
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-print(json.dumps([ended, int(status["VmHWM"].split()[0]) / 1024]))
+print(json.dumps([results, int(status["VmHWM"].split()[0]) / 1024]))
 """
 
 
 @dataclass
 class Measured:
     exit_codes: list[int]
-    cpu_seconds: list[float]  # of each command, its child processes included
-    peak_mb: float  # of memory, of all together
-    sentences: list[str]
+    cpu_seconds: list[float]  # of each command and its child processes; hardly depends on other load on the machine
+    peak_mb: float  # of memory, over all commands
+    errors: list[str]  # messages on stderr
 
 
 def run_measured(commands, folder):
-    """Runs `shiftvit` with each list of arguments, one after another in one process whose folder is `folder`."""
+    """Runs `shiftvit` with each list of arguments, one after another in one process, with `folder` as its folder."""
     root = Path(__file__).parents[2]
     ended = subprocess.run(
         [sys.executable, "-c", _CHILD, json.dumps(commands)],
@@ -39,8 +41,9 @@ def run_measured(commands, folder):
         text=True,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(root), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        timeout=HANG_SECONDS,
     )
     assert ended.returncode == 0, ended.stderr
     results, peak = json.loads(ended.stdout.splitlines()[-1])
-    sentences = [line for line in ended.stderr.splitlines() if line.startswith("shiftvit: ")]
-    return Measured([code for code, _ in results], [seconds for _, seconds in results], peak, sentences)
+    errors = [line for line in ended.stderr.splitlines() if line.startswith("shiftvit: ")]
+    return Measured([code for code, _ in results], [seconds for _, seconds in results], peak, errors)

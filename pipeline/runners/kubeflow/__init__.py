@@ -1,1 +1,1 @@
-"""Kubeflow Pipelines: the compiled graph, its rehearsal, its submission, and what a step of it runs."""
+"""Kubeflow Pipelines (KFP): compiles, rehearses and submits the graph, and runs its steps."""

@@ -1,7 +1,7 @@
-"""KFP's rules for a compiled pipeline, checked before anything is uploaded or run.
+"""Checks a compiled pipeline against KFP's rules before it is uploaded or run.
 
-KFP applies them in three places: the API server when a file is uploaded, its compiler to Argo when a run is created,
-and its driver when a step is due, hours later perhaps. Here all are applied at once.
+KFP checks in three places: its API server when a file is uploaded, its compiler to Argo when a run is created, and its
+driver when a step starts, perhaps hours later. This module checks everything at once.
 """
 
 import re
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 SCHEMA_VERSION = "2.1.0"
 _PIPELINE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_NODE_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]{0,127}")  # of what becomes a template or a task of Argo
+_NODE_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]{0,127}")  # of an Argo template or task
 _RESOURCE_TEXTS = ("resourceCpuLimit", "resourceCpuRequest", "resourceMemoryLimit", "resourceMemoryRequest")
 _RESOURCE_NUMBERS = ("cpuLimit", "cpuRequest", "memoryLimit", "memoryRequest")
 _TYPES = {
@@ -33,11 +33,11 @@ _TYPES = {
 
 
 def check(documents: Sequence[Json], file: Path) -> None:
-    """Raises ConfigError with the first rule that the documents break, and where, unless KFP accepts and can run them.
+    """Raises ConfigError with the first problem for which KFP would reject the documents or fail to run them.
 
     Args:
-        documents: of the compiled file: the PipelineSpec, and the platform's, if there is one.
-        file: where they come from or go, for the message.
+        documents: the PipelineSpec, and the document for the platform if there is one.
+        file: path of the compiled file, for the message.
     """
     spec, *platforms = documents
     for problem in _problems(spec, platforms):
@@ -45,14 +45,14 @@ def check(documents: Sequence[Json], file: Path) -> None:
 
 
 def fits(value: Any, parameter_type: str) -> bool:
-    """Says whether KFP takes the value for a parameter of the type; whole numbers are no type of their own to it."""
+    """Returns whether KFP accepts the value for a parameter of the type; it takes any number as an integer."""
     if isinstance(value, bool):
         return parameter_type == "BOOLEAN"
     return parameter_type in _TYPES and isinstance(value, _TYPES[parameter_type])
 
 
 def dependencies(task: Json) -> set[str]:
-    """Returns the tasks that KFP waits for: those that are named, and those that make the inputs."""
+    """Returns the tasks that KFP waits for: those in `dependentTasks`, and the producers of the inputs."""
     inputs = task.get("inputs", {})
     outputs = [
         *(source.get("taskOutputArtifact", {}) for source in inputs.get("artifacts", {}).values()),
@@ -62,10 +62,10 @@ def dependencies(task: Json) -> set[str]:
 
 
 def in_order(tasks: Json) -> list[str]:
-    """Returns the names of the tasks, each after those it depends on.
+    """Returns the task names in topological order.
 
     Raises:
-        ConfigError: when some depend on each other.
+        ConfigError: some tasks depend on each other.
     """
     ordered: list[str] = []
     while len(ordered) < len(tasks):
@@ -82,7 +82,7 @@ def _problems(spec: Json, platforms: Sequence[Json]) -> Iterator[str]:
         deployment = pipeline_spec_pb2.PipelineDeploymentConfig()
         json_format.ParseDict(spec.get("deploymentSpec", {}), deployment, ignore_unknown_fields=True)  # as KFP does
     except json_format.ParseError as error:
-        yield f"no PipelineSpec of KFP ({one_line(error)})"
+        yield f"not a KFP PipelineSpec ({one_line(error)})"
     yield from _header_problems(spec)
     yield from _parameter_problems("root", spec["root"])
     executors = spec.get("deploymentSpec", {}).get("executors", {})
@@ -101,10 +101,10 @@ def _problems(spec: Json, platforms: Sequence[Json]) -> Iterator[str]:
 def _header_problems(spec: Json) -> Iterator[str]:
     version = spec.get("schemaVersion")
     if version != SCHEMA_VERSION:
-        yield f"schemaVersion is {version}, and KFP takes {SCHEMA_VERSION} only"
+        yield f"schemaVersion is {version}, but KFP takes only {SCHEMA_VERSION}"
     name = spec.get("pipelineInfo", {}).get("name", "")
     if not _PIPELINE_NAME.fullmatch(name):
-        yield f"pipelineInfo.name is {name!r}, which must be lower-case letters, digits, '-' and '.' within"
+        yield f"pipelineInfo.name is {name!r}: it must be lower-case letters and digits, with '-' and '.' between them"
     if not spec.get("root", {}).get("dag", {}).get("tasks"):
         yield "root.dag.tasks is missing or empty: there is nothing to run"
 
@@ -113,15 +113,15 @@ def _parameter_problems(place: str, component: Json) -> Iterator[str]:
     for name, parameter in component.get("inputDefinitions", {}).get("parameters", {}).items():
         kind, default = parameter.get("parameterType"), parameter.get("defaultValue")
         if kind not in _TYPES:
-            yield f"{place}: parameter {name} is of type {kind}, which KFP does not know; it has {', '.join(_TYPES)}"
+            yield f"{place}: parameter {name} has the type {kind}; KFP knows only {', '.join(_TYPES)}"
         elif default is not None and not fits(default, kind):
-            yield f"{place}: parameter {name} is a {kind}, and its default {default!r} is none"
+            yield f"{place}: the default {default!r} of parameter {name} is not a {kind}"
 
 
 def _component_problems(name: str, component: Json, executors: Json) -> Iterator[str]:
     place = f"component {name}"
     if name == "root" or not _NODE_NAME.fullmatch(name):
-        yield f"{place}: a name is letters, digits and '-', 128 at most, and not root"
+        yield f"{place}: a name must be at most 128 letters, digits and '-', and not root"
     label = component.get("executorLabel")
     if label not in executors:
         yield f"{place}: its executor {label} is not in deploymentSpec.executors"
@@ -131,23 +131,23 @@ def _component_problems(name: str, component: Json, executors: Json) -> Iterator
     if "container" in executor:
         yield from _container_problems(f"executor {label}", executor["container"])
     elif "importer" not in executor:
-        yield f"executor {label}: is {', '.join(executor) or 'empty'}, and KFP runs only a container or an importer"
+        yield f"executor {label}: is {', '.join(executor) or 'empty'}, but KFP runs only a container or an importer"
 
 
 def _container_problems(place: str, container: Json) -> Iterator[str]:
     if not container.get("image"):
         yield f"{place}: has no image"
     if not container.get("command"):
-        yield f"{place}: has no command, and KFP's launcher does not know the image's own"
+        yield f"{place}: has no command, and KFP's launcher cannot use the image's own"
     resources = container.get("resources", {})
     for key in _RESOURCE_TEXTS:
         if key in resources and not QUANTITY.fullmatch(str(resources[key])):
-            yield f"{place}: {key} is {resources[key]!r}, which is no quantity of Kubernetes, such as 500m or 4Gi"
+            yield f"{place}: {key} is {resources[key]!r}, which is not a Kubernetes quantity, such as 500m or 4Gi"
     for key in _RESOURCE_NUMBERS:
         if key in resources and (not fits(resources[key], "NUMBER_DOUBLE") or resources[key] <= 0):
             yield f"{place}: {key} is {resources[key]!r}, which must be a number above 0"
     accelerator = resources.get("accelerator", {})
-    count = accelerator.get("resourceCount", accelerator.get("count", "1"))  # an int64 is a text in JSON
+    count = accelerator.get("resourceCount", accelerator.get("count", "1"))  # JSON has an int64 as a string
     if accelerator and (not re.fullmatch(r"[1-9]\d*", str(count)) or not accelerator.keys() & {"type", "resourceType"}):
         yield f"{place}: its accelerator must have a type, such as nvidia.com/gpu, and a count above 0"
 
@@ -155,7 +155,7 @@ def _container_problems(place: str, container: Json) -> Iterator[str]:
 def _task_problems(name: str, task: Json, spec: Json) -> Iterator[str]:
     place, tasks = f"task {name}", spec["root"]["dag"]["tasks"]
     if not _NODE_NAME.fullmatch(name):
-        yield f"{place}: a name is letters, digits and '-', 128 at most"
+        yield f"{place}: a name must be at most 128 letters, digits and '-'"
     if not task.get("taskInfo", {}).get("name"):
         yield f"{place}: has no taskInfo.name"
     reference = task.get("componentRef", {}).get("name")
@@ -163,7 +163,7 @@ def _task_problems(name: str, task: Json, spec: Json) -> Iterator[str]:
         yield f"{place}: its component {reference} is not in components"
         return
     for other in sorted(dependencies(task) - tasks.keys()):
-        yield f"{place}: depends on the task {other}, which there is not"
+        yield f"{place}: depends on the task {other}, which does not exist"
     yield from _declaration_problems(place, task, spec["components"][reference])
     root = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     declared = spec["components"][reference].get("inputDefinitions", {}).get("parameters", {})
@@ -172,22 +172,24 @@ def _task_problems(name: str, task: Json, spec: Json) -> Iterator[str]:
     for key, source in task.get("inputs", {}).get("artifacts", {}).items():
         output = source.get("taskOutputArtifact")
         if output is None:
-            yield f"{place}: input {key} has no taskOutputArtifact, and there is nowhere else for it to come from"
+            yield f"{place}: input {key} has no taskOutputArtifact, the only source of an artifact"
         else:
             keys = output["producerTask"], output.get("outputArtifactKey")
             yield from _output_problems(f"{place}: input {key}", "artifacts", *keys, spec)
 
 
 def _declaration_problems(place: str, task: Json, component: Json) -> Iterator[str]:
-    """Compares what a task gives with what its component takes."""
+    """Compares the inputs of a task with those that its component declares."""
     for kind in ("parameters", "artifacts"):
         given = task.get("inputs", {}).get(kind, {}).keys()
         declared = component.get("inputDefinitions", {}).get(kind, {})
-        needed = {name for name, one in declared.items() if "defaultValue" not in one and not one.get("isOptional")}
+        required = {
+            name for name, spec in declared.items() if "defaultValue" not in spec and not spec.get("isOptional")
+        }
         for name in sorted(given - declared.keys()):
-            yield f"{place}: gives {name}, which is not in the {kind} of its component's inputDefinitions"
-        for name in sorted(needed - given):
-            yield f"{place}: does not give {name}, which is in the {kind} of its component's inputDefinitions"
+            yield f"{place}: passes {name}, which is not in the {kind} of its component's inputDefinitions"
+        for name in sorted(required - given):
+            yield f"{place}: does not pass {name}, which is in the {kind} of its component's inputDefinitions"
 
 
 def _value_problems(place: str, source: Json, declared: Json, root: Json, spec: Json) -> Iterator[str]:
@@ -202,9 +204,9 @@ def _value_problems(place: str, source: Json, declared: Json, root: Json, spec: 
         output = source["taskOutputParameter"]
         yield from _output_problems(place, "parameters", output["producerTask"], output.get("outputParameterKey"), spec)
     elif "constant" not in source.get("runtimeValue", {}):
-        yield f"{place} has no runtimeValue.constant, the only value at rest that KFP's driver reads"
+        yield f"{place} has no runtimeValue.constant, the only constant that KFP's driver reads"
     elif kind and not fits(source["runtimeValue"]["constant"], kind):
-        yield f"{place} is a {kind}, and {source['runtimeValue']['constant']!r} is none"
+        yield f"{place}: {source['runtimeValue']['constant']!r} is not a {kind}"
 
 
 def _output_problems(place: str, kind: str, producer: str, key: str | None, spec: Json) -> Iterator[str]:
@@ -216,12 +218,12 @@ def _output_problems(place: str, kind: str, producer: str, key: str | None, spec
 
 def _platform_problems(platforms: Sequence[Json], executors: Json) -> Iterator[str]:
     if len(platforms) > 1:
-        yield "has more than two documents, a PipelineSpec and one for the platform"
+        yield "has more than two documents; KFP takes a PipelineSpec and one for the platform"
     for document in platforms:
         settings = document.get("platforms", {}).get("kubernetes")
         if settings is None:
-            yield "its second document has no platforms.kubernetes, so KFP would leave it unread"
+            yield "its second document has no platforms.kubernetes, so KFP would ignore it"
             continue
         for label in settings.get("deploymentSpec", {}).get("executors", {}):
             if label not in executors:
-                yield f"platforms.kubernetes: there is no executor {label}; KFP would drop its settings without a word"
+                yield f"platforms.kubernetes: there is no executor {label}; KFP would silently ignore its settings"

@@ -28,34 +28,37 @@ COMMAND = ("python", "-m", "pipeline.runners.kubeflow.entrypoint")
 
 Json = dict[str, Any]
 
-_TEXT, _WHOLE = "STRING", "NUMBER_INTEGER"
-# What a run may set: the type, and the steps that take it. `entrypoint.py` says what they do with it.
+_STRING, _INTEGER = "STRING", "NUMBER_INTEGER"
+# Parameters that a run may set: type, and the nodes that take it. `entrypoint.py` applies them.
 _PARAMETERS = {
-    "data": (_TEXT, ["Cifar10ExampleGen"]),
-    "epochs": (_WHOLE, ["Trainer"]),
-    "push_destination": (_TEXT, [Node.BASELINE, "Pusher"]),
+    "data": (_STRING, [Node.EXAMPLE_GEN]),
+    "epochs": (_INTEGER, [Node.TRAINER]),
+    "push_destination": (_STRING, [Node.BASELINE, Node.PUSHER]),
 }
-_KNOWN_THERE = {
-    "Cifar10ExampleGen": ["identity", "input_base"],
-    "ImportSchemaGen": ["schema_file"],
-    "Evaluator": ["eval_config"],
+# Parameters of TFX that depend on the image or the data, so that the step sets them itself.
+_SET_BY_STEP = {
+    Node.EXAMPLE_GEN: ["identity", "input_base"],
+    Node.SCHEMA_GEN: ["schema_file"],
+    Node.EVALUATOR: ["eval_config"],
 }
-_SCRATCH = "/tmp/shiftvit"  # of the container, gone with it
-# Where the data lies is a parameter of the run, so nothing is known of it before the first step has read it.
-_LATER = Source("", "", "", False, dict.fromkeys(SPLITS, 0), (), Path("/"))
+# Groups of settings that a step needs to set those.
+_GROUPS = {Node.EXAMPLE_GEN: "shapes", Node.EVALUATOR: "evaluate"}
+_SCRATCH = "/tmp/shiftvit"  # in the container, lost with it
+# Stands for the source, which is a parameter of the run and unknown until the first step reads it.
+_UNKNOWN_SOURCE = Source("", "", "", False, dict.fromkeys(SPLITS, 0), (), Path("/"))
 
 
 def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] = COMMAND) -> None:
-    """Writes the graph of `config` to a file that `rehearse` and `submit` take. It appears whole or not at all.
+    """Writes the graph of `config` to a file for `rehearse` and `submit`, atomically.
 
     Args:
-        config: what to run; `config.kubeflow` says how.
+        config: the configuration; `config.kubeflow` has the settings for the cluster.
         file: the file to write.
-        command: what each container runs; the image must have it.
+        command: the command of each container; the image must have it.
 
     Raises:
-        ConfigError: when something is missing, KFP would not accept the result, or the file cannot be written.
-        DataError: when the initial weights cannot be read.
+        ConfigError: a setting is missing, KFP would reject the result, or the file cannot be written.
+        DataError: the initial weights cannot be read.
     """
     config = locate(config)
     _check(config)
@@ -65,7 +68,7 @@ def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] 
     code = graph_fingerprint()
     for task in tasks:
         container = spec["deploymentSpec"]["executors"][platform.executor(task)]["container"]
-        container["args"].append(f"--code={code}")  # where KFP's cache sees it, and the step can compare
+        container["args"].append(f"--code={code}")  # part of the key of KFP's cache, and compared by the step
         container |= platform.container_settings(config.kubeflow.steps.of(task), config.kubeflow)
     documents = [spec, platform.document(config.kubeflow, tasks)]
     acceptance.check(documents, file)
@@ -76,7 +79,7 @@ def _check(config: PipelineConfig) -> None:
     kubeflow = config.kubeflow
     require(
         bool(kubeflow.image),
-        "kubeflow.image is not set: --set kubeflow.image=NAME gives the name by which the cluster pulls the image that "
+        "kubeflow.image is not set: --set kubeflow.image=NAME sets the name by which the cluster pulls the image that "
         "`make image` built",
     )
     kubeflow.require_volume("kubeflow.push_destination", kubeflow.push_destination)
@@ -87,8 +90,8 @@ def _check(config: PipelineConfig) -> None:
         kubeflow.require_volume("--data", str(path))
     require(
         config.beam.runner == "local" or (config.beam.runner == "dask" and not config.beam.address),
-        f"beam.runner={config.beam.runner}: what a step on Kubeflow reads and writes is in its container, where "
-        "workers elsewhere do not see it; compile with --beam local",
+        f"beam.runner={config.beam.runner}: a step on Kubeflow reads and writes files in its container, which workers "
+        "elsewhere cannot access; compile with --beam local",
     )
     if config.train.initial_weights:
         kubeflow.require_volume("train.initial_weights", config.train.initial_weights)
@@ -108,7 +111,7 @@ def _compile(config: PipelineConfig, command: Sequence[str]) -> Json:
     settings = KubeflowV2DagRunnerConfig(
         default_image=config.kubeflow.image, default_commands=list(command), use_pipeline_spec_2_1=True
     )
-    job = KubeflowV2DagRunner(settings).run(create_pipeline(config, _LATER, site), write_out=False)
+    job = KubeflowV2DagRunner(settings).run(create_pipeline(config, _UNKNOWN_SOURCE, site), write_out=False)
     spec = job["pipelineSpec"]
     if config.kubeflow.pipeline_root:
         spec["defaultPipelineRoot"] = config.kubeflow.pipeline_root
@@ -116,32 +119,32 @@ def _compile(config: PipelineConfig, command: Sequence[str]) -> Json:
 
 
 def find_baseline(candidate: Channel) -> BaseNode:
-    """Returns the node that finds the newest pushed model: KFP has no ML Metadata to resolve the last blessed one."""
+    """Returns the node that finds the newest pushed model; KFP has no ML Metadata to look up the last blessed one."""
     return PushedBaseline(candidate=candidate, push_destination="").with_id(Node.BASELINE)
 
 
 def _set_parameters(spec: Json, config: PipelineConfig) -> None:
-    """Adds what a run may set, with defaults, and takes away what only the cluster can know: the step sets that."""
-    for task, names in _KNOWN_THERE.items():
+    """Adds the parameters of a run, with defaults, and removes those that the steps set themselves."""
+    for node, names in _SET_BY_STEP.items():
         for name in names:
-            del spec["root"]["dag"]["tasks"][task]["inputs"]["parameters"][name]
-            del spec["components"][task]["inputDefinitions"]["parameters"][name]
+            del spec["root"]["dag"]["tasks"][node]["inputs"]["parameters"][name]
+            del spec["components"][node]["inputDefinitions"]["parameters"][name]
     defaults = {
         "data": config.source,
         "epochs": config.train.epochs,
         "push_destination": config.kubeflow.push_destination,
     }
     declared = {}
-    for name, (kind, takers) in _PARAMETERS.items():
+    for name, (kind, nodes) in _PARAMETERS.items():
         declared[name] = {"parameterType": kind, "defaultValue": defaults[name]}
-        for taker in takers:
-            _give(spec, taker, name, kind, {"componentInputParameter": name})
+        for node in nodes:
+            _add_parameter(spec, node, name, kind, {"componentInputParameter": name})
     spec["root"]["inputDefinitions"] = {"parameters": declared}
-    for task, group in (("Cifar10ExampleGen", "shapes"), ("Evaluator", "evaluate")):
+    for node, group in _GROUPS.items():
         constant = json.dumps(to_dict(getattr(config, group)), sort_keys=True)
-        _give(spec, task, group, _TEXT, {"runtimeValue": {"constant": constant}})
+        _add_parameter(spec, node, group, _STRING, {"runtimeValue": {"constant": constant}})
 
 
-def _give(spec: Json, task: str, name: str, kind: str, value: Json) -> None:
-    spec["components"][task]["inputDefinitions"]["parameters"][name] = {"parameterType": kind}
-    spec["root"]["dag"]["tasks"][task]["inputs"]["parameters"][name] = value
+def _add_parameter(spec: Json, node: Node, name: str, kind: str, value: Json) -> None:
+    spec["components"][node]["inputDefinitions"]["parameters"][name] = {"parameterType": kind}
+    spec["root"]["dag"]["tasks"][node]["inputs"]["parameters"][name] = value

@@ -1,9 +1,8 @@
 """Runs one step of the compiled pipeline in its container, in place of TFX's own entrypoint.
 
-TFX's entrypoint is made for Vertex AI. KFP's launcher tells it less (not the types of what it reads) and more (an
-output for its log), and it copies from and to the object store itself. So what the launcher hands over is put right,
-the parameters of the run are applied, TFX's entrypoint runs the executor, and what that reports is put right for the
-launcher.
+TFX's entrypoint is made for Vertex AI. KFP's launcher differs: it omits the types of the input artifacts, adds an
+output for the log, and copies artifacts from and to the object store itself. This entrypoint converts the launcher's
+input to what TFX expects, applies the parameters of the run, has TFX run the executor, and converts its output back.
 """
 
 import argparse
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from google.protobuf import json_format
 
 from components.example_gen.source_identity import class_names, count_property
@@ -31,19 +31,23 @@ from shiftvit.errors import UserError
 from shiftvit.features import TEST
 from shiftvit.files import atomic
 
-MESSAGE_PREFIX = "shiftvit: "  # of the line that says why a step failed
-LOCAL_ROOT = "SHIFTVIT_LOCAL_ROOT"  # environment variable: the folder that stands for / where there is no container
+MESSAGE_PREFIX = "shiftvit: "  # of the line in the log that says why a step failed
+LOCAL_ROOT = (
+    "SHIFTVIT_LOCAL_ROOT"  # environment variable: the folder that stands for / in a rehearsal, which has no container
+)
 
 Json = dict[str, Any]
 
-# Where the launcher keeps its copies, by the scheme of what they are copies of.
+# Folder of the launcher's local copies, by URI scheme.
 _COPIES = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}
-# KFP hands over what its producer left empty; a step reads a missing input as None, and fails on an empty one.
+# Inputs that are dropped when their artifact is empty: KFP passes it on, while TFX takes only a missing one as None.
 _OPTIONAL_INPUTS = {"baseline_model"}
+# Types of artifact that are a single file: what a function component returns as a value. All others are folders.
+_VALUE_TYPES = {"tfx.Boolean", "tfx.Bytes", "tfx.Float", "tfx.Integer", "tfx.JsonValue", "tfx.String"}
 
 
 def local_path(uri: str, root: str) -> str | None:
-    """Returns where, below `root`, the launcher has its copy of `uri`; None if it makes none."""
+    """Returns the path of the launcher's copy of `uri` below `root`, or None if it makes no copy."""
     for scheme, folder in _COPIES.items():
         if uri.startswith(scheme):
             return root + folder + uri.removeprefix(scheme)
@@ -51,7 +55,7 @@ def local_path(uri: str, root: str) -> str | None:
 
 
 def remote_uri(path: str, root: str) -> str:
-    """Returns what the launcher's copy at `path` is a copy of; any other text as it is."""
+    """Returns the URI that the launcher's copy at `path` belongs to; any other text is returned unchanged."""
     for scheme, folder in _COPIES.items():
         if path.startswith(root + folder):
             return scheme + path.removeprefix(root + folder)
@@ -59,18 +63,20 @@ def remote_uri(path: str, root: str) -> str:
 
 
 def repair_input(executor_input: Json, inputs_spec: Json, root: str) -> Json:
-    """Returns what the launcher hands over as TFX's entrypoint needs it.
+    """Returns the launcher's ExecutorInput as TFX's entrypoint needs it: with types, local paths and no empty baseline.
 
     Args:
         executor_input: KFP's ExecutorInput.
         inputs_spec: the component's ComponentInputsSpec, which has the types of its inputs.
-        root: the folder that the launcher's copies are below, "" for /.
+        root: the folder of the launcher's copies; "" for /.
     """
     inputs, outputs = executor_input.get("inputs", {}), executor_input["outputs"]
     types = {name: {"type": spec["artifactType"]} for name, spec in inputs_spec.get("artifacts", {}).items()}
     read = {name: _localized(artifact, root) | types[name] for name, artifact in _artifacts(inputs)}
     written = {name: _localized(artifact, root) for name, artifact in _artifacts(outputs) if _is_tfx(artifact)}
-    present = {name: a for name, a in read.items() if name not in _OPTIONAL_INPUTS or _has_files(a["uri"])}
+    present = {
+        name: artifact for name, artifact in read.items() if name not in _OPTIONAL_INPUTS or _has_files(artifact["uri"])
+    }
     return {
         "inputs": {"parameterValues": {}, **inputs, "artifacts": _listed(present)},
         "outputs": {**outputs, "artifacts": _listed(written)},
@@ -78,7 +84,7 @@ def repair_input(executor_input: Json, inputs_spec: Json, root: str) -> Json:
 
 
 def repair_output(executor_output: Json, root: str) -> Json:
-    """Returns what TFX's entrypoint reports as the launcher needs it: remote places, and no null, which it refuses."""
+    """Returns TFX's ExecutorOutput as the launcher needs it: with remote URIs, and without nulls, which it rejects."""
     reported = {}
     for name, artifact in _artifacts(executor_output):
         metadata = {key: value for key, value in artifact.get("metadata", {}).items() if value is not None}
@@ -88,7 +94,7 @@ def repair_output(executor_output: Json, root: str) -> Json:
 
 
 def _artifacts(holder: Json) -> Iterator[tuple[str, Json]]:
-    """Yields name and artifact; each list has one, since no channel of the graph has more."""
+    """Yields name and artifact; each list has a single one, as no channel of the graph has more."""
     for name, listed in holder.get("artifacts", {}).items():
         for artifact in listed.get("artifacts", []):
             yield name, artifact
@@ -103,8 +109,15 @@ def _localized(artifact: Json, root: str) -> Json:
 
 
 def _is_tfx(artifact: Json) -> bool:
-    """Says whether TFX wrote the type; those of KFP itself, such as its `executor-logs`, have a title alone."""
+    """Returns whether the type is TFX's; KFP's own outputs, such as `executor-logs`, have only a schema title."""
     return "instanceSchema" in artifact["type"]
+
+
+def _make_folder(artifact: Json) -> None:
+    """Makes the folder that the executor writes to; TFX's own launcher makes it, KFP's does not."""
+    path = Path(artifact["uri"])
+    is_value = yaml.safe_load(artifact["type"]["instanceSchema"]).get("title") in _VALUE_TYPES
+    (path.parent if is_value else path).mkdir(parents=True, exist_ok=True)
 
 
 def _has_files(path: str) -> bool:
@@ -112,7 +125,7 @@ def _has_files(path: str) -> bool:
 
 
 def _ingest(inputs: Json, scratch: Path) -> None:
-    """Prepares the source that `data` names, as a run on one machine does before its graph."""
+    """Prepares the source named by `data`; a run on one machine does this before its graph."""
     parameters = inputs["parameterValues"]
     shapes = from_dict(ShapesConfig, json.loads(parameters.pop("shapes")))
     source = prepare(PipelineConfig(source=parameters.pop("data"), workspace=str(scratch), shapes=shapes))
@@ -129,14 +142,14 @@ def _search(inputs: Json, _: Path) -> None:
     config = from_dict(TunerConfig, json.loads(parameters["custom_config"]))
     config = dataclasses.replace(config, resume_root=_mounted(config.resume_root))
     parameters["custom_config"] = json.dumps(to_dict(config))
-    # Trials are trained in processes of their own, which find what this one leaves of a GPU.
+    # Trials train in child processes, which need the GPU memory that this process does not use.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
 def _train(inputs: Json, _: Path) -> None:
     parameters = inputs["parameterValues"]
     epochs = parameters.pop("epochs")
-    require(epochs == int(epochs), f"epochs={epochs}: must be a whole number")
+    require(epochs == int(epochs), f"epochs={epochs} must be a whole number")
     config = from_dict(TrainerConfig, json.loads(parameters["custom_config"]))
     train = dataclasses.replace(config.experiment.train, epochs=int(epochs))
     config = dataclasses.replace(
@@ -161,7 +174,7 @@ def _evaluate(inputs: Json, _: Path) -> None:
 
 
 def _examples(inputs: Json) -> Json:
-    """Returns what ingestion recorded of the data."""
+    """Returns the metadata that ingestion recorded about the data."""
     (examples,) = inputs["artifacts"]["examples"]["artifacts"]
     return examples["metadata"]
 
@@ -181,7 +194,7 @@ def _mounted(path: str) -> str:
     return os.environ.get(LOCAL_ROOT, "") + path
 
 
-# What makes the parameters of a run into those of an executor; it may use a scratch folder.
+# Per executor: converts the parameters of the run to those of the executor, in place. May use a scratch folder.
 PREPARATIONS: dict[str, Callable[[Json, Path], None]] = {
     "components.example_gen.executor.Executor": _ingest,
     "tfx.components.schema_gen.import_schema_gen.executor.Executor": _import_schema,
@@ -194,15 +207,15 @@ PREPARATIONS: dict[str, Callable[[Json, Path], None]] = {
 
 
 def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> None:
-    """Runs the executor that `options` name.
+    """Runs the executor named in `options`.
 
     Raises:
-        UserError: when it fails in a way that a sentence explains.
+        UserError: the executor fails for a reason that the user can act on.
     """
     code = graph_fingerprint()
     require(
         options.code == code,
-        f"the image has other code ({code}) than the pipeline was compiled from ({options.code}): "
+        f"the code in the image ({code}) differs from the code that compiled the pipeline ({options.code}): "
         "build the image and compile the pipeline from the same code",
     )
     root = os.environ.get(LOCAL_ROOT, "")
@@ -211,9 +224,9 @@ def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> Non
     if options.executor_class_path in PREPARATIONS:
         PREPARATIONS[options.executor_class_path](executor_input["inputs"], scratch)
     for _, artifact in _artifacts(executor_input["outputs"]):
-        Path(artifact["uri"]).mkdir(parents=True, exist_ok=True)  # TFX's own launcher makes them, KFP's does not
+        _make_folder(artifact)
     options.json_serialized_invocation_args = json.dumps(executor_input)
-    # Takes longer to import than bad data to be found.
+    # Imported late: it takes seconds, and bad data is reported sooner without it.
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
     kubeflow_v2_run_executor.main((options, beam_args))
@@ -226,9 +239,9 @@ def _rewrite(file: Path, root: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one step from the arguments that TFX's compiler wrote; returns the exit code."""
+    """Runs one step with the arguments that TFX's compiler wrote; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--executor_class_path", required=True, help="of the TFX executor")
+    parser.add_argument("--executor_class_path", required=True, help="import path of the TFX executor")
     parser.add_argument("--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput")
     parser.add_argument("--json_serialized_inputs_spec_args", required=True, help="the component's ComponentInputsSpec")
     parser.add_argument("--code", required=True, help="fingerprint of the code that the pipeline was compiled from")

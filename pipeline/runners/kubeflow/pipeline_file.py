@@ -1,4 +1,4 @@
-"""A compiled pipeline as a file, and the values of its parameters. Imports nothing heavy."""
+"""Reads a compiled pipeline, and values for its parameters. Imports nothing heavy."""
 
 import json
 import math
@@ -15,30 +15,30 @@ from shiftvit.errors import ConfigError
 
 @dataclass(frozen=True)
 class PipelineFile:
-    """What `load` read."""
+    """A compiled pipeline."""
 
     path: Path
     content: bytes
     spec: dict[str, Any]  # the PipelineSpec
-    platforms: tuple[dict[str, Any], ...] = ()  # what is for the platform: at most one document, says KFP
+    platforms: tuple[dict[str, Any], ...] = ()  # settings of the platform; KFP takes at most one document
 
     @property
     def name(self) -> str:
-        """The pipeline's."""
+        """Name of the pipeline."""
         return self.spec["pipelineInfo"]["name"]
 
     @property
     def tasks(self) -> set[str]:
-        """The names of the graph's tasks."""
+        """Names of the graph's tasks."""
         return set(self.spec["root"].get("dag", {}).get("tasks", {}))
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """What the file says of each parameter of the pipeline: parameterType, defaultValue, isOptional."""
+        """Definition of each parameter of the pipeline: parameterType, defaultValue, isOptional."""
         return self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
 
     def volumes(self, executor: str) -> dict[str, str]:
-        """Returns the claims that the executor has mounted, by the path they are mounted at."""
+        """Returns the claims that the executor mounts, by mount path."""
         mounts: dict[str, str] = {}
         for document in self.platforms:
             executors = document["platforms"].get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
@@ -47,10 +47,10 @@ class PipelineFile:
         return mounts
 
     def read_parameters(self, settings: Iterable[str]) -> dict[str, Any]:
-        """Returns the values that KEY=VALUE settings give, each of the type that the file says.
+        """Returns the values of NAME=VALUE settings, converted to the types of the parameters.
 
         Raises:
-            ConfigError: for an unknown parameter, a value that does not fit, or a parameter that has none.
+            ConfigError: a parameter is unknown, a value has the wrong type, or a required parameter has no value.
         """
         values = {}
         for setting in settings:
@@ -63,16 +63,16 @@ class PipelineFile:
         for name, definition in self.parameters.items():
             if name not in values and "defaultValue" not in definition and not definition.get("isOptional"):
                 raise ConfigError(
-                    f"{self.path}: parameter {name} has no default; --set-parameter {name}=VALUE gives one"
+                    f"{self.path}: parameter {name} has no default; set it with --set-parameter {name}=VALUE"
                 )
         return values
 
 
 def load(path: Path) -> PipelineFile:
-    """Reads a compiled pipeline: a PipelineSpec, and after it what is for the platform, if anything.
+    """Reads a compiled pipeline: a PipelineSpec, optionally followed by a document for the platform.
 
     Raises:
-        ConfigError: when the file is missing or holds something else.
+        ConfigError: the file cannot be read or is not a compiled pipeline.
     """
     try:
         content = path.read_bytes()
@@ -80,11 +80,11 @@ def load(path: Path) -> PipelineFile:
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the compiled pipeline ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a compiled pipeline, for it is no text") from error
+        raise ConfigError(f"{path}: not a compiled pipeline: not UTF-8 text") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""
-        raise ConfigError(f"{path}: not a compiled pipeline, for it is no YAML{place}") from error
+        raise ConfigError(f"{path}: not a compiled pipeline: not YAML{place}") from error
     if not (documents and _is_pipeline_spec(documents[0]) and all(map(_is_platform_spec, documents[1:]))):
         raise ConfigError(f"{path}: not a compiled pipeline; `shiftvit kubeflow compile` writes one")
     return PipelineFile(path, content, documents[0], tuple(filter(None, documents[1:])))
@@ -108,7 +108,7 @@ def _has_table(document: Any, key: str) -> bool:
 
 def _read(text: str, name: str, kind: str | None) -> Any:
     if kind not in _TYPES:
-        raise ConfigError(f"--set-parameter {name}: is of type {kind}, which no text can give")
+        raise ConfigError(f"--set-parameter {name}: has the type {kind}, which cannot be set on the command line")
     read, example = _TYPES[kind]
     try:
         return read(text)
@@ -118,7 +118,7 @@ def _read(text: str, name: str, kind: str | None) -> Any:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value):  # JSON has no other numbers
+    if not math.isfinite(value):  # JSON has no NaN or infinity
         raise ValueError(text)
     return value
 
@@ -134,7 +134,7 @@ def _json(kind: type) -> Callable[[str], Any]:
 
 
 _TYPES: dict[str, tuple[Callable[[str], Any], str]] = {
-    "STRING": (str, "a text"),
+    "STRING": (str, "text"),
     "NUMBER_INTEGER": (int, "a whole number, such as 12"),
     "NUMBER_DOUBLE": (_finite, "a number, such as 0.5"),
     "BOOLEAN": ({"true": True, "false": False}.__getitem__, "true or false"),

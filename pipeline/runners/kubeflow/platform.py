@@ -1,8 +1,8 @@
-"""What Kubernetes is to give each step, in KFP's words: container resources, and settings of the platform.
+"""Translates our settings for the steps to KFP's terms: container resources, and settings of the platform.
 
-Newer installations of KFP have a second form for some fields. In a container the older ones overlook what they do not
-know, so both forms are given; of the platform's settings they refuse it, and all take the first form. Imports nothing
-heavy.
+KFP has an older and a newer form for some fields. In a container, an installation ignores the form that it does not
+know, so both are written. In the platform's settings, old installations reject the newer form and all take the older,
+so only that is written. Imports nothing heavy.
 """
 
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ Json = dict[str, Any]
 
 
 def executor(task: str) -> str:
-    """Returns the name by which the compiled file knows how the task is executed."""
+    """Returns the label of the task's executor in the compiled file."""
     return f"{task}_executor"
 
 
 def container_settings(step: StepConfig, config: KubeflowConfig) -> Json:
-    """Returns the part of a step's container that TFX leaves out: resources and environment."""
+    """Returns the fields of a step's container that TFX leaves out: resources and environment."""
     resources: Json = {}
     for kind in ("Limit", "Request"):
         resources[f"resourceCpu{kind}"], resources[f"resourceMemory{kind}"] = step.cpu, step.memory
@@ -31,7 +31,7 @@ def container_settings(step: StepConfig, config: KubeflowConfig) -> Json:
 
 
 def document(config: KubeflowConfig, tasks: Iterable[str]) -> Json:
-    """Returns the second document of the compiled file: secrets, volumes and placement of each task."""
+    """Returns the second document of the compiled file: image secret, secrets, volumes and placement of each task."""
     executors = {executor(task): _settings(config.steps.of(task), config) for task in tasks}
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 

@@ -1,15 +1,14 @@
-"""What a KFP cluster does to one step, on this machine: driver, launcher, object store and metadata.
+"""Imitates what a KFP cluster does with one step: driver, launcher, object store and metadata store.
 
-What is followed is KFP 2's own behaviour, to the letter where a step can notice: the object store keeps files and no
-folders; an input comes without its type; an output for the log is added; metadata comes back with ints and bools as
-floats, and a null in it is refused. Only / is another: each step gets a folder of its own for it, removed at its end.
+It follows KFP 2 wherever a step can notice a difference: the object store keeps files but no empty folders, an input
+has no type, an output for the log is added, metadata returns ints and bools as floats, and a null in it is rejected.
+The one difference is /: a step gets a folder of its own in its place, which is removed when the step ends.
 """
 
 import itertools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import uuid
@@ -22,39 +21,40 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 import pipeline
 from pipeline.runners.kubeflow import entrypoint
-from shiftvit.errors import ConfigError, UserError
+from shiftvit import processes
+from shiftvit.errors import ConfigError, UserError, one_line
 
 Json = dict[str, Any]
 
 LOGS = "executor-logs"  # the output that the driver adds
 _PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"
-_GRACE = 10.0  # seconds that a stopped step gets to end by itself
+_GRACE = 10.0  # seconds between terminating a step and killing it
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The folder that stands for a cluster.
+    """The folder that stands for a cluster, in one run.
 
-    `bucket/` and `volumes/<claim>/` outlive a run; `logs/<run>/` has a file for each step.
+    `bucket/` and `volumes/<claim>/` outlive the run; `logs/<run>/` has a file for each step.
     """
 
     folder: Path
     run: str
     pipeline_name: str
-    parameters: Json  # of the run, complete
+    parameters: Json  # values of all parameters of the run
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1))
 
     @property
     def root(self) -> str:
-        """The remote place of all that this run makes."""
+        """URI of the folder in the object store for all artifacts of this run."""
         return f"{_PIPELINE_ROOT}/{self.pipeline_name}/{self.run}"
 
     def log(self, task: str) -> Path:
-        """Returns the file of all that a step says."""
+        """Returns the log file of a step: its stdout and stderr."""
         return self.folder / "logs" / self.run / f"{task}.log"
 
     def volume(self, claim: str) -> Path:
-        """Returns the folder of the persistent volume claim of that name."""
+        """Returns the folder that stands for a persistent volume claim."""
         return self.folder / "volumes" / claim
 
     def upload(self, local: Path, uri: str) -> None:
@@ -64,22 +64,22 @@ class Cluster:
             _copy(file, self.stored(uri) / file.relative_to(local))
 
     def download(self, uri: str, local: Path) -> None:
-        """Copies what the bucket has at or below `uri`."""
+        """Copies the file at `uri`, or the files below it, out of the bucket. Copies nothing if there are none."""
         source = self.stored(uri)
         if source.is_file():
             _copy(source, local)
         elif source.is_dir():
-            shutil.copytree(source, local, dirs_exist_ok=True)  # one artifact may be two inputs
+            shutil.copytree(source, local, dirs_exist_ok=True)  # an artifact may be the input of a step twice
 
     def stored(self, uri: str) -> Path:
-        """Returns where the bucket keeps what is at `uri`."""
+        """Returns the path in the bucket that stands for `uri`."""
         return self.folder / "bucket" / uri.partition("://")[2]
 
     def record(self, name: str, artifact: Json) -> Json:
-        """Returns the artifact as a later step reads it from the metadata store.
+        """Returns the artifact as later steps read it from the metadata store.
 
         Raises:
-            UserError: when the metadata store does not take it.
+            UserError: the metadata contains a null.
         """
         metadata = {key: _recorded(name, key, value) for key, value in artifact.get("metadata", {}).items()}
         return {"name": str(next(self._ids)), "uri": artifact["uri"], "metadata": {"display_name": name} | metadata}
@@ -92,7 +92,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _recorded(artifact: str, key: str, value: Any) -> Any:
     if value is None:
-        raise UserError(f"output {artifact}: KFP's launcher refuses metadata that is null, as {key} is")
+        raise UserError(f"output {artifact}: the metadata {key} is null, which KFP's launcher rejects")
     if isinstance(value, bool | int | float):
         return float(value)
     return {"list": value} if isinstance(value, list) else {"struct": value} if isinstance(value, dict) else value
@@ -116,7 +116,7 @@ class Step:
         """Downloads what the step reads and starts its command.
 
         Args:
-            produced: the recorded outputs of the tasks that have ended, by task and output.
+            produced: recorded outputs of the completed tasks, by task and output.
         """
         self._input = {"inputs": self._read(produced), "outputs": self._provision()}
         for artifacts in self._input["inputs"]["artifacts"].values():
@@ -125,7 +125,9 @@ class Step:
                 if local is not None:
                     self._cluster.download(artifact["uri"], local)
         for artifacts in self._input["outputs"]["artifacts"].values():
-            self._local(artifacts["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
+            local = self._local(artifacts["artifacts"][0]["uri"])
+            if local is not None:
+                local.parent.mkdir(parents=True, exist_ok=True)
         self._mount()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
@@ -140,14 +142,14 @@ class Step:
             )
 
     def poll(self) -> int | None:
-        """Returns the exit status of the command; None while it runs."""
-        return self._process.poll()
+        """Returns the exit status of the command, or None while it runs."""
+        return self._process.poll() if self._process else None
 
     def finish(self) -> dict[str, Json]:
-        """Uploads what the step wrote, and returns its outputs as they are recorded.
+        """Uploads the outputs of the step, and returns them as recorded in the metadata store.
 
         Raises:
-            UserError: when the launcher would refuse what the step reports.
+            UserError: the launcher would reject what the step reports.
         """
         reported = self._reported()
         recorded = {}
@@ -160,22 +162,17 @@ class Step:
         return recorded
 
     def remove(self) -> None:
-        """Ends the command, if it runs, with all that it started, and removes the step's folder."""
-        if self._process is not None and self.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+        """Stops the command and its children if it still runs, and removes the step's folder."""
+        if self._process is not None:
+            processes.stop(self._process, _GRACE, group=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _mount(self) -> None:
         for path, claim in self._volumes.items():
-            volume, place = self._cluster.volume(claim), self._folder / path.strip("/")
+            volume, mount = self._cluster.volume(claim), self._folder / path.strip("/")
             volume.mkdir(parents=True, exist_ok=True)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(volume)
+            mount.parent.mkdir(parents=True, exist_ok=True)
+            mount.symlink_to(volume)
 
     def _read(self, produced: dict[str, dict[str, Json]]) -> Json:
         declared, inputs = self._component.get("inputDefinitions", {}), self._task.get("inputs", {})
@@ -199,8 +196,8 @@ class Step:
             value = source["runtimeValue"]["constant"]
         else:
             raise ConfigError(
-                f"task {self.name}: parameter {name} is the output of another task, which is not rehearsed; "
-                "give it a constant or a parameter of the pipeline"
+                f"task {self.name}: parameter {name} is the output of another task, which a rehearsal does not "
+                "support; use a constant or a parameter of the pipeline"
             )
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -208,11 +205,13 @@ class Step:
         root = f"{self._cluster.root}/{self.name}/{uuid.uuid4()}"
         declared = self._component.get("outputDefinitions", {}).get("artifacts", {})
         declared = {**declared, LOGS: {"artifactType": {"schemaTitle": "system.Artifact"}}}
+        folder = self._local(root)
+        assert folder is not None, "the launcher copies what is at minio://"
         artifacts = {}
         for name, spec in declared.items():
             artifact = {"name": name, "uri": f"{root}/{name}", "type": spec["artifactType"]}
             artifacts[name] = {"artifacts": [artifact | {key: spec[key] for key in ["metadata"] if key in spec}]}
-        return {"artifacts": artifacts, "outputFile": str(self._local(root) / "output_metadata.json")}
+        return {"artifacts": artifacts, "outputFile": str(folder / "output_metadata.json")}
 
     def _local(self, uri: str) -> Path | None:
         path = entrypoint.local_path(uri, str(self._folder))
@@ -235,8 +234,8 @@ class Step:
                 values[f"{{{{$.{side}.artifacts['{name}'].uri}}}}"] = uri
                 values[f"{{{{$.{side}.artifacts['{name}'].path}}}}"] = str(self._local(uri) or uri)
         for name, value in self._input["inputs"]["parameterValues"].items():
-            shown = int(value) if isinstance(value, float) and value.is_integer() else value
-            values[f"{{{{$.inputs.parameters['{name}']}}}}"] = shown if isinstance(shown, str) else json.dumps(shown)
+            plain = int(value) if isinstance(value, float) and value.is_integer() else value
+            values[f"{{{{$.inputs.parameters['{name}']}}}}"] = plain if isinstance(plain, str) else json.dumps(plain)
         return values
 
     def _environment(self) -> dict[str, str]:
@@ -246,13 +245,13 @@ class Step:
         return {**os.environ, **declared, "PYTHONPATH": path, entrypoint.LOCAL_ROOT: str(self._folder)}
 
     def _reported(self) -> dict[str, Json]:
-        """Returns the artifacts of the ExecutorOutput, which the launcher reads strictly; none if there is no file."""
+        """Returns the artifacts of the ExecutorOutput, parsed as strictly as the launcher does; {} without a file."""
         file = Path(self._input["outputs"]["outputFile"])
         text = file.read_text() if file.exists() else "{}"
         try:
             json_format.Parse(text, pipeline_spec_pb2.ExecutorOutput())
         except json_format.ParseError as error:
-            raise UserError(f"KFP's launcher refuses what the step reports ({error})") from error
+            raise UserError(f"KFP's launcher rejects what the step reports ({one_line(error)})") from error
         return {name: listed["artifacts"][0] for name, listed in json.loads(text).get("artifacts", {}).items()}
 
 

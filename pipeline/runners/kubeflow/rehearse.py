@@ -1,7 +1,6 @@
-"""Runs the compiled pipeline on this machine, each step by its own command, under what a KFP cluster does to it."""
+"""Runs the compiled pipeline on this machine: each step by its own command, under the conditions of a KFP cluster."""
 
 import re
-import signal
 import time
 import uuid
 from dataclasses import dataclass
@@ -12,35 +11,36 @@ from pipeline.runners.kubeflow import acceptance, entrypoint, pipeline_file
 from pipeline.runners.kubeflow.pipeline_file import PipelineFile
 from pipeline.runners.kubeflow.rehearsal_cluster import Cluster, Json, Step
 from pipeline.runs.events import COMPLETE, FAILED, INTERRUPTED, Event, Events
+from shiftvit import processes
 from shiftvit.config import require
 from shiftvit.errors import ConfigError, DataError, UserError
 
-AT_ONCE = 2  # steps; one alone mostly imports
-_PAUSE = 0.1  # seconds between two looks at what runs
+CONCURRENT_STEPS = 2  # a step on its own spends most of its time on imports
+_POLL_SECONDS = 0.1
 _EXCEPTION = re.compile(r"^(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$")
 _ERRORS = {error.exit_code: error for error in (UserError, ConfigError, DataError)}
 
 
 class Display(Protocol):
-    """What shows the events of a run."""
+    """Shows the events of a run."""
 
     def show(self, event: Event) -> None:
-        """Takes an event."""
+        """Shows one event."""
 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """A run that came to its end."""
+    """A completed run."""
 
     cluster: Cluster
-    outputs: dict[str, dict[str, Json]]  # as they are recorded, by task and output
+    outputs: dict[str, dict[str, Json]]  # as recorded in the metadata store, by task and output
 
     def metadata(self, task: str, output: str) -> Json:
-        """Returns the metadata of an output."""
+        """Returns the metadata of an output of a task."""
         return self.outputs[task][output]["metadata"]
 
     def path(self, task: str, output: str) -> Path:
-        """Returns where an output is kept."""
+        """Returns the path of an output in the bucket."""
         return self.cluster.stored(self.outputs[task][output]["uri"])
 
 
@@ -49,13 +49,13 @@ def rehearse(file: Path, parameters: Json, folder: Path, display: Display) -> Re
 
     Args:
         file: the compiled pipeline.
-        parameters: of the run, as PipelineFile.read_parameters gives them; those left out have their defaults.
-        folder: holds the bucket and the logs; the next rehearsal in it finds the bucket as this one leaves it.
-        display: is shown the states of the steps.
+        parameters: values from PipelineFile.read_parameters; parameters left out have their defaults.
+        folder: stands for the cluster; its object store and volumes persist between rehearsals.
+        display: shows the states of the steps.
 
     Raises:
-        ConfigError: when KFP would not accept the file, or the folder cannot be used.
-        UserError: when a step fails; the sentence names the step, why, and its log.
+        ConfigError: KFP would reject the file, or the folder cannot be used.
+        UserError: a step fails; the message names the step, the reason and its log.
     """
     compiled = pipeline_file.load(file)
     acceptance.check([compiled.spec, *compiled.platforms], file)
@@ -69,20 +69,20 @@ def rehearse(file: Path, parameters: Json, folder: Path, display: Display) -> Re
 
 
 class _Rehearsal:
-    """One run, on its way."""
+    """A run in progress."""
 
     def __init__(self, compiled: PipelineFile, cluster: Cluster, display: Display):
         self._tasks: Json = compiled.spec["root"]["dag"]["tasks"]
         self._cluster, self._display = cluster, display
         self._waiting = {name: self._make_step(name, compiled) for name in acceptance.in_order(self._tasks)}
         self._running: dict[str, tuple[Step, Events]] = {}
-        self._outputs: dict[str, dict[str, Json]] = {}  # of the tasks that have ended
+        self._outputs: dict[str, dict[str, Json]] = {}  # of the completed tasks
 
     def _make_step(self, name: str, compiled: PipelineFile) -> Step:
         task = self._tasks[name]
         component = compiled.spec["components"][task["componentRef"]["name"]]
         executor = compiled.spec["deploymentSpec"]["executors"][component["executorLabel"]]
-        require("container" in executor, f"task {name}: is an importer, which is not rehearsed")
+        require("container" in executor, f"task {name}: is an importer, which a rehearsal does not support")
         volumes = compiled.volumes(component["executorLabel"])
         return Step(name, task, component, executor["container"], volumes, self._cluster)
 
@@ -91,54 +91,54 @@ class _Rehearsal:
         try:
             while self._waiting or self._running:
                 self._start_ready()
-                time.sleep(_PAUSE)
+                time.sleep(_POLL_SECONDS)
                 self._finish_ended()
         finally:
-            for one, events in self._running.values():
-                one.remove()
+            for step, events in self._running.values():
+                step.remove()
                 events.end(INTERRUPTED)
         return self._outputs
 
     def _start_ready(self) -> None:
-        for name, one in list(self._waiting.items()):
+        for name, step in list(self._waiting.items()):
             ready = self._outputs.keys() >= acceptance.dependencies(self._tasks[name])
-            if ready and len(self._running) < AT_ONCE:
-                events = Events(self._display.show)  # each its own: it tells of one that runs
+            if ready and len(self._running) < CONCURRENT_STEPS:
+                events = Events(self._display.show)  # one per step, as it handles one running node
                 events.start(name)
                 self._running[name] = self._waiting.pop(name), events
-                one.start(self._outputs)
+                step.start(self._outputs)
 
     def _finish_ended(self) -> None:
-        for name, (one, events) in list(self._running.items()):
-            status = one.poll()
+        for name, (step, events) in list(self._running.items()):
+            status = step.poll()
             if status is None:
                 continue
             del self._running[name]
             state = FAILED
             try:
-                self._outputs[name] = _finish(one, status)
+                self._outputs[name] = _finish(step, status)
                 state = COMPLETE
             finally:
-                one.remove()
+                step.remove()
                 events.end(state)
 
 
-def _finish(one: Step, status: int) -> dict[str, Json]:
+def _finish(step: Step, status: int) -> dict[str, Json]:
     if status != 0:
-        raise _ERRORS.get(status, UserError)(f"step {one.name} failed: {_reason(one, status)} (log: {one.log})")
+        raise _ERRORS.get(status, UserError)(f"step {step.name} failed: {_reason(step, status)} (log: {step.log})")
     try:
-        return one.finish()
+        return step.finish()
     except UserError as error:
-        raise UserError(f"step {one.name} failed after its command: {error} (log: {one.log})") from error
+        raise UserError(f"step {step.name} failed after its command: {error} (log: {step.log})") from error
 
 
-def _reason(one: Step, status: int) -> str:
-    """Returns what killed the step, or else its own sentence, its last exception or its last words."""
+def _reason(step: Step, status: int) -> str:
+    """Returns the signal that killed the step, or else the error, last exception or last line in its log."""
     if status < 0:
-        return f"killed by {signal.Signals(-status).name}"
-    lines = [line.strip() for line in one.log.read_text(errors="replace").splitlines() if line.strip()]
-    told = [
+        return f"killed by {processes.describe_signal(status)}"
+    lines = [line.strip() for line in step.log.read_text(errors="replace").splitlines() if line.strip()]
+    messages = [
         line.removeprefix(entrypoint.MESSAGE_PREFIX) for line in lines if line.startswith(entrypoint.MESSAGE_PREFIX)
     ]
-    raised = [line[:300] for line in lines if _EXCEPTION.match(line)]
-    return next(iter(reversed(told or raised or lines)), f"exit status {status} without a word")
+    exceptions = [line[:300] for line in lines if _EXCEPTION.match(line)]
+    return (messages or exceptions or lines or [f"exit status {status}, with an empty log"])[-1]

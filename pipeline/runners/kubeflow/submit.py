@@ -17,42 +17,43 @@ from pipeline.runners.kubeflow.pipeline_file import PipelineFile, load
 from shiftvit.errors import ConfigError, UserError
 
 _DEFAULT_EXPERIMENT = "Default"  # KFP's own
-RUN = "Run"  # what `SubmittedRun.wait` calls the run itself
+RUN = "Run"  # name that `SubmittedRun.wait` reports for the run itself
 POLL_SECONDS = 10
-_ENDS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELED": "was cancelled", "SKIPPED": "was skipped"}
-_DIGEST = 12  # digits of the file's digest in the name of a version
-# In bytes: what the columns of KFP's database hold. The name of a version is the pipeline's and a digest.
-_LONGEST = {"--run-name": 255, "--pipeline-name": 127 - _DIGEST - 1, "--experiment": 128, "--namespace": 63}
+_FINAL_STATES = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELED": "was cancelled", "SKIPPED": "was skipped"}
+_DIGEST_LENGTH = 12  # digits of the file's digest in the name of a version
+# Longest names in bytes, by the columns of KFP's database. A version is named after its pipeline and a digest.
+_MAX_BYTES = {"--run-name": 255, "--pipeline-name": 127 - _DIGEST_LENGTH - 1, "--experiment": 128, "--namespace": 63}
 
 
 @dataclass(frozen=True)
 class Names:
-    """What things are to be called in KFP; an empty name leaves it to `submit`."""
+    """Names in KFP. Empty names get defaults."""
 
-    run: str = ""  # the pipeline's name and the time
-    pipeline: str = ""  # the name in the file
-    experiment: str = ""  # KFP's own, Default
-    namespace: str = ""  # needed where KFP serves many users, and only there
+    run: str = ""  # default: the pipeline's name and the time
+    pipeline: str = ""  # default: the name in the file
+    experiment: str = ""  # created if needed; default: Default
+    namespace: str = ""  # required by multi-user installations, unused by others
 
     def complete(self, file: PipelineFile) -> "Names":
-        """Returns these names with the empty ones filled in.
+        """Returns the names with defaults filled in.
 
         Raises:
-            ConfigError: when one is too long for KFP.
+            ConfigError: a name is too long for KFP.
         """
         pipeline = self.pipeline or file.name
         run = self.run or f"{pipeline} {datetime.now():%Y-%m-%d %H:%M:%S}"
         names = Names(run, pipeline, self.experiment or _DEFAULT_EXPERIMENT, self.namespace)
-        given = dict(zip(_LONGEST, dataclasses.astuple(names), strict=True))
-        for option, name in given.items():
-            if len(name.encode()) > _LONGEST[option]:
-                raise ConfigError(f"{option} {name[:20]}...: longer than the {_LONGEST[option]} bytes that KFP takes")
+        for option, name in zip(_MAX_BYTES, dataclasses.astuple(names), strict=True):
+            if len(name.encode()) > _MAX_BYTES[option]:
+                raise ConfigError(
+                    f"{option} {name[:20]}...: longer than {_MAX_BYTES[option]} bytes, the most that KFP takes"
+                )
         return names
 
 
 @dataclass(frozen=True)
 class SubmittedRun:
-    """A run that KFP has taken."""
+    """A run that KFP has accepted."""
 
     api: Api
     file: PipelineFile
@@ -61,65 +62,67 @@ class SubmittedRun:
 
     @property
     def url(self) -> str:
-        """The run's page."""
+        """Address of the run's page."""
         return f"{self.api.host}/#/runs/details/{self.id}"
 
     def wait(self, report: Callable[[str, str], None]) -> None:
-        """Returns when the run has succeeded.
+        """Waits until the run has succeeded.
 
         Args:
-            report: is told each change: the name of a task of the graph or `RUN`, and KFP's name of its state.
+            report: called at each change with the name of a task of the graph, or `RUN`, and KFP's name of its state.
 
         Raises:
-            UserError: when the run ends otherwise, with KFP's reason.
+            UserError: the run fails or is cancelled; the message has KFP's reason.
         """
-        told: dict[str, str] = {}
+        reported: dict[str, str] = {}
         while True:
             run = self.api.get(f"runs/{self.id}")
             states = {task["display_name"]: task.get("state") for task in _tasks(run) if self._is_of_graph(task)}
             for name, state in (states | {RUN: run.get("state")}).items():
-                if state and told.get(name) != state:
+                if state and reported.get(name) != state:
                     report(name, state)
-                    told[name] = state
-            if run.get("state") in _ENDS:
+                    reported[name] = state
+            if run.get("state") in _FINAL_STATES:
                 break
             time.sleep(POLL_SECONDS)
         if run["state"] != "SUCCEEDED":
-            raise UserError(f"run {self.name} {_ENDS[run['state']]}{self._where_and_why(run)}; {self.url} shows more")
+            raise UserError(f"run {self.name} {_FINAL_STATES[run['state']]}{self._where_and_why(run)}; see {self.url}")
 
     def _where_and_why(self, run: Answer) -> str:
         failed = [task for task in _tasks(run) if task.get("state") == "FAILED"]
-        # KFP lists its own nodes too: for a task T there are T-driver and an unnamed "executor", all within "root".
+        # KFP also lists its own nodes: for a task T, T-driver and an unnamed "executor", all within "root".
         of_graph = [task for task in failed if self._is_of_graph(task)] or failed
-        told = [f"{task.get('display_name')} ({_reason(task) or 'no reason told'})" for task in of_graph]
+        places = [f"{task.get('display_name')} ({_reason(task) or 'no reason given'})" for task in of_graph]
         reason = _reason(run)
-        return (f" at {', '.join(told)}" if told else "") + (f": {reason}" if reason else "")
+        return (f" at {', '.join(places)}" if places else "") + (f": {reason}" if reason else "")
 
     def _is_of_graph(self, task: Answer) -> bool:
         return str(task.get("display_name")).removesuffix("-driver") in self.file.tasks
 
 
 def submit(path: Path, host: str, settings: Iterable[str] = (), names: Names = Names()) -> SubmittedRun:
-    """Has KFP run a compiled pipeline.
+    """Starts a run of a compiled pipeline in KFP.
 
-    A version of the pipeline is uploaded unless KFP has one of the same content already.
+    Uploads the file as a version of the pipeline, unless KFP already has a version with the same content.
 
     Args:
-        path: of the file.
-        host: the address of KFP's pages, below which the API is.
+        path: path of the compiled file.
+        host: address of KFP's pages, under which its API is.
         settings: values for the pipeline's parameters, each as NAME=VALUE.
-        names: of what comes to be in KFP.
+        names: names of run, pipeline, experiment and namespace.
 
     Raises:
-        ConfigError: when the file, the host, a parameter or a name does not fit; nothing is sent then.
-        UserError: when KFP cannot be reached or refuses.
+        ConfigError: the file, the host, a parameter or a name is invalid; nothing is sent then.
+        UserError: KFP cannot be reached, or rejects the request.
     """
     file = load(path)
     parameters = file.read_parameters(settings)
     names = names.complete(file)
     api = Api(host)
     if api.serves_many_users() and not names.namespace:
-        raise ConfigError(f"{api.host}: serves many users; --namespace NAME says whose run it is")
+        raise ConfigError(
+            f"{api.host}: is a multi-user installation; set the namespace of the run with --namespace NAME"
+        )
     version = _upload(api, file, names)
     experiment = _find_or_create_experiment(api, names)
     run = _create_run(api, names, experiment, version, parameters)
@@ -127,12 +130,12 @@ def submit(path: Path, host: str, settings: Iterable[str] = (), names: Names = N
 
 
 def _upload(api: Api, file: PipelineFile, names: Names) -> Answer:
-    """Returns the version of the pipeline that has the file's content."""
+    """Returns the version of the pipeline with the content of the file; creates it if needed."""
     digest = hashlib.sha256(file.content).hexdigest()
     description = f"compiled file, SHA-256 {digest}"
-    # KFP goes by the ending, and takes YAML alone.
+    # KFP decides by the extension, and takes only YAML.
     upload = {"uploadfile": (file.path.with_suffix(".yaml").name, file.content)}
-    namespace = _given(namespace=names.namespace)
+    namespace = _without_empty(namespace=names.namespace)
 
     def find_pipeline() -> Answer | None:
         try:
@@ -150,7 +153,7 @@ def _upload(api: Api, file: PipelineFile, names: Names) -> Answer:
     pipeline_id = pipeline["pipeline_id"]
 
     def find_version() -> Answer | None:
-        # By its description: the first version, made along with the pipeline, has the pipeline's name.
+        # By description, because the first version, created with the pipeline, has the pipeline's name.
         return _find(api, f"pipelines/{pipeline_id}/versions", "pipeline_versions", "description", description)
 
     return find_version() or api.create(
@@ -158,7 +161,7 @@ def _upload(api: Api, file: PipelineFile, names: Names) -> Answer:
         "pipeline_version_id",
         find_version,
         params={
-            "name": f"{names.pipeline}-{digest[:_DIGEST]}",
+            "name": f"{names.pipeline}-{digest[:_DIGEST_LENGTH]}",
             "pipelineid": pipeline_id,
             "description": description,
         },
@@ -167,7 +170,7 @@ def _upload(api: Api, file: PipelineFile, names: Names) -> Answer:
 
 
 def _find_or_create_experiment(api: Api, names: Names) -> Answer:
-    namespace = _given(namespace=names.namespace)
+    namespace = _without_empty(namespace=names.namespace)
 
     def find() -> Answer | None:
         return _find(api, "experiments", "experiments", "display_name", names.experiment, **namespace)
@@ -177,7 +180,7 @@ def _find_or_create_experiment(api: Api, names: Names) -> Answer:
 
 
 def _create_run(api: Api, names: Names, experiment: Answer, version: Answer, parameters: dict[str, Any]) -> Answer:
-    # Several runs may have one name, so a mark in the description tells this one from those.
+    # Names of runs are not unique, so the description identifies this run.
     description = f"submission {uuid.uuid4()}"
 
     def find() -> Answer | None:
@@ -195,8 +198,8 @@ def _create_run(api: Api, names: Names, experiment: Answer, version: Answer, par
     return api.create("runs", "run_id", find, json=body)
 
 
-def _find(api: Api, path: str, listed: str, key: str, value: str, **query: Any) -> Answer | None:
-    found = api.get(path, filter=_equals(key, value), **query).get(listed, [])
+def _find(api: Api, path: str, collection: str, key: str, value: str, **query: Any) -> Answer | None:
+    found = api.get(path, filter=_equals(key, value), **query).get(collection, [])
     return found[0] if found else None
 
 
@@ -204,7 +207,7 @@ def _equals(key: str, value: str) -> str:
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": key, "stringValue": value}]})
 
 
-def _given(**values: str) -> dict[str, str]:
+def _without_empty(**values: str) -> dict[str, str]:
     return {key: value for key, value in values.items() if value}
 
 
@@ -212,10 +215,10 @@ def _tasks(run: Answer) -> list[Answer]:
     return (run.get("run_details") or {}).get("task_details") or []
 
 
-def _reason(thing: Answer) -> str | None:
-    """Returns why a run or task failed: its error, or that of its newest state, where KFP tells one."""
-    for told in (thing, *reversed(thing.get("state_history") or [])):
-        message = (told.get("error") or {}).get("message")
+def _reason(run_or_task: Answer) -> str | None:
+    """Returns the error of a run or task, or that of its newest state with one, or None."""
+    for state in (run_or_task, *reversed(run_or_task.get("state_history") or [])):
+        message = (state.get("error") or {}).get("message")
         if message:
             return " ".join(message.split())
     return None

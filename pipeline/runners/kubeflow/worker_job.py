@@ -1,7 +1,7 @@
-"""Manifests of a training on several workers, which Kubernetes runs by itself. Imports nothing heavy.
+"""Manifests for training on several workers with plain Kubernetes, without KFP. Imports nothing heavy.
 
-An Indexed Job starts a pod for each worker, and a headless Service gives each a name that lasts. When one worker dies,
-the others lose it and end as well; each gets a new pod, and together they go on with what is on the shared volume.
+An Indexed Job starts a pod for each worker, and a headless Service gives each a stable name. When one worker dies, the
+others lose their connection and end too; each gets a new pod, and all resume from the state on the shared volume.
 """
 
 import dataclasses
@@ -19,47 +19,50 @@ from shiftvit.errors import ConfigError, DataError
 Manifest = dict[str, Any]
 
 DEFAULT_NAME = "shiftvit-train"
-_LONGEST_NAME = 52  # leaves room for the index in the name of a pod, a label of 63 characters
+_LONGEST_NAME = 52  # the name of a pod adds the index, and may have 63 characters
 _PORT = 2222
 _CONFIG_FILE = PurePosixPath("/etc/shiftvit/config.json")
 _INDEX = "JOB_COMPLETION_INDEX"
 _INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
-_RESTARTS = 6  # of each worker; a death of one is a restart of all
+_RESTARTS = 6  # of each worker; all restart when one dies
 _CONTAINER = "worker"
 
 
 @dataclasses.dataclass(frozen=True)
 class WorkerJob:
-    """What the configuration does not say: how many workers, and the folders of the training in their pods."""
+    """What `shiftvit kubeflow worker-job` adds to the configuration."""
 
-    name: str
-    workers: int
-    records: str
-    model: str
-    state: str
+    name: str  # of the Job
+    workers: int  # number of workers
+    records: str  # folder of the ingested records, in the pods
+    model: str  # folder for the SavedModel, in the pods
+    state: str  # folder of the state to resume from, in the pods
 
     def check(self, config: PipelineConfig) -> None:
-        """Raises ConfigError when no such Job could train."""
+        """Raises ConfigError if the Job could not train."""
         require(
             len(self.name) <= _LONGEST_NAME and bool(re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", self.name)),
-            f"--name {self.name}: must be small letters, digits and dashes, {_LONGEST_NAME} at most, first a letter",
+            f"--name {self.name}: must be at most {_LONGEST_NAME} lower-case letters, digits and dashes, "
+            "beginning with a letter",
         )
         require(self.workers > 0, f"--workers {self.workers} must be positive")
-        require(bool(config.kubeflow.image), "--image is missing: the name by which the cluster pulls the image")
-        own = max(config.kubeflow.steps.trainer.gpus, 1)
         require(
-            self.workers == 1 or config.train.replicas in (0, own),
-            f"train.replicas={config.train.replicas}, but each of several workers trains on all its {own} devices: "
-            "leave it at 0",
+            bool(config.kubeflow.image), "--image is missing: set it to the name by which the cluster pulls the image"
         )
-        devices = self.workers * own
+        own_devices = max(config.kubeflow.steps.trainer.gpus, 1)
+        require(
+            self.workers == 1 or config.train.replicas in (0, own_devices),
+            f"train.replicas={config.train.replicas}, but each of several workers trains on all its devices, "
+            f"here {own_devices}: leave it at 0",
+        )
+        devices = self.workers * own_devices
         require(
             config.train.batch_size % devices == 0,
             f"train.batch_size={config.train.batch_size} is not divisible by the {devices} devices of "
             f"--workers {self.workers} with kubeflow.steps.trainer.gpus={config.kubeflow.steps.trainer.gpus}",
         )
-        places = {"--records": self.records, "--model": self.model, "--state": self.state}
-        for option, path in (places | {"train.initial_weights": config.train.initial_weights or self.state}).items():
+        folders = {"--records": self.records, "--model": self.model, "--state": self.state}
+        for option, path in (folders | {"train.initial_weights": config.train.initial_weights or self.state}).items():
             config.kubeflow.require_volume(option, path)
 
 
@@ -67,7 +70,7 @@ def manifests(config: PipelineConfig, job: WorkerJob) -> list[Manifest]:
     """Returns the configuration's ConfigMap, the Service and the Job.
 
     Raises:
-        ConfigError: when no such Job could train.
+        ConfigError: the Job could not train.
     """
     job.check(config)
     labels = {"app.kubernetes.io/name": "shiftvit", "app.kubernetes.io/instance": job.name}
@@ -83,7 +86,7 @@ def manifests(config: PipelineConfig, job: WorkerJob) -> list[Manifest]:
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": metadata,
-            # The workers find one another before any of them is ready.
+            # Workers look each other up before any of them is ready.
             "spec": {
                 "clusterIP": "None",
                 "publishNotReadyAddresses": True,
@@ -101,11 +104,11 @@ def _job_spec(config: PipelineConfig, job: WorkerJob, labels: dict[str, str]) ->
         "completions": job.workers,
         "parallelism": job.workers,
         "backoffLimitPerIndex": _RESTARTS,
-        "maxFailedIndexes": 0,  # without one worker, the others can only wait
+        "maxFailedIndexes": 0,  # without one worker, the others wait forever
         "podFailurePolicy": {
             "rules": [
                 {
-                    "action": "FailJob",  # what is wrong now will be wrong again
+                    "action": "FailJob",  # a restart would fail in the same way
                     "onExitCodes": {
                         "containerName": _CONTAINER,
                         "operator": "In",
@@ -124,7 +127,7 @@ def _pod_spec(config: PipelineConfig, job: WorkerJob) -> Manifest:
     mounts = {f"volume-{number}": mount for number, mount in enumerate(kubeflow.mounts.items())}
     spec = {
         "subdomain": job.name,
-        "restartPolicy": "Never",  # the Job makes a new pod; the policy above needs it so
+        "restartPolicy": "Never",  # the Job creates a new pod; podFailurePolicy requires it
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         **kubeflow.placement(kubeflow.steps.trainer),
@@ -148,11 +151,11 @@ def _pod_spec(config: PipelineConfig, job: WorkerJob) -> Manifest:
 def _container(config: PipelineConfig, job: WorkerJob) -> Manifest:
     step = config.kubeflow.steps.trainer
     resources = {"cpu": step.cpu, "memory": step.memory} | ({GPU: step.gpus} if step.gpus else {})
-    places = ("--records", job.records, "--model", job.model, "--state", job.state)
+    folders = ("--records", job.records, "--model", job.model, "--state", job.state)
     return {
         "name": _CONTAINER,
         "image": config.kubeflow.image,
-        "command": ["shiftvit", "train", "--config", str(_CONFIG_FILE), *places],
+        "command": ["shiftvit", "train", "--config", str(_CONFIG_FILE), *folders],
         "env": [*_environment(config.kubeflow), *_cluster(job)],
         "resources": {"requests": resources, "limits": resources},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
@@ -168,7 +171,7 @@ def _environment(kubeflow: KubeflowConfig) -> list[Manifest]:
 
 
 def _cluster(job: WorkerJob) -> list[Manifest]:
-    """Returns the variables that tell a pod its place; Kubernetes expands the one in the other."""
+    """Returns the pod's index and TF_CONFIG, in which Kubernetes expands the index."""
     addresses = json.dumps([f"{job.name}-{index}.{job.name}:{_PORT}" for index in range(job.workers)])
     config = f'{{"cluster": {{"worker": {addresses}}}, "task": {{"type": "worker", "index": $({_INDEX})}}}}'
     field = {"fieldPath": f"metadata.annotations['{_INDEX_ANNOTATION}']"}

@@ -1,4 +1,4 @@
-"""YAML files of several documents."""
+"""Writes YAML files with several documents."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +11,17 @@ from shiftvit.files import atomic
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes what occurs twice twice: an alias is hard to read."""
+    """Writes repeated values in full, as aliases are hard to read."""
 
-    def ignore_aliases(self, data):
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def write(documents: Sequence[dict[str, Any]], file: Path) -> None:
-    """Writes the documents, whole or not at all.
+    """Writes the documents atomically.
 
     Raises:
-        ConfigError: when the file cannot be written.
+        ConfigError: the file cannot be written.
     """
     try:
         atomic.write_file(file, yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=10_000))

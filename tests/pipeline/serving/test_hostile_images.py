@@ -263,8 +263,8 @@ def test_100_mb_of_garbage_raise(classify):
 
 
 @pytest.mark.slow
-def test_none_takes_a_gigabyte_or_ten_seconds(folder, tmp_path):
-    """By the command itself: what is refused, and the largest that is not."""
+def test_no_image_takes_a_gigabyte_or_half_a_minute_of_cpu_time(folder, tmp_path):
+    """Through the command: hostile images, and the largest valid ones."""
     bad = {
         "scans.jpg": with_scans(3_000, (8_000, 3_990)),
         "bomb.png": compressed_bomb(20_000, 20_000),
@@ -287,5 +287,5 @@ def test_none_takes_a_gigabyte_or_ten_seconds(folder, tmp_path):
         [*(["predict", name, *workspace] for name in refused), ["predict", *good, *good, *workspace]], tmp_path
     )
 
-    assert done.exit_codes == [3] * len(refused) + [0] and len(done.sentences) == len(refused)
-    assert max(done.cpu_seconds) < 10 and done.peak_mb < 1024
+    assert done.exit_codes == [3] * len(refused) + [0] and len(done.errors) == len(refused)
+    assert max(done.cpu_seconds) < 30 and done.peak_mb < 1024

@@ -9,12 +9,12 @@ from shiftvit.errors import DataError
 
 
 def text(value):
-    """A text as Python 2 pickles it: bytes, with an opcode that Python 3 no longer writes."""
+    """Text as Python 2 pickles it: bytes, with an opcode that Python 3 no longer writes."""
     return b"U" + bytes([len(value)]) + value
 
 
 def pickled_by_python_2(pixels):
-    """What Python 2 and NumPy 1 write of {'data': pixels, 'labels': [3]}, an uint8 array of one row of < 256 bytes."""
+    """The pickle that Python 2 and NumPy 1 write of {'data': pixels, 'labels': [3]}, for one row of < 256 bytes."""
     rebuilt = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text(b"b") + b"\x87R"
     kind = (
         b"cnumpy\ndtype\n"
@@ -30,14 +30,14 @@ def pickled_by_python_2(pixels):
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
-def test_arrays_come_back_from_a_pickle(protocol):
+def test_load_restores_arrays(protocol):
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
     fields = pickles.load(pickle.dumps({b"data": pixels, b"labels": [1, 2]}, protocol), "file")
     assert np.array_equal(fields["data"], pixels) and fields["data"].dtype == np.uint8
     assert fields["labels"] == [1, 2]
 
 
-def test_arrays_come_back_from_python_2():
+def test_load_restores_arrays_pickled_by_python_2():
     fields = pickles.load(pickled_by_python_2(bytes([0, 200, 255])), "file")
     assert fields["data"].tolist() == [[0, 200, 255]] and fields["data"].dtype == np.uint8
     assert fields["labels"] == [3]
@@ -51,11 +51,11 @@ class Calls:
         return self.call
 
 
-def test_a_pickle_that_calls_code_is_refused_unrun(tmp_path):
+def test_a_pickle_that_calls_code_is_refused_and_not_run(tmp_path):
     marker = tmp_path / "run"
-    for innocent in ({"data": Calls(open, str(marker), "w")}, Calls(eval, f"open({str(marker)!r}, 'w')")):
+    for harmless in ({"data": Calls(open, str(marker), "w")}, Calls(eval, f"open({str(marker)!r}, 'w')")):
         with pytest.raises(DataError, match=r"data_batch_1: not a pickle of plain arrays.*it calls"):
-            pickles.load(pickle.dumps(innocent), "data_batch_1")
+            pickles.load(pickle.dumps(harmless), "data_batch_1")
     assert not marker.exists()
 
 
@@ -70,7 +70,7 @@ def test_a_pickle_that_calls_code_is_refused_unrun(tmp_path):
         ("os", "system"),
     ],
 )
-def test_only_what_rebuilds_arrays_can_be_named(module, name):
+def test_only_constructors_of_arrays_are_allowed(module, name):
     with pytest.raises(DataError, match="it calls"):
         pickles.load(f"c{module}\n{name}\n.".encode(), "file")
 
@@ -87,6 +87,6 @@ def test_only_what_rebuilds_arrays_can_be_named(module, name):
         b"\x80\x05\x95\xff\xff\xff\xff\xff\xff\xff\x7f",
     ],
 )
-def test_a_broken_pickle_is_bad_data(content):
+def test_a_broken_pickle_raises_data_error(content):
     with pytest.raises(DataError, match="file: "):
         pickles.load(content, "file")

@@ -38,7 +38,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_ends_in_the_same_records(form, tmp_path):
+def test_every_form_gives_the_same_records(form, tmp_path):
     source = prepare(FORMS[form](tmp_path / "data"), tmp_path)
     assert splits(source) == SPLITS
     assert source.kind == ("archive" if "archive" in form else "folder")
@@ -48,13 +48,13 @@ def test_every_form_ends_in_the_same_records(form, tmp_path):
     assert source.identity == SourceIdentity.from_json((source.folder / "source.json").read_text())
 
 
-def test_binary_goes_before_python_where_both_lie(tmp_path):
+def test_the_binary_format_is_preferred(tmp_path):
     make_python(tmp_path)
     folder = make_binary(tmp_path)
     assert prepare(tmp_path, tmp_path).sha256 == prepare(folder, tmp_path).sha256
 
 
-def test_a_source_is_made_once_and_anew_when_its_content_changes(tmp_path):
+def test_a_source_is_prepared_once_and_again_when_its_content_changes(tmp_path):
     folder = make_binary(tmp_path)
     first = prepare(folder, tmp_path)
     made = split_file(first.folder, "train").stat().st_mtime_ns
@@ -65,22 +65,22 @@ def test_a_source_is_made_once_and_anew_when_its_content_changes(tmp_path):
     assert second.sha256 != first.sha256 and splits(second)["test"] == BLOCKS[0] and splits(first) == SPLITS
 
 
-def test_two_who_make_the_same_source_at_once_both_have_it(tmp_path, monkeypatch):
+def test_two_processes_can_prepare_the_same_source_at_once(tmp_path, monkeypatch):
     folder, read, made = make_binary(tmp_path), cifar.read_folder, []
 
-    def read_when_another_has_made_it(*arguments):
+    def read_after_another_process(*arguments):
         monkeypatch.setattr(cifar, "read_folder", read)
         made.append(prepare(folder, tmp_path))
         return read(*arguments)
 
-    monkeypatch.setattr(cifar, "read_folder", read_when_another_has_made_it)
+    monkeypatch.setattr(cifar, "read_folder", read_after_another_process)
     source = prepare(folder, tmp_path)
 
     assert made == [source] and splits(source) == SPLITS
     assert list(source.folder.parent.iterdir()) == [source.folder]
 
 
-def test_what_a_killed_preparation_left_goes_with_the_next(tmp_path):
+def test_the_leftovers_of_a_killed_preparation_are_removed_by_the_next(tmp_path):
     folder = make_binary(tmp_path)
     source = prepare(folder, tmp_path)
     source.folder.rename(source.folder.with_name(f".{source.folder.name}.01234567.partial"))
@@ -89,20 +89,20 @@ def test_what_a_killed_preparation_left_goes_with_the_next(tmp_path):
     assert list(source.folder.parent.iterdir()) == [source.folder]
 
 
-def test_an_archive_with_the_published_checksum_says_so(tmp_path, monkeypatch):
+def test_an_archive_with_the_published_checksum_is_marked_published(tmp_path, monkeypatch):
     archive = make_archive(make_binary(tmp_path))
     monkeypatch.setattr(cifar, "PUBLISHED", (cifar.file_checksum(archive),))
     assert prepare(archive, tmp_path).published
 
 
-def test_a_prepared_folder_that_was_damaged_is_not_used(tmp_path):
+def test_a_damaged_prepared_folder_is_refused(tmp_path):
     folder = make_binary(tmp_path)
     split_file(prepare(folder, tmp_path).folder, "eval").write_bytes(b"")
-    with pytest.raises(DataError, match="damaged since it was made; remove it"):
+    with pytest.raises(DataError, match="damaged since it was written; remove it"):
         prepare(folder, tmp_path)
 
 
-def test_shapes_are_drawn_to_their_counts(tmp_path):
+def test_shapes_have_the_configured_counts(tmp_path):
     source = prepare("shapes", tmp_path, shapes=ShapesConfig(train=50, eval=20, test=10, seed=5))
     assert source.counts == {"train": 50, "eval": 20, "test": 10} and source.kind == "shapes"
     images, labels = records.unpack(splits(source)["train"], "train")
@@ -145,14 +145,14 @@ def foreign_classes(folder):
 
 
 SPOILED = [
-    (make_binary, cut_at_a_record, r"data_batch_3\.bin has 33,803 bytes where 12 records take 36,876"),
+    (make_binary, cut_at_a_record, r"data_batch_3\.bin has 33,803 bytes, but 12 records take 36,876"),
     (make_binary, spoil_label, r"data_batch_2\.bin: label 200 at byte 15365; labels are 0 to 9"),
     (make_binary, lambda folder: (folder / "test_batch.bin").unlink(), r"test_batch\.bin missing"),
     (make_binary, lambda folder: shutil.copy(folder / "test_batch.bin", folder / "data_batch_6.bin"), "none of the 6"),
     (make_binary, foreign_classes, r"batches\.meta\.txt: expected the names of 10 classes, found 2"),
     (make_python, call_code, r"data_batch_4: not a pickle of plain arrays.*it calls os\.system"),
     (make_python, wrong_shape, "data_batch_1: its 'data' is not an array of 12 images"),
-    (make_python, too_few_labels, "data_batch_1: its 'labels' is not a list of 12 whole numbers"),
+    (make_python, too_few_labels, "data_batch_1: its 'labels' is not a list of 12 integers"),
     (make_python, label_of_another_set, "data_batch_1: label 42 of image 11"),
     (make_python, lambda folder: (folder / "data_batch_5").write_bytes(b""), "data_batch_5 has 0 bytes"),
 ]
@@ -160,7 +160,7 @@ SPOILED = [
 
 @pytest.mark.parametrize("pack", [lambda folder: folder, make_archive], ids=["folder", "archive"])
 @pytest.mark.parametrize("make, spoil, sentence", SPOILED)
-def test_bad_batches_are_refused_and_nothing_is_left(make, spoil, sentence, pack, tmp_path):
+def test_a_bad_batch_is_refused_and_nothing_is_left(make, spoil, sentence, pack, tmp_path):
     folder = make(tmp_path / "data")
     spoil(folder)
     with pytest.raises(DataError, match=sentence):
@@ -168,12 +168,12 @@ def test_bad_batches_are_refused_and_nothing_is_left(make, spoil, sentence, pack
     assert not left_behind(tmp_path)
 
 
-def test_an_archive_cut_anywhere_or_damaged_is_refused(tmp_path):
+def test_a_truncated_or_damaged_archive_is_refused(tmp_path):
     path = make_archive(make_binary(tmp_path))
     content = path.read_bytes()
     for cut in (len(content) - 1, len(content) // 2, 30, 5):
         path.write_bytes(content[:cut])
-        with pytest.raises(DataError, match="truncated archive; get a whole copy"):
+        with pytest.raises(DataError, match="truncated archive; get a complete copy"):
             prepare(path, tmp_path)
     path.write_bytes(content[:-8] + b"\0\0\0\0" + content[-4:])
     with pytest.raises(DataError, match="not a gzip archive, or a damaged one"):
@@ -209,7 +209,7 @@ MEMBERS = [
 
 
 @pytest.mark.parametrize("info, content, sentence", MEMBERS)
-def test_an_archive_of_something_else_is_refused(info, content, sentence, tmp_path):
+def test_an_archive_with_a_bad_member_is_refused(info, content, sentence, tmp_path):
     path = tmp_path / "archive.tar.gz"
     write_archive(path, (info, content))
     with pytest.raises(DataError, match=sentence):
@@ -217,11 +217,11 @@ def test_an_archive_of_something_else_is_refused(info, content, sentence, tmp_pa
     assert not left_behind(tmp_path)
 
 
-def test_a_batch_that_is_there_twice_is_refused(tmp_path):
+def test_a_duplicate_batch_is_refused(tmp_path):
     path = tmp_path / "archive.tar.gz"
     member = (header("cifar-10-batches-bin/data_batch_1.bin", BATCH_BYTES), BLOCKS[0])
     write_archive(path, member, member)
-    with pytest.raises(DataError, match="is there twice"):
+    with pytest.raises(DataError, match="twice"):
         prepare(path, tmp_path)
 
 
@@ -229,15 +229,15 @@ def test_a_batch_that_is_there_twice_is_refused(tmp_path):
     "content",
     [b"", b"plain text, no archive", gzip.compress(b"no tar inside" * 100, mtime=0), gzip.compress(b"", mtime=0)],
 )
-def test_a_file_that_is_no_archive_is_refused(content, tmp_path):
+def test_a_file_that_is_not_an_archive_is_refused(content, tmp_path):
     path = tmp_path / "some.tar.gz"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"some\.tar\.gz: "):
         prepare(path, tmp_path)
 
 
-def test_no_such_path_and_an_empty_folder_are_refused(tmp_path):
-    with pytest.raises(DataError, match="nowhere: no such file or folder; --data takes shapes, tfds"):
+def test_a_missing_path_or_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such file or folder; --data takes shapes"):
         prepare(tmp_path / "nowhere", tmp_path)
     with pytest.raises(DataError, match=r"no CIFAR-10 in this folder; expected data_batch_1\.bin"):
         prepare(tmp_path, tmp_path)

@@ -12,7 +12,7 @@ from shiftvit.features import CLASS_NAMES
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """A small archive that stands for the published one: tensorflow-datasets is told to expect its checksum."""
+    """A small archive in place of the published one; tensorflow-datasets expects its checksum."""
     import tensorflow_datasets as tfds
 
     known = tfds.builder_cls("cifar10").url_infos
@@ -34,10 +34,10 @@ def test_tensorflow_datasets_reads_a_local_archive_in_the_official_order(publish
     assert (source.kind, source.sha256, source.published) == ("tfds", cifar.file_checksum(published), True)
     assert source.class_names == CLASS_NAMES
     assert list((tmp_path / "workspace/sources").iterdir()) == [source.folder]
-    assert prepare("tfds", tmp_path).folder == source.folder  # nothing is downloaded that is there
+    assert prepare("tfds", tmp_path).folder == source.folder  # nothing is downloaded again
 
 
-def test_tensorflow_datasets_is_given_no_other_archive(tmp_path):
+def test_only_the_published_archive_is_accepted(tmp_path):
     archive = make_archive(make_binary(tmp_path))
     with pytest.raises(DataError, match=r"reads only the published.*give its path without tfds:"):
         prepare(f"tfds:{archive}", tmp_path)
@@ -46,13 +46,13 @@ def test_tensorflow_datasets_is_given_no_other_archive(tmp_path):
 
 
 @pytest.mark.parametrize("answer, reason", [("refused", "refused"), ("silence", r"timed out|no answer in 1 second")])
-def test_without_a_network_tfds_ends_soon_and_says_what_to_do(answer, reason, tmp_path, monkeypatch):
+def test_without_a_network_tfds_is_not_started_and_the_error_says_what_to_do(answer, reason, tmp_path, monkeypatch):
     monkeypatch.setattr(tfds_source, "_PROBE_SECONDS", 1 if answer == "silence" else HANG_SECONDS)
     with socket.socket() as proxy:
         proxy.bind(("127.0.0.1", 0))
         if answer == "silence":
             proxy.listen()
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        with pytest.raises(DataError, match=rf"cannot download .*({reason}).*give a local copy with --data tfds:"):
+        with pytest.raises(DataError, match=rf"cannot download .*({reason}).*use a local copy with --data tfds:"):
             prepare("tfds", tmp_path)
     assert not left_behind(tmp_path)

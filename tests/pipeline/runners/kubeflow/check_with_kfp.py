@@ -1,6 +1,6 @@
-"""Reads each of the given files as the SDK of KFP does before it uploads it.
+"""Reads each file as KFP's SDK does before an upload.
 
-Run by the Python of the environment that has KFP 2; prints a JSON list: for each file null, or why it is refused.
+Runs in an environment with KFP 2. Prints a JSON list: for each file null, or the reason why it is refused.
 """
 
 import json
@@ -26,7 +26,7 @@ def check(file):
 
 def check_platform(kubernetes, executors):
     for label, settings in kubernetes["deploymentSpec"]["executors"].items():
-        assert label in executors, f"there is no executor {label}"  # KFP leaves this, and what follows, to its server
+        assert label in executors, f"there is no executor {label}"  # like the next check, KFP leaves this to its server
         json_format.ParseDict(settings, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
 
 

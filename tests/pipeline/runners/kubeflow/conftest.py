@@ -4,13 +4,32 @@ from pathlib import Path
 
 import api_server
 import pytest
+import yaml
 
 from pipeline.runners.kubeflow import api, submit
+
+SPEC = {
+    "schemaVersion": "2.1.0",
+    "pipelineInfo": {"name": "shiftvit"},
+    "root": {
+        "dag": {"tasks": {"Trainer": {}, "Pusher": {}}},
+        "inputDefinitions": {"parameters": {"epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1}}},
+    },
+}
+PLATFORMS = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {}}}}}
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A compiled pipeline with two tasks and one parameter."""
+    path = tmp_path / "shiftvit.yaml"
+    path.write_text(yaml.safe_dump_all([SPEC, PLATFORMS]))
+    return path
 
 
 @pytest.fixture
 def server(monkeypatch):
-    """A KFP that has nothing yet, and a client that does not wait long for it."""
+    """An empty KFP, and a client that retries at once."""
     monkeypatch.setattr(api, "PAUSES", (0, 0, 0))
     monkeypatch.setattr(api, "TIMEOUT", (0.5, 0.5))
     monkeypatch.setattr(submit, "POLL_SECONDS", 0)
@@ -21,16 +40,16 @@ def server(monkeypatch):
 
 @pytest.fixture
 def kfp_python():
-    """The Python of the environment that has KFP's own SDK."""
+    """The Python interpreter of an environment with KFP's SDK."""
     python = Path(__file__).parents[4] / ".tools/kfp/bin/python"
     if not python.exists():
-        pytest.skip("KFP's own SDK is not here; `make .tools/kfp` makes an environment for it")
+        pytest.skip("KFP's SDK is not installed; `make .tools/kfp` installs it")
     return str(python)
 
 
 @pytest.fixture
 def check_with_kfp(kfp_python, tmp_path):
-    """A function from compiled files to what KFP's own SDK says of each: None, or why it is refused."""
+    """A function that returns for each compiled file None, or the reason why KFP's SDK refuses it."""
 
     def check(*files):
         command = [kfp_python, Path(__file__).with_name("check_with_kfp.py"), *files]

@@ -6,6 +6,7 @@ import threading
 
 import api_server
 import pytest
+from refusal import refusal
 
 from pipeline.runners.kubeflow import api
 from pipeline.runners.kubeflow.api import Api
@@ -18,13 +19,6 @@ TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 NOT_KFP = "not the root of a KFP API"
 
 
-def refusal(kind, act, *arguments, **named):
-    with pytest.raises(kind) as raised:
-        act(*arguments, **named)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
-
-
 def create_experiment(server):
     return Api(server.url).create("experiments", "experiment_id", lambda: None, json={"display_name": "e"})
 
@@ -33,7 +27,7 @@ BROKEN_OFF = (200, JSON | {"Content-Length": "99", "Connection": "close"}, "{")
 
 
 @pytest.mark.parametrize("fault", [502, 503, 504, "lose", "hang", BROKEN_OFF])
-def test_what_only_asks_is_repeated_while_there_is_no_answer(server, fault):
+def test_get_is_retried_while_no_answer_comes(server, fault):
     server.state.fail("GET", "healthz", fault, times=3)
 
     assert Api(server.url).get("healthz")["multi_user"] is False
@@ -42,7 +36,7 @@ def test_what_only_asks_is_repeated_while_there_is_no_answer(server, fault):
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 429, 500])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_error_that_is_an_answer_is_shown_and_not_repeated(server, method, status):
+def test_an_error_answer_is_shown_and_not_retried(server, method, status):
     server.state.fail(method, "experiments", (status, JSON, '{"code": 3, "message": "so it is"}'))
 
     act = (lambda: create_experiment(server)) if method == "POST" else lambda: Api(server.url).get("experiments")
@@ -51,7 +45,7 @@ def test_an_error_that_is_an_answer_is_shown_and_not_repeated(server, method, st
     assert len(server.state.requests) == 1
 
 
-def test_between_repeats_there_are_pauses(server, monkeypatch):
+def test_retries_are_spaced_by_pauses(server, monkeypatch):
     paused = []
     monkeypatch.setattr(api, "PAUSES", (1, 2, 4))
     monkeypatch.setattr(api.time, "sleep", paused.append)
@@ -61,16 +55,16 @@ def test_between_repeats_there_are_pauses(server, monkeypatch):
     assert paused == [1, 2, 4]
 
 
-def test_a_creation_that_never_gets_an_answer_says_that_it_may_have_been_done(server):
+def test_a_creation_without_an_answer_says_that_it_may_have_been_carried_out(server):
     server.state.fail("POST", "experiments", 502, times=9)
 
     message = refusal(UserError, create_experiment, server)
 
-    assert "502" in message and "it may have been done" in message
+    assert "502" in message and "the request may have been carried out" in message
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "expected"),
     [
         ((401, HTML, "<html>"), f"401 Unauthorized; the token in {api.TOKEN_VARIABLE} is not set"),
         ((403, JSON, '{"code": 7, "message": "not yours"}'), "(not yours); the token in KUBEFLOW_TOKEN is not set"),
@@ -82,34 +76,34 @@ def test_a_creation_that_never_gets_an_answer_says_that_it_may_have_been_done(se
         ((200, JSON, '{"status": "ok"}'), NOT_KFP),
         ((200, JSON, "[]"), NOT_KFP),
         ((500, HTML, "<html>"), "500 Internal Server Error"),
-        ((302, {"Location": "https://u:p@login.example/auth?state=x"}, ""), "leads on to https://login.example, "),
-        ((302, {"Location": "/dex/auth?state=x"}, ""), "leads on to another page"),
+        ((302, {"Location": "https://u:p@login.example/auth?state=x"}, ""), "redirects to https://login.example, "),
+        ((302, {"Location": "/dex/auth?state=x"}, ""), "redirects to another page"),
     ],
 )
-def test_a_host_that_is_no_kfp_or_wants_a_login_is_told_apart(server, answer, said):
+def test_another_server_and_a_missing_login_have_different_errors(server, answer, expected):
     server.state.fail("GET", "healthz", answer)
 
     message = refusal(UserError, Api(server.url).serves_many_users)
 
-    assert message.startswith(f"{server.url}: ") and said in message
+    assert message.startswith(f"{server.url}: ") and expected in message
     assert len(server.state.requests) == 1
 
 
 @pytest.mark.parametrize("answer", [(200, HTML, "<html>"), (200, TEXT, "ok"), (200, JSON, "{}"), (404, TEXT, "404")])
-def test_an_answer_that_names_nothing_made_is_none_of_kfps(server, answer):
+def test_an_answer_without_an_id_is_not_from_kfp(server, answer):
     server.state.fail("POST", "experiments", answer)
 
     assert NOT_KFP in refusal(UserError, create_experiment, server)
 
 
-def test_the_pages_of_kfp_are_known_for_kfp_while_they_wait_for_its_api(server):
+def test_kfp_is_recognised_while_its_pages_wait_for_its_api(server):
     server.state.fail("GET", "healthz", (200, JSON, '{"apiServerReady": false}'))
 
     assert Api(server.url).serves_many_users() is False
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "expected"),
     [
         ((400, JSON, '{"error_message": "bad spec", "error_details": "x"}'), "400 Bad Request: bad spec"),
         ((400, TEXT, "Pipeline.Name length cannot exceed 128\n"), "400 Bad Request: Pipeline.Name length cannot"),
@@ -117,10 +111,10 @@ def test_the_pages_of_kfp_are_known_for_kfp_while_they_wait_for_its_api(server):
         ((413, HTML, "<html>"), "413 Request Entity Too Large"),
     ],
 )
-def test_kfps_own_message_is_shown(server, answer, said):
+def test_kfps_own_message_is_shown(server, answer, expected):
     server.state.fail("POST", "experiments", answer)
 
-    assert said in refusal(UserError, create_experiment, server)
+    assert expected in refusal(UserError, create_experiment, server)
 
 
 def test_a_long_message_is_cut(server):
@@ -132,7 +126,7 @@ def test_a_long_message_is_cut(server):
 # The token.
 
 
-def test_the_token_goes_along_whatever_a_netrc_says(server, monkeypatch, tmp_path):
+def test_the_token_takes_precedence_over_a_netrc(server, monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login ada password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     Api(server.url).get("healthz")
@@ -153,7 +147,7 @@ def test_the_token_goes_along_whatever_a_netrc_says(server, monkeypatch, tmp_pat
         (400, TEXT, f"{'x' * 490}{TOKEN}"),
     ],
 )
-def test_no_message_and_no_log_shows_the_token(server, monkeypatch, caplog, answer):
+def test_no_message_or_log_shows_the_token(server, monkeypatch, caplog, answer):
     monkeypatch.setenv(api.TOKEN_VARIABLE, TOKEN)
     caplog.set_level("DEBUG")
     server.state.fail("POST", "experiments", answer)
@@ -164,7 +158,7 @@ def test_no_message_and_no_log_shows_the_token(server, monkeypatch, caplog, answ
 
 
 @pytest.mark.parametrize("token", ["two words", "two\nlines", "schlüssel"])
-def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(monkeypatch, token):
+def test_an_invalid_token_is_refused_and_not_shown(monkeypatch, token):
     monkeypatch.setenv(api.TOKEN_VARIABLE, token)
 
     message = refusal(ConfigError, Api, "http://127.0.0.1:1")
@@ -172,7 +166,7 @@ def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(monkeypatch,
     assert message.startswith(api.TOKEN_VARIABLE) and token not in message
 
 
-def test_the_token_is_not_sent_where_a_redirect_leads(server, monkeypatch):
+def test_the_token_is_not_sent_to_the_target_of_a_redirect(server, monkeypatch):
     monkeypatch.setenv(api.TOKEN_VARIABLE, TOKEN)
     with api_server.serve() as elsewhere:
         server.state.fail("GET", "healthz", (307, {"Location": f"{elsewhere.url}/apis/v2beta1/healthz"}, ""))
@@ -188,7 +182,7 @@ def test_the_token_is_not_sent_where_a_redirect_leads(server, monkeypatch):
 @pytest.mark.parametrize(
     "host", ["localhost:8080", "ftp://h", "http://", "https://h/#/pipelines", "http://h:x", "http://[h", ""]
 )
-def test_a_host_that_is_no_url_is_refused(host):
+def test_a_host_that_is_not_a_url_is_refused(host):
     assert refusal(ConfigError, Api, host).startswith(f"--host {host}: expected the URL of KFP")
 
 
@@ -196,7 +190,7 @@ def test_a_password_in_the_host_is_refused_and_not_shown():
     assert "passw0rd" not in refusal(ConfigError, Api, "https://ada:passw0rd@h")
 
 
-def test_a_host_that_does_not_answer_is_named_with_the_cause(server):
+def test_a_host_that_does_not_answer_is_reported_with_the_cause(server):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
     assert f"{address}: no answer (Connection refused)" in refusal(UserError, Api(address).serves_many_users)
@@ -205,7 +199,7 @@ def test_a_host_that_does_not_answer_is_named_with_the_cause(server):
     assert f"{server.url}: no answer (timed out)" in refusal(UserError, Api(server.url).serves_many_users)
 
 
-def test_a_host_without_tls_or_without_a_trusted_certificate_is_named(server, tls, monkeypatch):
+def test_a_host_without_tls_or_a_trusted_certificate_is_an_error(server, tls, monkeypatch):
     plain = server.url.replace("http:", "https:")
     assert f"{plain}: no trusted TLS connection" in refusal(UserError, Api(plain).serves_many_users)
     assert server.state.requests == []
@@ -220,7 +214,7 @@ def test_a_host_without_tls_or_without_a_trusted_certificate_is_named(server, tl
 
 @pytest.fixture
 def tls(server, tmp_path):
-    """A second server, with a certificate of its own authority."""
+    """A second server, with a self-signed certificate."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     request = (
         "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"

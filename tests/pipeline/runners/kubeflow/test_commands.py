@@ -12,7 +12,7 @@ from shiftvit.errors import ConfigError
 
 
 def write(file, code):
-    """Writes a pipeline of one step, which has a parameter."""
+    """Writes a pipeline with one step and one parameter."""
     inputs = {"parameters": {"data": {"parameterType": "STRING"}}}
     container = {"image": "i", "command": ["python", "-c", code, "{{$.inputs.parameters['data']}}"]}
     task = {
@@ -34,7 +34,7 @@ def write(file, code):
     return str(file)
 
 
-def test_a_configuration_is_compiled_to_a_file_that_is_told(tmp_path, capsys):
+def test_compile_writes_the_file_and_prints_the_next_command(tmp_path, capsys):
     file = tmp_path / "p.yaml"
     settings = [word for setting in SMALL for word in ("--set", setting)]
 
@@ -42,28 +42,28 @@ def test_a_configuration_is_compiled_to_a_file_that_is_told(tmp_path, capsys):
 
     spec, _ = yaml.safe_load_all(file.read_text())
     assert spec["root"]["inputDefinitions"]["parameters"]["data"]["defaultValue"] == "tfds"
-    assert f"shiftvit kubeflow rehearse {file}" in capsys.readouterr().out
+    assert f"`shiftvit kubeflow rehearse {file}`" in capsys.readouterr().out
 
 
-def test_what_cannot_be_compiled_ends_in_one_sentence(tmp_path, capsys):
+def test_an_invalid_configuration_is_one_error_message(tmp_path, capsys):
     assert main(["kubeflow", "compile", "-o", str(tmp_path / "p.yaml")]) == ConfigError.exit_code
 
-    (sentence,) = capsys.readouterr().err.splitlines()
-    assert sentence.startswith("shiftvit: kubeflow.image is not set: --set kubeflow.image=NAME")
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith("shiftvit: kubeflow.image is not set: --set kubeflow.image=NAME")
 
 
-def test_a_rehearsal_shows_its_steps_and_says_where_all_is(tmp_path, capfd):
+def test_a_rehearsal_shows_its_steps_and_its_folder(tmp_path, capfd):
     file, folder = write(tmp_path / "p.yaml", "import sys; print(sys.argv[1])"), tmp_path / "cluster"
 
     assert main(["kubeflow", "rehearse", file, "--folder", str(folder), "--set-parameter", "data=mine"]) == 0
 
     shown = capfd.readouterr()
-    assert "One: complete" in shown.err and f"Every step ran; {folder} has" in shown.out
+    assert "One: complete" in shown.err and f"are in {folder}" in shown.out
     assert next((folder / "logs").glob("*/One.log")).read_text() == "mine\n"
 
 
 @pytest.mark.parametrize("command", ["rehearse", "submit"])
-def test_a_parameter_that_there_is_not_is_told_before_anything_runs(command, tmp_path, capsys):
+def test_an_unknown_parameter_is_refused_before_anything_runs(command, tmp_path, capsys):
     file = write(tmp_path / "p.yaml", "")
     host = ["--host", "http://127.0.0.1:1"] if command == "submit" else ["--folder", str(tmp_path / "cluster")]
 
@@ -85,7 +85,7 @@ def test_a_terminated_rehearsal_ends_its_steps(tmp_path):
     assert list((tmp_path / "c/steps").glob("*/*")) == []
 
 
-def test_a_submission_is_waited_for_and_its_states_told(server, tmp_path, monkeypatch, capsys):
+def test_submit_waits_and_prints_the_states(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(api.TOKEN_VARIABLE, "secret")
     server.state.token, server.state.progress = "secret", [{"state": "RUNNING"}, {"state": "SUCCEEDED"}]
     file = write(tmp_path / "p.yaml", "")
@@ -99,7 +99,7 @@ def test_a_submission_is_waited_for_and_its_states_told(server, tmp_path, monkey
     assert "secret" not in shown.out + shown.err
 
 
-def test_a_run_that_fails_is_told_with_its_exit_code(server, tmp_path, capsys):
+def test_a_failed_run_is_an_error(server, tmp_path, capsys):
     server.state.progress = [{"state": "FAILED"}]
 
     assert main(["kubeflow", "submit", write(tmp_path / "p.yaml", ""), "--host", server.url, "--wait"]) == 1

@@ -28,7 +28,7 @@ def settings(documents):
     return {label.removesuffix("_executor"): executor for label, executor in executors.items()}
 
 
-def test_every_node_is_a_container_of_the_image_that_runs_our_entrypoint(documents, containers):
+def test_every_node_runs_our_entrypoint_in_the_image(documents, containers):
     assert containers.keys() == documents[0]["root"]["dag"]["tasks"].keys() and len(containers) == 11
     for container in containers.values():
         assert container["image"] == "registry/shiftvit:1"
@@ -53,7 +53,7 @@ def test_a_node_that_the_settings_do_not_know_compiles_with_default_resources(tm
     assert "Weigh_executor" in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
 
-def test_a_run_may_set_data_epochs_and_push_destination_and_has_defaults(documents):
+def test_a_run_has_the_parameters_data_epochs_and_push_destination_with_defaults(documents):
     assert documents[0]["root"]["inputDefinitions"]["parameters"] == {
         "data": {"parameterType": "STRING", "defaultValue": "shapes"},
         "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 7},
@@ -67,7 +67,7 @@ def test_the_evaluator_finds_its_extraction_in_the_image(documents):
     assert parameters["module_path"] == {"runtimeValue": {"constant": "components.evaluator.extraction"}}
 
 
-def test_trainer_and_tuner_alone_have_gpus_and_go_where_these_are(containers, settings):
+def test_only_trainer_and_tuner_get_gpus_and_nodes_with_gpus(containers, settings):
     accelerators = {name: container["resources"].get("accelerator") for name, container in containers.items()}
 
     for name, count in (("Trainer", "4"), ("Tuner", "1")):
@@ -84,7 +84,7 @@ def test_trainer_and_tuner_alone_have_gpus_and_go_where_these_are(containers, se
     assert tolerant == {"Trainer", "Tuner"}
 
 
-def test_each_step_has_its_own_resources_in_both_forms(containers):
+def test_a_step_has_its_resources_in_both_forms_of_kfp(containers):
     assert containers["Evaluator"]["resources"] == {
         "resourceCpuLimit": "1500m",
         "resourceCpuRequest": "1500m",
@@ -116,14 +116,14 @@ def test_every_step_has_environment_secrets_volumes_and_placement(containers, se
     assert settings.keys() == containers.keys()
 
 
-def test_the_file_says_nothing_of_the_machine_that_compiled_it(tmp_path):
+def test_the_file_does_not_depend_on_the_machine_that_compiled_it(tmp_path):
     text = compile_small(tmp_path / "p.yaml").read_text()
 
     assert str(Path(components.__file__).parents[1]) not in text
     assert str(tmp_path) not in text
 
 
-def test_another_state_of_the_code_is_another_step_to_the_cache(tmp_path, monkeypatch):
+def test_a_change_of_code_changes_the_cache_key_of_every_step(tmp_path, monkeypatch):
     def arguments():
         return {name: each["container"]["args"][-1] for name, each in executors(compiled(tmp_path)).items()}
 
@@ -161,18 +161,18 @@ def test_the_artifacts_go_to_the_pipeline_root(tmp_path):
         ("train.initial_weights=/w.npz", r"train\.initial_weights=/w\.npz is on no volume"),
     ],
 )
-def test_what_is_missing_is_told_before_anything_is_written(setting, sentence, tmp_path):
+def test_a_missing_setting_is_refused_before_anything_is_written(setting, sentence, tmp_path):
     with pytest.raises(ConfigError, match=sentence):
         compile_small(tmp_path / "p.yaml", setting)
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_engine_that_does_not_see_the_artifacts_of_a_step_is_refused(tmp_path):
+def test_a_beam_engine_that_cannot_access_the_artifacts_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"beam\.runner=spark: .*compile with --beam local"):
         compile_small(tmp_path / "p.yaml", "beam.runner=spark", "beam.address=h:1")
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match=rf"{tmp_path}/no/p\.yaml: cannot be written \(No such file or directory\)"):
         compile_small(tmp_path / "no" / "p.yaml")

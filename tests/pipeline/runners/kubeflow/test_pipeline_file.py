@@ -1,5 +1,6 @@
 import pytest
 import yaml
+from refusal import refusal
 
 from pipeline.runners.kubeflow.pipeline_file import load
 from shiftvit.errors import ConfigError
@@ -26,14 +27,7 @@ def write(path, parameters, *more):
     return load(path)
 
 
-def refusal(act, *arguments):
-    with pytest.raises(ConfigError) as raised:
-        act(*arguments)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
-
-
-def test_values_are_of_the_types_of_the_file(path):
+def test_values_have_the_types_of_the_parameters(path):
     settings = ["data=a=b", "epochs=12", "rate=1e-3", "flip=true", "dims=[1, 2]", 'tune={"a": null}']
 
     values = write(path, PARAMETERS).read_parameters(settings)
@@ -48,52 +42,54 @@ def test_values_are_of_the_types_of_the_file(path):
     "setting",
     ["epochs=1.5", "epochs=", "rate=x", "rate=nan", "flip=yes", "dims=1,2", "dims={}", "tune=[1]", 'tune={"a": NaN}'],
 )
-def test_a_value_that_does_not_fit_is_refused(path, setting):
-    assert f"--set-parameter {setting}: expected" in refusal(write(path, PARAMETERS).read_parameters, [setting])
+def test_a_value_of_the_wrong_type_is_refused(path, setting):
+    file = write(path, PARAMETERS)
+
+    assert f"--set-parameter {setting}: expected" in refusal(ConfigError, file.read_parameters, [setting])
 
 
-def test_a_parameter_that_no_text_can_give_is_refused(path):
-    assert "--set-parameter state" in refusal(write(path, PARAMETERS).read_parameters, ["state=x"])
+def test_a_parameter_that_the_command_line_cannot_set_is_refused(path):
+    assert "--set-parameter state" in refusal(ConfigError, write(path, PARAMETERS).read_parameters, ["state=x"])
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_ones(path):
-    file = write(path, PARAMETERS)
+    read = write(path, PARAMETERS).read_parameters
 
-    assert f"{path}: has no parameter epoch; did you mean epochs?" in refusal(file.read_parameters, ["epoch=1"])
-    assert "--set-parameter epochs: expected NAME=VALUE" in refusal(file.read_parameters, ["epochs"])
+    assert f"{path}: has no parameter epoch; did you mean epochs?" in refusal(ConfigError, read, ["epoch=1"])
+    assert "--set-parameter epochs: expected NAME=VALUE" in refusal(ConfigError, read, ["epochs"])
 
 
-def test_a_parameter_without_default_must_be_given(path):
+def test_a_parameter_without_default_is_required(path):
     file = write(path, PARAMETERS | {"epochs": {"parameterType": "NUMBER_INTEGER"}})
 
-    assert "--set-parameter epochs=VALUE" in refusal(file.read_parameters, ["data=x"])
+    assert "--set-parameter epochs=VALUE" in refusal(ConfigError, file.read_parameters, ["data=x"])
     assert file.read_parameters(["epochs=2"]) == {"epochs": 2}
 
 
-def test_what_is_for_the_platform_may_follow(path):
+def test_a_document_for_the_platform_may_follow(path):
     file = write(path, PARAMETERS, {"platforms": {"kubernetes": {}}})
 
     assert (file.name, file.content) == ("shiftvit", path.read_bytes())
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
-        (b"a: [1", "no YAML (line 1)"),
-        (b"\xff\xfe", "no text"),
+        (b"a: [1", "not YAML (line 1)"),
+        (b"\xff\xfe", "not UTF-8 text"),
         (b"", "not a compiled pipeline"),
         (b"kind: Workflow\n", "not a compiled pipeline"),
         (b"pipelineInfo: {name: 1}\nroot: {}\n", "not a compiled pipeline"),
         (b"pipelineInfo: {name: x}\nroot: {}\n---\nother: {}\n", "not a compiled pipeline"),
     ],
 )
-def test_a_file_that_is_no_compiled_pipeline_is_refused(path, content, said):
+def test_a_file_that_is_not_a_compiled_pipeline_is_refused(path, content, expected):
     path.write_bytes(content)
 
-    message = refusal(load, path)
+    message = refusal(ConfigError, load, path)
 
-    assert message.startswith(f"{path}: ") and said in message
+    assert message.startswith(f"{path}: ") and expected in message
 
 
 def test_a_missing_file_is_refused(path):
-    assert refusal(load, path) == f"{path}: cannot read the compiled pipeline (No such file or directory)"
+    assert refusal(ConfigError, load, path) == f"{path}: cannot read the compiled pipeline (No such file or directory)"

@@ -3,15 +3,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from waiting import HANG_SECONDS
 
+from pipeline.runners.kubeflow import rehearsal_cluster
 from pipeline.runners.kubeflow.rehearse import rehearse
 from pipeline.runs.events import COMPLETE, FAILED, INTERRUPTED, RUNNING
 from shiftvit.errors import ConfigError, DataError, UserError
+from shiftvit.processes import describe_signal
 
 TYPE = {"artifactType": {"instanceSchema": "title: tfx.Model\n"}}
-# What each small step below begins with; `fact` is its ExecutorInput.
+# Start of the code of each small step below; `fact` is its ExecutorInput.
 HEAD = """
-import json, sys, time
+import json, signal, sys, time
 from pathlib import Path
 fact = json.loads(sys.argv[1])
 def report(**metadata):
@@ -81,7 +84,7 @@ MAKE = (
 )
 
 
-def test_an_artifact_goes_through_the_bucket_without_its_empty_folders(tmp_path):
+def test_an_artifact_loses_its_empty_folders_in_the_bucket(tmp_path):
     show = "root = Path(sys.argv[2]); print(sorted(str(p.relative_to(root)) for p in root.rglob('*')))"
     tasks = {
         "Make": task(MAKE, "{{$.outputs.artifacts['model'].path}}", makes=["model"]),
@@ -96,7 +99,7 @@ def test_an_artifact_goes_through_the_bucket_without_its_empty_folders(tmp_path)
     assert recorder.states(COMPLETE) == ["Make", "Use"]
 
 
-def test_metadata_comes_back_as_kfp_keeps_it_and_without_a_type(tmp_path):
+def test_metadata_returns_as_kfp_stores_it_and_without_a_type(tmp_path):
     tasks = {
         "Make": task("report(count=3, blessed=True, names=['a'], text='t')", makes=["model"]),
         "Use": task("print(json.dumps(fact['inputs']['artifacts']['Make']['artifacts'][0]))", needs=["Make"]),
@@ -116,14 +119,14 @@ def test_metadata_comes_back_as_kfp_keeps_it_and_without_a_type(tmp_path):
     assert isinstance(artifact["metadata"]["count"], float) and isinstance(artifact["metadata"]["blessed"], float)
 
 
-def test_an_output_for_the_log_is_added_and_has_it(tmp_path):
+def test_an_output_with_the_log_is_added(tmp_path):
     rehearsed, _ = run(tmp_path, {"Talk": task("print(fact['outputs']['artifacts']['executor-logs'])")})
 
     assert "system.Artifact" in log(tmp_path, "Talk")
     assert rehearsed.path("Talk", "executor-logs").read_text() == log(tmp_path, "Talk")
 
 
-def test_parameters_are_the_given_ones_or_else_the_defaults_and_whole_numbers_come_as_floats(tmp_path):
+def test_parameters_have_defaults_and_integers_become_floats(tmp_path):
     number, text = {"parameterType": "NUMBER_INTEGER"}, {"parameterType": "STRING"}
     show = "print(json.dumps([sys.argv[2:], sorted(fact['inputs']['parameterValues'].items())]))"
     placeholders = ["{{$.inputs.parameters['epochs']}}", "{{$.inputs.parameters['data']}}"]
@@ -137,7 +140,7 @@ def test_parameters_are_the_given_ones_or_else_the_defaults_and_whole_numbers_co
     assert "3.0" in log(tmp_path, "Use")
 
 
-def test_a_volume_is_where_it_is_mounted_and_outlives_the_run(tmp_path):
+def test_a_volume_is_mounted_and_outlives_the_run(tmp_path):
     count = "v = Path('mnt/v/count'); v.write_text((v.read_text() if v.exists() else '') + '+')"
     file = write(tmp_path / "p.yaml", {"Count": task(count)})
     settings = {"Count_executor": {"pvcMount": [{"constant": "claim", "mountPath": "/mnt/v"}]}}
@@ -153,14 +156,14 @@ def test_a_volume_is_where_it_is_mounted_and_outlives_the_run(tmp_path):
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
-        ("report(nothing=None)", "refuses metadata that is null, as nothing is"),
+        ("report(nothing=None)", "the metadata nothing is null, which KFP's launcher rejects"),
         (
             "Path(fact['outputs']['outputFile']).write_text('{\"artefacts\": {}}')",
-            "refuses what the step reports .*artefacts",
+            "rejects what the step reports .*artefacts",
         ),
     ],
 )
-def test_what_the_launcher_refuses_fails_the_step(tmp_path, code, problem):
+def test_output_that_the_launcher_rejects_fails_the_step(tmp_path, code, problem):
     with pytest.raises(UserError, match=f"step Make failed after its command: .*{problem}"):
         run(tmp_path, {"Make": task(code, makes=["model"])})
 
@@ -170,12 +173,16 @@ def test_what_the_launcher_refuses_fails_the_step(tmp_path, code, problem):
     [
         ("print('shiftvit: no such file', file=sys.stderr); print('chatter'); sys.exit(3)", DataError, "no such file"),
         ("raise ImportError('no module so')", UserError, "ImportError: no module so"),
-        ("print('last words'); sys.exit(7)", UserError, "last words"),
-        ("sys.exit(7)", UserError, "exit status 7 without a word"),
-        ("import os; print('words', flush=True); os.kill(os.getpid(), 9)", UserError, "killed by SIGKILL"),
+        ("print('the last line'); sys.exit(7)", UserError, "the last line"),
+        ("sys.exit(7)", UserError, "exit status 7, with an empty log"),
+        (
+            "import os; print('words', flush=True); os.kill(os.getpid(), 9)",
+            UserError,
+            "killed by " + describe_signal(-9),
+        ),
     ],
 )
-def test_a_step_that_fails_is_named_with_its_reason_and_log(tmp_path, code, error, reason):
+def test_a_failed_step_is_reported_with_its_reason_and_log(tmp_path, code, error, reason):
     file = write(tmp_path / "p.yaml", {"Bad": task(code), "After": task("", after=["Bad"])})
     recorder = Recorder()
 
@@ -188,37 +195,40 @@ def test_a_step_that_fails_is_named_with_its_reason_and_log(tmp_path, code, erro
     assert recorder.states(RUNNING) == recorder.states(FAILED) == ["Bad"]
 
 
-def test_two_steps_run_at_a_time_and_a_failure_ends_the_other(tmp_path):
+def test_two_steps_run_at_once_and_a_failure_terminates_the_other(tmp_path, monkeypatch):
     meet = """
 other, mine = Path(sys.argv[2]), Path(sys.argv[3])
 mine.touch()
 while not other.exists():
     time.sleep(0.05)
 """
-    here, there = str(tmp_path / "here"), str(tmp_path / "there")
+    here, there, terminated = (str(tmp_path / name) for name in ("here", "there", "terminated"))
+    mark = f"signal.signal(signal.SIGTERM, lambda *_: sys.exit(Path({terminated!r}).touch()))\n"
     tasks = {
-        "Slow": task(meet + "time.sleep(3600)", here, there),
+        "Slow": task(mark + meet + "signal.pause()", here, there),
         "Bad": task(meet + "sys.exit(7)", there, here),
         "Third": task(""),
     }
+    monkeypatch.setattr(rehearsal_cluster, "_GRACE", HANG_SECONDS)
     recorder = Recorder()
 
     with pytest.raises(UserError, match="step Bad failed"):
         rehearse(write(tmp_path / "p.yaml", tasks), {}, tmp_path / "cluster", recorder)
 
+    assert Path(terminated).exists()
     assert recorder.states(RUNNING) == ["Bad", "Slow"]
     assert recorder.states(FAILED) == ["Bad"] and recorder.states(INTERRUPTED) == ["Slow"]
     assert list((tmp_path / "cluster/steps").glob("*/*")) == []
 
 
-def test_a_folder_that_cannot_be_used_is_told(tmp_path):
+def test_an_unusable_folder_is_an_error(tmp_path):
     (tmp_path / "cluster").touch()
 
     with pytest.raises(ConfigError, match=f"cannot rehearse in {tmp_path}/cluster: Not a directory"):
         run(tmp_path, {"Make": task("")})
 
 
-def test_what_kfp_would_not_accept_is_not_begun(tmp_path):
+def test_a_file_that_kfp_would_reject_is_not_run(tmp_path):
     tasks = {"Make": task("", makes=["model"]), "Use": task("", needs=["Make"])}
     file = write(tmp_path / "p.yaml", tasks)
     file.write_text(file.read_text().replace("outputArtifactKey: model", "outputArtifactKey: modle"))

@@ -62,7 +62,7 @@ def pod(documents):
 
 
 @pytest.mark.parametrize("index", range(3))
-def test_each_pod_knows_its_place_and_the_names_of_all(tmp_path, monkeypatch, index):
+def test_each_pod_knows_its_index_and_the_names_of_all(tmp_path, monkeypatch, index):
     documents = make(tmp_path, "--name", "big", workers=3, settings=(*SETTINGS, "train.batch_size=96"))
 
     monkeypatch.setenv("TF_CONFIG", expand(pod(documents)["containers"][0]["env"], str(index))["TF_CONFIG"])
@@ -83,17 +83,17 @@ def test_the_service_finds_the_pods_before_they_are_ready(tmp_path):
     assert (service["clusterIP"], service["publishNotReadyAddresses"]) == ("None", True)
 
 
-def test_a_worker_that_dies_is_replaced_and_a_wrong_configuration_is_not_tried_again(tmp_path):
+def test_a_dead_worker_is_replaced_and_a_wrong_configuration_is_not_retried(tmp_path):
     job = make(tmp_path)["Job"]["spec"]
     assert job["backoffLimitPerIndex"] > 0 and job["maxFailedIndexes"] == 0
     fail, ignore = job["podFailurePolicy"]["rules"]
     assert (fail["action"], fail["onExitCodes"]["values"]) == ("FailJob", [2, 3])
     assert fail["onExitCodes"]["containerName"] == job["template"]["spec"]["containers"][0]["name"]
     assert (ignore["action"], ignore["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
-    assert job["template"]["spec"]["restartPolicy"] == "Never", "the policy above allows no other"
+    assert job["template"]["spec"]["restartPolicy"] == "Never", "podFailurePolicy requires it"
 
 
-def test_the_command_is_one_that_the_image_has_and_reads_the_configuration_of_the_file(tmp_path):
+def test_the_command_reads_the_configuration_in_the_manifest(tmp_path):
     documents = make(tmp_path)
     (container,) = pod(documents)["containers"]
     program, *arguments = container["command"]
@@ -111,7 +111,7 @@ def test_the_command_is_one_that_the_image_has_and_reads_the_configuration_of_th
     assert resolve(options).train == expected.train and resolve(options).kubeflow == expected.kubeflow
 
 
-def test_pods_get_what_the_configuration_gives_the_trainer(tmp_path):
+def test_pods_get_the_resources_of_the_trainer(tmp_path):
     documents = make(tmp_path, "--set", "kubeflow.steps.trainer.gpus=2", "--set", "kubeflow.steps.trainer.memory=9Gi")
     spec = pod(documents)
     (container,) = spec["containers"]
@@ -132,7 +132,7 @@ def test_pods_get_what_the_configuration_gives_the_trainer(tmp_path):
     assert spec["securityContext"]["runAsNonRoot"] is True
 
 
-def test_pods_without_gpus_go_where_all_go(tmp_path):
+def test_pods_without_gpus_get_no_gpu_placement(tmp_path):
     spec = pod(make(tmp_path, "--set", "kubeflow.steps.trainer.gpus=0"))
     assert "nvidia.com/gpu" not in spec["containers"][0]["resources"]["limits"]
     assert spec["nodeSelector"] == {"disk": "ssd"}
@@ -140,7 +140,7 @@ def test_pods_without_gpus_go_where_all_go(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"image": ""}, "--image is missing"),
         ({"workers": 0}, "--workers 0 must be positive"),
@@ -151,25 +151,25 @@ def test_pods_without_gpus_go_where_all_go(tmp_path):
         ({"settings": (*SETTINGS, "train.replicas=4")}, "train.replicas=4, but each of several workers"),
     ],
 )
-def test_what_could_not_train_is_refused_and_nothing_is_written(tmp_path, monkeypatch, options, told):
+def test_a_job_that_could_not_train_is_refused_and_nothing_is_written(tmp_path, monkeypatch, options, message):
     monkeypatch.setattr("pipeline.cli.options._DEFAULT_PRESET", "cifar10")
-    with pytest.raises(ConfigError, match=re.escape(told)):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         make(tmp_path, **options)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["Big", "1st", "a_b", "a" * 53, "a-"])
-def test_a_name_that_kubernetes_would_not_take_is_refused(tmp_path, name):
+def test_a_name_that_kubernetes_would_reject_is_refused(tmp_path, name):
     with pytest.raises(ConfigError, match=f"--name {name}: must be"):
         make(tmp_path, "--name", name)
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path):
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match=r"absent/job\.yaml: cannot be written"):
         make(tmp_path / "absent")
 
 
-def test_a_configuration_alone_is_enough_from_python():
+def test_manifests_can_be_made_from_python():
     kubeflow = dataclasses.replace(PipelineConfig().kubeflow, image="i", volumes=("data:/data",))
     job = worker_job.WorkerJob("name", 4, "/data/r", "/data/m", "/data/s")
     documents = worker_job.manifests(PipelineConfig(kubeflow=kubeflow), job)

@@ -1,4 +1,4 @@
-"""What a step of the tests runs."""
+"""The executor of a step in the tests."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from tfx.dsl.components.base.base_executor import BaseExecutor
 
 
 class WriteFile(BaseExecutor):
-    """Writes into its output's folder without making that."""
+    """Writes a file to the folder of its output, which it expects to exist."""
 
     def Do(self, input_dict, output_dict, exec_properties):
         (model,) = output_dict["model"]
