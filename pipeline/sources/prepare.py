@@ -87,13 +87,8 @@ def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
     kind, path = parse_source(config.source)
     if kind == SHAPES:
         counts = {split: getattr(config.shapes, split) for split in SPLITS}
-        return _Origin(
-            SHAPES,
-            shapes.fingerprint(config.shapes),
-            False,
-            counts,
-            functools.partial(_draw, counts, config.shapes.seed),
-        )
+        draw = functools.partial(_draw, counts, config.shapes.seed)
+        return _Origin(SHAPES, shapes.fingerprint(config.shapes), False, counts, draw)
     counts = {TRAIN: 4 * batch_records, EVAL: batch_records, TEST: batch_records}
     if kind == TFDS:
         checksum = tfds_source.checksum(path, batch_records)

@@ -1,4 +1,4 @@
-"""A server that follows the published description of KFP's API, v2beta1, and refuses what it does not allow."""
+"""A server that implements the published description of KFP's API, v2beta1, and refuses anything else."""
 
 import email
 import email.policy
@@ -21,7 +21,7 @@ RUN_INPUTS = {
     "service_account",
 }  # fmt: skip
 ID = "([0-9a-f-]{36})"
-# Method, path, what answers it, and the names that its query may have.
+# Method, path, handler, and the allowed names in the query.
 ROUTES = [
     ("GET", "healthz", "healthz", set()),
     ("POST", "pipelines/upload", "upload", UPLOAD | {"namespace"}),
@@ -57,17 +57,17 @@ class State:
     token: str = ""
     multi_user: bool = False
     requests: list = field(default_factory=list)
-    faults: dict = field(default_factory=dict)  # what goes wrong, by method and path, one request after the other
+    faults: dict = field(default_factory=dict)  # faults by method and path, one for each coming request
     pipelines: list = field(default_factory=list)
     versions: list = field(default_factory=list)
     experiments: list = field(default_factory=list)
     runs: list = field(default_factory=list)
-    progress: list = field(default_factory=list)  # what successive looks at a run add to it; the last stays
+    progress: list = field(default_factory=list)  # fields that successive answers about a run have; the last one stays
     released: threading.Event = field(default_factory=threading.Event)
 
-    def fail(self, method, path, what, times=1):
-        """what: a status, a whole answer, "lose" (carried out, but not answered) or "hang"."""
-        self.faults[method, path] = [what] * times
+    def fail(self, method, path, fault, times=1):
+        """Makes requests fail: with a status, an answer, "lose" (carried out but not answered), or "hang"."""
+        self.faults[method, path] = [fault] * times
 
     def asked(self, method, path):
         return [request for request in self.requests if (request.method, request.path) == (method, path)]
@@ -75,7 +75,7 @@ class State:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # the answer in one packet: with two, the second waits for an acknowledgement
+    wbufsize = -1  # sends the answer in one packet; a second one would wait for an acknowledgement
 
     def log_message(self, *_):
         pass
@@ -123,7 +123,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(status, json.dumps(body), {"Content-Type": "application/json"})
 
     def error(self, refusal):
-        if self.request_read.path.startswith("pipelines/upload"):  # not of the gateway, and of another form
+        if self.request_read.path.startswith("pipelines/upload"):  # handled outside of the gateway, with other fields
             return {"error_message": refusal.message, "error_details": refusal.message}
         return {"code": CODES[refusal.status], "message": refusal.message, "details": []}
 
@@ -158,7 +158,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif content:
             self.request_read.body = json.loads(content)
 
-    # What each route does.
+    # Handlers of the routes.
 
     def healthz(self):
         return {"commit_sha": "unknown", "tag_name": "unknown", "multi_user": self.state.multi_user}

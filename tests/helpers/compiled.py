@@ -1,4 +1,4 @@
-"""The real graph, compiled at a tiny size."""
+"""Compiles the real graph at a tiny size."""
 
 from pathlib import Path
 
@@ -27,8 +27,7 @@ SMALL = [
     "kubeflow.volumes=models:/serving,kept:/state",
 ]
 
-
-# All that we write for the platform.
+# Every setting for the platform.
 FULL = [
     "tune.trials=2",
     "train.epochs=7",

@@ -41,14 +41,14 @@ def repaired(root, inputs=None, outputs=None):
 @pytest.mark.parametrize(
     ("remote", "local"), [("minio://b/k/m", "/minio/b/k/m"), ("s3://b/k", "/s3/b/k"), ("gs://b/k", "/gcs/b/k")]
 )
-def test_an_input_is_read_from_the_launchers_copy_and_gets_its_type(remote, local):
+def test_an_input_gets_the_path_of_the_launchers_copy_and_its_type(remote, local):
     read = repaired("/root", {"model": one(remote, metadata={"blessed": 1.0})})["inputs"]
 
     assert read["artifacts"]["model"] == one("/root" + local, metadata={"blessed": 1.0}, type=MODEL)
     assert read["parameterValues"] == {"images": 3.0}
 
 
-def test_an_output_is_written_to_the_launchers_copy_and_that_for_its_log_is_left_to_it():
+def test_an_output_gets_a_local_path_and_the_log_is_left_to_the_launcher():
     outputs = {
         "model": one("minio://b/m", type=MODEL),
         "executor-logs": one("x", type={"schemaTitle": "system.Artifact"}),
@@ -59,7 +59,7 @@ def test_an_output_is_written_to_the_launchers_copy_and_that_for_its_log_is_left
     assert written == {"artifacts": {"model": one("/root/minio/b/m", type=MODEL)}, "outputFile": "/out"}
 
 
-def test_a_baseline_that_is_not_there_yet_is_no_input(tmp_path):
+def test_an_empty_baseline_is_not_passed_on(tmp_path):
     inputs = {"baseline_model": one("minio://b/baseline"), "model": one("minio://b/model")}
     folder = tmp_path / "minio/b/baseline"
 
@@ -70,7 +70,7 @@ def test_a_baseline_that_is_not_there_yet_is_no_input(tmp_path):
     assert list(repaired(tmp_path, inputs)["inputs"]["artifacts"]) == ["baseline_model", "model"]
 
 
-def test_what_is_reported_has_remote_places_and_no_null():
+def test_the_reported_output_has_remote_uris_and_no_null():
     metadata = {"of": "/root/s3/b/m", "pushed_destination": "/models/1", "blessed": 1.0, "nothing": None}
 
     reported = entrypoint.repair_output({"artifacts": {"blessing": one("/root/minio/b/x", metadata=metadata)}}, "/root")
@@ -80,7 +80,7 @@ def test_what_is_reported_has_remote_places_and_no_null():
 
 
 def prepared(executor, folder, parameters, artifacts=None):
-    """Returns the parameters that the executor gets."""
+    """Returns the parameters that the executor receives."""
     inputs = {"parameterValues": parameters, "artifacts": artifacts or {}}
     entrypoint.PREPARATIONS[executor](inputs, folder)
     return inputs["parameterValues"]
@@ -90,7 +90,7 @@ def ingest_parameters(**changes):
     return {"shapes": json.dumps(to_dict(CONFIG.shapes)), "data": "shapes"} | changes
 
 
-def test_ingestion_prepares_the_source_of_this_run(tmp_path):
+def test_ingestion_prepares_the_source_of_the_run(tmp_path):
     there = prepare(dataclasses.replace(CONFIG, workspace=str(tmp_path / "there")))
 
     parameters = prepared(INGEST, tmp_path / "here", ingest_parameters(images_per_shard=5.0))
@@ -113,18 +113,18 @@ def run_bad_data(folder, code):
     )
 
 
-def test_bad_data_ends_the_step_in_one_sentence_and_its_exit_code(tmp_path, capfd):
+def test_bad_data_ends_the_step_with_one_message_and_its_exit_code(tmp_path, capfd):
     assert run_bad_data(tmp_path, graph_fingerprint()) == DataError.exit_code
 
-    (sentence,) = capfd.readouterr().err.splitlines()
-    assert sentence.startswith(f"shiftvit: {tmp_path}/missing: no such file or folder")
+    (message,) = capfd.readouterr().err.splitlines()
+    assert message.startswith(f"shiftvit: {tmp_path}/missing: no such file or folder")
 
 
-def test_an_image_of_other_code_than_was_compiled_from_runs_nothing(tmp_path, capfd):
+def test_an_image_with_other_code_than_the_compiler_runs_nothing(tmp_path, capfd):
     assert run_bad_data(tmp_path, "0123456789abcdef") == ConfigError.exit_code
 
-    (sentence,) = capfd.readouterr().err.splitlines()
-    assert f"other code ({graph_fingerprint()}) than the pipeline was compiled from (0123456789abcdef)" in sentence
+    (message,) = capfd.readouterr().err.splitlines()
+    assert f"the image ({graph_fingerprint()}) differs from the code that compiled the pipeline (0123456789" in message
 
 
 EXAMPLES = {"examples": one("minio://b/e", metadata={"class_names": '["cat", "dog"]', "count_test": 50.0})}
@@ -136,7 +136,7 @@ def train_parameters(epochs):
     return {"epochs": epochs, "custom_config": json.dumps(to_dict(config)), "run_fn": "f"}
 
 
-def test_training_gets_the_epochs_of_the_run_and_the_classes_of_the_data(tmp_path):
+def test_training_gets_the_epochs_of_the_run_and_the_class_names_of_the_data(tmp_path):
     parameters = prepared(TRAIN, tmp_path, train_parameters(3.0), EXAMPLES)
 
     assert parameters.keys() == {"custom_config", "run_fn"}
@@ -146,7 +146,7 @@ def test_training_gets_the_epochs_of_the_run_and_the_classes_of_the_data(tmp_pat
     assert isinstance(after["experiment"]["train"]["epochs"], int)
 
 
-def test_evaluation_is_held_to_the_images_of_the_data(tmp_path):
+def test_evaluation_expects_the_number_of_test_images(tmp_path):
     from components.evaluator.eval_config import make_eval_config
 
     parameters = prepared(EVALUATE, tmp_path, {"evaluate": json.dumps(to_dict(CONFIG.evaluate))}, EXAMPLES)
@@ -157,12 +157,12 @@ def test_evaluation_is_held_to_the_images_of_the_data(tmp_path):
 
 
 def test_epochs_must_be_whole(tmp_path):
-    with pytest.raises(ConfigError, match=r"epochs=1\.5: must be a whole number"):
+    with pytest.raises(ConfigError, match=r"epochs=1\.5 must be a whole number"):
         prepared(TRAIN, tmp_path, train_parameters(1.5), EXAMPLES)
 
 
 @pytest.mark.parametrize("root", ["", "/rehearsed"])
-def test_what_is_on_a_volume_is_found_where_the_volume_is(root, tmp_path, monkeypatch):
+def test_paths_on_a_volume_are_found_where_the_volume_is_mounted(root, tmp_path, monkeypatch):
     monkeypatch.setenv(entrypoint.LOCAL_ROOT, root)
     search = TunerConfig(CONFIG.tune, CONFIG.experiment, "", "", "/state/tuning/code")
     state = {"custom_config": json.dumps(to_dict(search))}
@@ -176,14 +176,14 @@ def test_what_is_on_a_volume_is_found_where_the_volume_is(root, tmp_path, monkey
     assert json.loads(trained["custom_config"])["resume_root"] == f"{root}/state/training/code"
 
 
-def test_the_schema_is_that_of_this_installation(tmp_path):
+def test_the_schema_is_the_one_in_the_image(tmp_path):
     importer = "tfx.components.schema_gen.import_schema_gen.executor.Executor"
 
     assert prepared(importer, tmp_path, {}) == {"schema_file": str(SCHEMA_FILE)}
 
 
 @pytest.mark.slow
-def test_a_step_writes_where_the_launcher_uploads_from_and_reports_the_remote_place(tmp_path, monkeypatch):
+def test_a_step_writes_to_the_launchers_copy_and_reports_the_remote_uri(tmp_path, monkeypatch):
     monkeypatch.setenv(entrypoint.LOCAL_ROOT, str(tmp_path))
     report = tmp_path / "report.json"
     outputs = {

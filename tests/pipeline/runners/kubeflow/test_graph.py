@@ -1,10 +1,15 @@
-"""The real graph, compiled, through the rehearsal."""
+"""Rehearses the compiled graph."""
 
 import json
+import os
+from pathlib import Path
 
+import added_node
 import pytest
+from added_node import add_weigh
 from compiled import compile_small
 
+from components import serving_folder
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow.rehearse import rehearse
 from pipeline.sources import shapes
@@ -13,6 +18,16 @@ from shiftvit.errors import DataError, UserError
 pytestmark = pytest.mark.slow
 
 STOCK = ("python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor")
+
+
+EVERY_NODE = (
+    "tune.trials=1",
+    "tune.epochs=1",
+    "lite.enabled=true",
+    "lite.calibration_images=20",
+    "lite.test_images=20",
+    "lite.min_float_agreement=0",
+)
 
 
 class Silent:
@@ -27,14 +42,17 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(folder):
-    """The outputs of two runs in one cluster, the second with two epochs."""
-    file = compile_small(folder / "p.yaml", "tune.trials=1", "tune.epochs=1", "kubeflow.state=/state")
-    return [rehearse(file, {"epochs": epochs}, folder / "cluster", Silent()) for epochs in (1, 2)]
+    """Two runs of every node, and of one that the project does not know, on one cluster; the second has two epochs."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        add_weigh(monkeypatch)
+        monkeypatch.setenv("PYTHONPATH", str(Path(added_node.__file__).parent), prepend=os.pathsep)
+        file = compile_small(folder / "p.yaml", *EVERY_NODE, "kubeflow.state=/state")
+        return [rehearse(file, {"epochs": epochs}, folder / "cluster", Silent()) for epochs in (1, 2)]
 
 
 @pytest.fixture
 def serving(folder):
-    """Where the pushed versions come to be: on the volume that is mounted at /serving."""
+    """The folder of the pushed versions, on the volume that is mounted at /serving."""
     return folder / "cluster/volumes/models/shiftvit"
 
 
@@ -47,7 +65,17 @@ def test_each_run_pushes_its_model(serving, runs):
     assert all((serving / version / "saved_model.pb").exists() for version in versions)
 
 
-def test_the_second_run_is_measured_against_what_the_first_pushed(serving, runs):
+def test_each_run_pushes_its_tflite_files(serving, runs):
+    assert len(list(serving.iterdir())) == len(runs)
+    for version in serving.iterdir():
+        assert (version / serving_folder.LITE_FOLDER / "float32.tflite").exists()
+
+
+def test_a_value_that_a_component_returns_is_stored(runs):
+    assert all(float(run.path("Weigh", "megabytes").read_text()) > 0 for run in runs)
+
+
+def test_the_baseline_of_the_second_run_is_the_model_that_the_first_pushed(serving, runs):
     first, second = runs
 
     assert not first.path("Baseline", "model").exists()
@@ -61,7 +89,7 @@ def test_the_second_run_is_measured_against_what_the_first_pushed(serving, runs)
     assert blessing["current_model"] == second.outputs["Trainer"]["model"]["uri"]
 
 
-def test_epochs_of_a_run_are_trained_with_the_best_of_its_search(runs):
+def test_a_run_trains_its_epochs_with_the_best_hyperparameters(runs):
     trained = [json.loads((run.path("Trainer", "model_run") / "experiment.json").read_text()) for run in runs]
     best = [
         json.loads((run.path("Tuner", "best_hyperparameters") / "best_hyperparameters.txt").read_text()) for run in runs
@@ -72,7 +100,7 @@ def test_epochs_of_a_run_are_trained_with_the_best_of_its_search(runs):
         assert found["values"]["train.learning_rate"] == experiment["train"]["learning_rate"]
 
 
-def test_the_pushed_model_answers_with_the_classes_of_the_data(serving, runs):
+def test_the_pushed_model_has_the_class_names_of_the_data(serving, runs):
     import tensorflow as tf
 
     model = tf.saved_model.load(str(max(serving.iterdir())))
@@ -80,16 +108,16 @@ def test_the_pushed_model_answers_with_the_classes_of_the_data(serving, runs):
     assert [name.decode() for name in model.list_classes().numpy()] == list(shapes.CLASS_NAMES)
 
 
-def test_what_a_killed_training_would_resume_from_is_on_the_volume_and_gone_at_the_end(folder, runs):
+def test_the_state_of_a_training_is_on_the_volume_and_removed_at_its_end(folder, runs):
     assert [path.name for path in (folder / "cluster/volumes/kept/training").iterdir()] == [graph_fingerprint()]
     assert list((folder / "cluster/volumes/kept/training" / graph_fingerprint()).iterdir()) == []
 
 
-def test_bad_data_of_a_run_is_told_by_its_step(folder, runs, tmp_path):
+def test_bad_data_is_reported_with_its_step(folder, runs, tmp_path):
     with pytest.raises(DataError, match=f"step Cifar10ExampleGen failed: {tmp_path}/missing: no such file or folder"):
         rehearse(folder / "p.yaml", {"data": f"{tmp_path}/missing"}, tmp_path / "cluster", Silent())
 
 
-def test_with_the_entrypoint_of_tfx_itself_the_same_pipeline_fails(tmp_path):
+def test_the_same_pipeline_fails_with_the_entrypoint_of_tfx(tmp_path):
     with pytest.raises(UserError, match=r"failed: ImportError: Could not import system\.Artifact"):
         rehearse(compile_small(tmp_path / "p.yaml", command=STOCK), {}, tmp_path / "cluster", Silent())
