@@ -22,11 +22,11 @@ _MAX_QUOTE = 120  # characters
 _BROKEN = (ValueError, TypeError, LookupError, AttributeError)
 
 
-class _Described:
+class _Description:
     """An array or dtype as the pickle describes it: the arguments of its constructor, and its state."""
 
-    def __init__(self, *made_from: Any):
-        self.made_from, self.state = made_from, None
+    def __init__(self, *arguments: Any):
+        self.arguments, self.state = arguments, None
 
 
 class _Machine:
@@ -36,9 +36,9 @@ class _Machine:
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
-        self._room = size  # bytes that may still be encoded from text
+        self._encodable = size  # bytes that may still be encoded from text
 
-    def follow(self, instruction: str, argument: Any) -> None:
+    def execute(self, instruction: str, argument: Any) -> None:
         """Executes one instruction, by its name in `pickletools`."""
         if instruction not in _INSTRUCTIONS:
             raise ValueError(f"its instruction {instruction} is not allowed")
@@ -58,11 +58,11 @@ class _Machine:
     def pop_to_mark(self) -> list[Any]:
         return self._take_from(self._marks.pop())
 
-    def remember(self, place: int | None) -> None:
-        self._memo[len(self._memo) if place is None else place] = self._stack[-1]
+    def remember(self, index: int | None) -> None:
+        self._memo[len(self._memo) if index is None else index] = self._stack[-1]
 
-    def recall(self, place: int) -> None:
-        self.push(self._memo[place])
+    def recall(self, index: int) -> None:
+        self.push(self._memo[index])
 
     def extend_list(self, items: list[Any]) -> None:
         self._top(list).extend(items)
@@ -77,22 +77,22 @@ class _Machine:
             raise TypeError("a key of its dictionary is not text")
         self._top(dict).update(zip(keys, values, strict=True))
 
-    def name(self, called: str) -> None:
-        if called not in _NAMES:
-            raise ValueError(f"it calls {called}")
-        self.push(called)
+    def name(self, function: str) -> None:
+        if function not in _ALLOWED_NAMES:
+            raise ValueError(f"it calls {function}")
+        self.push(function)
 
     def call(self, name: str, arguments: tuple) -> None:
-        self.push(self._to_bytes(*arguments) if name == _TO_BYTES else _Described(*arguments))
+        self.push(self._to_bytes(*arguments) if name == _TO_BYTES else _Description(*arguments))
 
     def describe(self, state: Any) -> None:
-        self._top(_Described).state = state
+        self._top(_Description).state = state
 
     def _to_bytes(self, text: str, encoding: str) -> bytes:
         if encoding != "latin1":
             raise ValueError(f"it encodes bytes as {encoding}")
-        self._room -= len(text)
-        if self._room < 0:  # a text in the memo can be recalled any number of times
+        self._encodable -= len(text)
+        if self._encodable < 0:  # a text in the memo can be recalled any number of times
             raise ValueError("it makes more bytes than it contains")
         return text.encode("latin1")
 
@@ -108,7 +108,7 @@ class _Machine:
 
 
 _TO_BYTES = "_codecs.encode"  # how Python 3 pickles bytes for Python 2
-_NAMES = {
+_ALLOWED_NAMES = {
     "numpy.core.multiarray._reconstruct",
     "numpy._core.multiarray._reconstruct",
     "numpy.ndarray",
@@ -119,17 +119,17 @@ _VALUES = (
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"),
     *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINBYTES", "SHORT_BINBYTES"),
 )
-_TEXTS_OF_PYTHON_2 = ("STRING", "BINSTRING", "SHORT_BINSTRING")
+_PYTHON_2_STRINGS = ("STRING", "BINSTRING", "SHORT_BINSTRING")
 _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda machine, _: None),
     **dict.fromkeys(_VALUES, lambda machine, value: machine.push(value)),
-    **dict.fromkeys(_TEXTS_OF_PYTHON_2, lambda machine, text: machine.push(text.encode("latin1"))),
+    **dict.fromkeys(_PYTHON_2_STRINGS, lambda machine, text: machine.push(text.encode("latin1"))),
     "NONE": lambda machine, _: machine.push(None),
     "NEWTRUE": lambda machine, _: machine.push(True),
     "NEWFALSE": lambda machine, _: machine.push(False),
     "MARK": lambda machine, _: machine.mark(),
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), lambda machine, place: machine.remember(place)),
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda machine, place: machine.recall(place)),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), lambda machine, index: machine.remember(index)),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda machine, index: machine.recall(index)),
     "EMPTY_LIST": lambda machine, _: machine.push([]),
     "LIST": lambda machine, _: machine.push(machine.pop_to_mark()),
     "APPEND": lambda machine, _: machine.extend_list(machine.pop(1)),
@@ -162,7 +162,7 @@ def load(content: bytes, file: str) -> dict[str, Any]:
         for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
             if count == _MAX_INSTRUCTIONS:
                 raise ValueError(f"it has more than {_MAX_INSTRUCTIONS:,} instructions")
-            machine.follow(instruction.name, argument)
+            machine.execute(instruction.name, argument)
         (value,) = machine.pop(1)
     except _BROKEN as error:
         raise DataError(f"{file}: not a pickle of plain arrays; refused ({_printable(error)})") from error
@@ -205,7 +205,7 @@ def _array(value: Any) -> Any:
     """Returns the byte array that `value` describes; any other value is returned unchanged."""
     try:
         _, shape, kind, by_column, content = value.state
-        if kind.made_from[0] not in ("u1", b"u1") or [type(side) for side in shape] != [int, int]:
+        if kind.arguments[0] not in ("u1", b"u1") or [type(side) for side in shape] != [int, int]:
             return value
         return np.frombuffer(content, np.uint8).reshape(shape, order="F" if by_column else "C")
     except _BROKEN:
