@@ -5,6 +5,7 @@ from pathlib import Path
 import api_server
 import pytest
 import yaml
+from waiting import HANG_SECONDS
 
 from pipeline.runners.kubeflow import api, submit
 
@@ -31,7 +32,7 @@ def file(tmp_path):
 def server(monkeypatch):
     """An empty KFP, and a client that retries at once."""
     monkeypatch.setattr(api, "PAUSES", (0, 0, 0))
-    monkeypatch.setattr(api, "TIMEOUT", (0.5, 0.5))
+    monkeypatch.setattr(api, "TIMEOUT", (HANG_SECONDS, HANG_SECONDS))
     monkeypatch.setattr(submit, "POLL_SECONDS", 0)
     monkeypatch.delenv(api.TOKEN_VARIABLE, raising=False)
     with api_server.serve() as server:

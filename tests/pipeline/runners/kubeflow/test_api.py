@@ -27,7 +27,9 @@ BROKEN_OFF = (200, JSON | {"Content-Length": "99", "Connection": "close"}, "{")
 
 
 @pytest.mark.parametrize("fault", [502, 503, 504, "lose", "hang", BROKEN_OFF])
-def test_get_is_retried_while_no_answer_comes(server, fault):
+def test_get_is_retried_while_no_answer_comes(server, monkeypatch, fault):
+    if fault == "hang":
+        monkeypatch.setattr(api, "TIMEOUT", (1, 1))
     server.state.fail("GET", "healthz", fault, times=3)
 
     assert Api(server.url).get("healthz")["multi_user"] is False
@@ -190,11 +192,12 @@ def test_a_password_in_the_host_is_refused_and_not_shown():
     assert "passw0rd" not in refusal(ConfigError, Api, "https://ada:passw0rd@h")
 
 
-def test_a_host_that_does_not_answer_is_reported_with_the_cause(server):
+def test_a_host_that_does_not_answer_is_reported_with_the_cause(server, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
     assert f"{address}: no answer (Connection refused)" in refusal(UserError, Api(address).serves_many_users)
 
+    monkeypatch.setattr(api, "TIMEOUT", (1, 1))
     server.state.fail("GET", "healthz", "hang", times=9)
     assert f"{server.url}: no answer (timed out)" in refusal(UserError, Api(server.url).serves_many_users)
 
