@@ -238,9 +238,9 @@ def test_initial_weights_depend_on_the_seed_only():
 def test_a_training_stopped_early_equals_the_start_of_the_full_one(trained, drawn_examples, tmp_path):
     run(trainings.experiment(epochs=8), drawn_examples, tmp_path, until_epoch=2)
 
-    begun, whole = (read_history(f / "resume") for f in (tmp_path, trained[0]))
-    assert len(begun) == 2
-    for ours, theirs in zip(begun, whole, strict=False):
+    stopped, full = (read_history(f / "resume") for f in (tmp_path, trained[0]))
+    assert len(stopped) == 2
+    for ours, theirs in zip(stopped, full, strict=False):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4), "the schedule must span eight epochs"
 
 
