@@ -42,7 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
     refuse_cluster("run")
     config = resolve(arguments)
     exit_code, result = _execute(config, arguments)
-    if exit_code == 0 and not arguments.json:
+    if exit_code == 0 and result and not arguments.json:
         _warn_if_another_is_served(Workspace(Path(config.workspace)), result)
     return exit_code
 
@@ -75,12 +75,13 @@ def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: st
         with make_display() as display:
             outcome = launch.execute(folder, display.show, [*launch.CHILD, *options], hold.descriptor)
         report = attempt(workspace, folder)
+    summary = conclusion(outcome.result) if outcome.result else ""
     if arguments.json:
         print_json({"run": folder.id, **dataclasses.asdict(outcome)})
     elif outcome.exit_code == DONE:
-        print(conclusion(outcome.result))
+        print(summary)
     if outcome.exit_code != DONE:
-        fail(outcome.message or conclusion(outcome.result), outcome.exit_code)
+        fail(outcome.message or summary, outcome.exit_code)
     if report and not arguments.json:
         print(report)
     return outcome.exit_code, outcome.result
@@ -91,7 +92,7 @@ def _warn_if_another_is_served(workspace: Workspace, result: RunResult) -> None:
     from components import serving_folder
     from pipeline.runs import versions
 
-    version = int(result.pushed_version)
+    version = int(result.pushed_version or 0)
     numbers = serving_folder.numbers(workspace.serving)
     if version in numbers and versions.served_as(workspace, version) is None:
         print(f"Version {numbers[0]} is served instead of it; `shiftvit rollback {version}` changes that.")
