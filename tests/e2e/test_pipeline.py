@@ -149,7 +149,7 @@ def test_pushed_version_has_tflite_files_and_show_compares_them(workspace):
     assert "float32  " in shiftvit("show", "--workspace", workspace).stdout.partition("TFLite files")[2]
 
 
-@pytest.mark.parametrize("command", documents.OF_A_WORKSPACE)
+@pytest.mark.parametrize("command", documents.WORKSPACE_COMMANDS)
 def test_documented_commands_work_on_the_workspace(workspace, tmp_path, command):
     (tmp_path / "workspace").symlink_to(workspace)
     Image.new("RGB", (300, 200)).save(tmp_path / "picture.png")

@@ -1,12 +1,13 @@
-"""What the documents hold: commands, files and changes of files."""
+"""Reads the commands, files and patches that the documentation shows."""
 
 import re
 import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
-OF_A_WORKSPACE = (  # run for real, in test_pipeline.py, where a run has ended
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
+DOCUMENTS = [*(ROOT / page for page in PAGES), *sorted((ROOT / "docs").glob("*.md"))]
+WORKSPACE_COMMANDS = (  # test_pipeline.py runs them in a workspace that holds a finished run
     "shiftvit predict picture.png",
     "shiftvit show",
     "shiftvit report",
@@ -18,50 +19,51 @@ OF_A_WORKSPACE = (  # run for real, in test_pipeline.py, where a run has ended
 
 
 def blocks(document: Path, language: str) -> list[str]:
-    """Returns the fenced blocks of that language, wherever they are indented."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", document.read_text(), re.DOTALL | re.MULTILINE)
-    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+    """Returns the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def commands(document: Path) -> list[str]:
-    """Returns the commands of console blocks, each as one line without the comment that follows it."""
-    told = "".join(blocks(document, "console"))
-    lines = re.sub(r" *\\\n\s*", " ", told).splitlines()
+    """Returns the commands of console blocks and of indented lines, each as one line without its comment."""
+    lines = re.sub(r" *\\\n\s*", " ", "".join(blocks(document, "console"))).splitlines()
     lines += [f"$ {line.strip()}" for line in re.findall(r"^    shiftvit .*", document.read_text(), re.MULTILINE)]
     for line in lines:
-        assert line.startswith("$ "), f"{document.name}: a console block has a line that is no command: {line}"
+        assert line.startswith("$ "), f"{document.name}: a line of a console block is not a command: {line}"
     return [re.split(r"\s+#\s|\s{3,}", line[2:])[0].strip() for line in lines]
 
 
 def mentions(document: Path) -> list[str]:
-    """Returns the commands of ours in the running text, and in comments."""
+    """Returns the `shiftvit` commands in the running text and in comments."""
     text = document.read_text().replace("```", "")
     return [re.sub(r"\s+", " ", code) for code in re.findall(r"`(shiftvit [^`←]+)`", text)]
 
 
 def split(command: str) -> tuple[dict[str, str], list[str]]:
-    """Returns the variables that a command sets, and its words."""
+    """Splits a command into the variables that it sets and its words.
+
+    >>> split("A=1 shiftvit run ...")
+    ({'A': '1'}, ['shiftvit', 'run'])
+    """
     words = [word for word in shlex.split(command) if word != "..."]
     count = next((number for number, word in enumerate(words) if not re.match(r"[A-Z_]+=", word)), len(words))
     return dict(word.split("=", 1) for word in words[:count]), words[count:]
 
 
 def write_files(document: Path, folder: Path) -> None:
-    """Writes every block of code that begins with the name of its file."""
+    """Writes each Python block that begins with a comment of its file's name."""
     for block in blocks(document, "python"):
         if name := re.match(r"# (\S+\.py)\n", block):
             (folder / name[1]).write_text(block)
 
 
-def change_files(document: Path, folder: Path) -> None:
-    """Makes every change in blocks of diff; what a hunk replaces must be in its file once."""
-    for block in blocks(document, "diff"):
-        for part in re.split(r"^--- .*\n", block, flags=re.MULTILINE)[1:]:
-            header, *hunks = re.split(r"^@@\n", part, flags=re.MULTILINE)
-            file = folder / header.strip().removeprefix("+++ b/")
-            for hunk in hunks:
-                lines = [line or " " for line in hunk.splitlines()]
-                old, new = ("\n".join(line[1:] for line in lines if line[0] in kept) for kept in (" -", " +"))
-                found = file.read_text().count(old)
-                assert found == 1, f"{document.name}: this is in {file.name} {found} times and not once:\n{old}"
-                file.write_text(file.read_text().replace(old, new))
+def links(document: Path) -> list[tuple[str, str]]:
+    """Returns the file and the anchor of each link within the project; either may be empty."""
+    found = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", document.read_text())
+    return [(target, anchor) for target, anchor in found]
+
+
+def anchors(document: Path) -> set[str]:
+    """Returns the anchors that GitHub gives to the headings."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
