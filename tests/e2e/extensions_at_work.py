@@ -2,130 +2,148 @@
 
 import json
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
-import apache_beam as beam
 import documents
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 from PIL import Image
-from tfx import v1 as tfx
 
-from components.example_gen.executor import WriteShards, plan, split_folder, verify
-from components.trainer.training import train_and_export
-from components.weigh import Weigh
 from pipeline.cli.main import main, make_parser
 from pipeline.cli.options import resolve
 from pipeline.config.locations import locate
 from pipeline.config.overrides import override
 from pipeline.config.presets import preset
-from pipeline.graph.dag import create_pipeline
-from pipeline.runners.beam import arguments
-from pipeline.runners.local.runner import local_site
-from pipeline.sources.prepare import prepare
+from pipeline.graph.nodes import Node
 from shiftvit.features import SPLITS
 from tuner import space
 
+HERE = Path(__file__).parent
 CLASSES = [f"kind {number}" for number in range(10)]
+SETTINGS = {
+    "model.network": "plain",
+    "model.dims": "8,16",
+    "train.epochs": 1,
+    "train.batch_size": 10,
+    "tune.trials": 0,
+    # Two images per class and split are too few to pass any threshold.
+    "gate.max_duplicates": 1,
+    "evaluate.min_top1": 0,
+    "evaluate.min_top5": 0,
+    "evaluate.max_ece": 1,
+    "evaluate.max_top1_drop": 1,
+    "evaluate.min_corrupted_top1": 0,
+    "canary.max_latency_ms": 60_000,
+}
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    """A configuration with every extension, and two pictures of each class in each split."""
-    folder = tmp_path_factory.mktemp("extended")
+def images(tmp_path_factory):
+    """A folder with two images of each class in each split."""
+    folder = tmp_path_factory.mktemp("images")
     for number, (split, name) in enumerate((split, name) for split in SPLITS for name in CLASSES):
-        place = folder / "pictures" / split / name
-        place.mkdir(parents=True)
+        (folder / split / name).mkdir(parents=True)
         for shade in (0, 100):
-            Image.fromarray(np.full((40, 50, 3), shade + number, np.uint8)).save(place / f"{shade}.png")
-    settings = [f"source=pictures:{folder}/pictures", f"workspace={folder}/w", "model.network=plain", "model.dims=8,16"]
-    return override(preset("quickstart"), [*settings, "train.epochs=1", "train.batch_size=10", "beam.runner=bundles"])
-
-
-@pytest.fixture(scope="module")
-def records(config):
-    """The folder of ingested records, written by the other engine."""
-    source, folder = prepare(config), Path(config.workspace) / "records"
-    for place in (*(split_folder(str(folder), split) for split in SPLITS), folder / "unfinished"):
-        Path(place).mkdir(parents=True)
-    with beam.Pipeline(argv=arguments(config.beam)) as pipeline:
-        assert "BundleBasedDirectRunner" in type(pipeline.runner).__name__
-        _ = pipeline | beam.Create(plan(source.counts, str(source.folder), str(folder), 7)) | WriteShards()
-    verify(dict.fromkeys(SPLITS, 20), str(folder))
+            image = np.full((40, 50, 3), shade + number, np.uint8)
+            Image.fromarray(image).save(folder / split / name / f"{shade}.png")
     return folder
 
 
 @pytest.fixture(scope="module")
-def model(config, records):
-    """The folder of a trained and exported model."""
-    folder = Path(config.workspace) / "model"
-    files = ([f"{records}/Split-{split}/data*"] for split in ("train", "eval"))
-    train_and_export(
-        config.experiment,
-        *files,
-        class_names=CLASSES,
-        resume_dir=str(folder.with_name("state")),
-        model_dir=str(folder),
-        callbacks=[],
+def workspace(images, tmp_path_factory):
+    """A workspace in which a run with every extension has pushed a model."""
+    folder = tmp_path_factory.mktemp("workspace")
+    done = run(images, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def run(images, workspace, **settings):
+    """Runs the graph with every extension; a setting's key has two underscores in place of a dot."""
+    chosen = SETTINGS | {key.replace("__", "."): value for key, value in settings.items()}
+    options = ["--beam", "bundles", "--data", f"images:{images}", "--workspace", str(workspace)]
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.main", "run", *options, *(f"--set={k}={v}" for k, v in chosen.items())],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
     )
-    return folder
 
 
-def test_the_source_is_checked_by_the_command_and_keeps_its_path_from_everywhere(config, capsys):
-    assert main(["data", "--data", config.source, "--workspace", config.workspace, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["kind"], told["counts"], told["class_names"]) == ("pictures", dict.fromkeys(SPLITS, 20), CLASSES)
-    assert locate(override(config, ["source=pictures:here"])).source == f"pictures:{Path('here').absolute()}"
+def test_data_command_checks_the_source(images, tmp_path, capsys):
+    assert main(["data", "--data", f"images:{images}", "--workspace", str(tmp_path), "--json"]) == 0
+
+    source = json.loads(capsys.readouterr().out)
+    assert (source["kind"], source["counts"], source["class_names"]) == ("images", dict.fromkeys(SPLITS, 20), CLASSES)
 
 
-@pytest.mark.parametrize("command", documents.commands(Path(__file__).with_name("extending.md")))
-def test_every_command_of_the_document_is_parsed_and_its_configuration_holds(command):
+def test_source_path_becomes_absolute():
+    config = override(preset("quickstart"), ["source=images:here"])
+
+    assert locate(config).source == f"images:{Path('here').absolute()}"
+
+
+@pytest.mark.parametrize("command", documents.commands(HERE / "extending.md"))
+def test_documented_commands_parse_and_their_configuration_is_valid(command):
     _, words = documents.split(command)
+
     if words[0] == "shiftvit":
         resolve(make_parser().parse_args(words[1:]))
     else:
-        assert words == ["python", "vertex.py"], "which is run below"
+        assert words == ["python", "vertex.py"], "which test_other_runner_compiles_the_graph runs"
 
 
-def test_the_network_is_trained_and_exported_and_answers(model):
-    loaded = tf.saved_model.load(str(model))
-    kernels = [shape for _, shape in tf.train.list_variables(f"{model}/variables/variables") if len(shape) > 1]
-    assert all(kernel in kernels for kernel in ([3, 3, 3, 8], [3, 3, 8, 16], [16, 10])), "no such network"
-    answer = loaded.signatures["serving_default"](image_bytes=tf.stack([tf.io.encode_png(np.zeros((9, 9, 3), "u1"))]))
+def test_run_pushes_the_new_network(workspace):
+    [version] = (workspace / "serving" / "shiftvit").iterdir()
+    shapes = [shape for _, shape in tf.train.list_variables(f"{version}/variables/variables")]
+    image = tf.io.encode_png(np.zeros((9, 9, 3), np.uint8))
+
+    answer = tf.saved_model.load(str(version)).signatures["serving_default"](image_bytes=tf.stack([image]))
+
+    assert all(kernel in shapes for kernel in ([3, 3, 3, 8], [3, 3, 8, 16], [16, 10]))
     assert answer["class_name"].numpy()[0].decode() in CLASSES
 
 
-def weigh(model, folder, limit):
-    importer = tfx.dsl.Importer(str(model), tfx.types.standard_artifacts.Model).with_id("Model")
-    node = Weigh(model=importer.outputs["result"], max_megabytes=limit)
-    metadata = tfx.orchestration.metadata.sqlite_metadata_connection_config(f"{folder}/metadata.sqlite")
-    pipeline = tfx.dsl.Pipeline("p", str(folder), components=[importer, node], metadata_connection_config=metadata)
-    tfx.orchestration.LocalDagRunner().run(pipeline)
-    return float(next(folder.glob("Weigh/megabytes/*/value")).read_text())
+def test_component_measures_the_model(workspace):
+    [value] = (workspace / "artifacts" / "SizeGate" / "megabytes").glob("*/value")
+
+    assert 0.01 < float(value.read_text()) < 10
 
 
-def test_the_component_measures_a_model_and_refuses_a_large_one(model, tmp_path):
-    assert 0.01 < weigh(model, tmp_path / "light", 100.0) < 10
-    with pytest.raises(Exception, match=r"more than weigh.max_megabytes=0.001"):
-        weigh(model, tmp_path / "heavy", 0.001)
+def test_component_rejects_a_large_model_by_its_setting(images, workspace):
+    done = run(images, workspace, size_gate__max_megabytes=0.001)
+
+    assert done.returncode == 1 and "more than size_gate.max_megabytes=0.001" in done.stderr
 
 
-def test_the_graph_waits_for_the_component_with_its_setting(config):
-    config = override(config, ["weigh.max_megabytes=7"])
-    nodes = {node.id: node for node in create_pipeline(config, prepare(config), local_site(config)).components}
-    assert nodes["Weigh"] in nodes["Pusher"].upstream_nodes
-    assert nodes["Weigh"].exec_properties == {"max_megabytes": 7.0}
+def test_search_space_fits_the_preset():
+    experiment = preset("quickstart").experiment
+
+    found = space.make("my_search.space", experiment)
+
+    assert found.values["train.learning_rate"] == experiment.train.learning_rate
+    assert space.apply(found.values | {"model.dims": "48,96"}, experiment).model.dims == (48, 96)
 
 
-def test_the_space_is_one_that_the_preset_can_be_searched_in():
-    found = space.make("my_search.space", preset("quickstart").experiment)
-    assert found.values["train.learning_rate"] == preset("quickstart").train.learning_rate
-    assert space.apply(found.values | {"model.dims": "48,96"}, preset("quickstart").experiment).model.dims == (48, 96)
+def test_kubeflow_compiles_the_component(tmp_path):
+    file = tmp_path / "shiftvit.yaml"
+    settings = ["--set=kubeflow.image=registry/shiftvit:1", "--set=kubeflow.volumes=models:/serving"]
+
+    assert main(["kubeflow", "compile", "-o", str(file), *settings]) == 0
+
+    spec, _ = yaml.safe_load_all(file.read_text())
+    tasks = spec["root"]["dag"]["tasks"]
+    assert "SizeGate" in tasks[Node.PUSHER.value]["dependentTasks"]
 
 
-def test_the_graph_is_compiled_by_the_other_runner(tmp_path, monkeypatch):
+def test_other_runner_compiles_the_graph(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(Path(__file__).parent / "vertex.py"))
+
+    runpy.run_path(str(HERE / "vertex.py"))
+
     tasks = json.loads((tmp_path / "vertex.json").read_text())["pipelineSpec"]["root"]["dag"]["tasks"]
-    assert {"Cifar10ExampleGen", "Trainer", "Baseline", "Weigh", "Pusher"} <= set(tasks)
+    assert {"SizeGate", *Node} - {Node.TUNER, Node.LITE_EXPORT} <= set(tasks)

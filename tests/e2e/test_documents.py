@@ -17,7 +17,6 @@ from pipeline.cli.options import resolve
 RUN_HERE = ("shiftvit kubeflow worker-job",)
 NOT_RUN = {  # the reason; commands of `shiftvit` are parsed all the same, and their configuration is resolved
     "make": "takes minutes; only the target is checked",
-    "pytest": "takes minutes; only the paths are checked",
     ".venv/bin/pytest": "takes minutes; only the paths are checked",
     "pre-commit install": "needs pre-commit; its hooks are the commands of `make lint`",
     "shiftvit run": "trains for minutes to hours, mostly on data that is not here; test_pipeline.py runs the graph",
@@ -135,5 +134,5 @@ def test_paths_in_the_text_exist(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_names_in_the_text_are_defined_in_their_module(document):
-    for path, name in re.findall(rf"`((?:{FOLDERS})/[\w./]+\.py)`, `(\w+)(?:\(\))?`", document.read_text()):
+    for name, path in re.findall(rf"`(\w+)(?:\(\))?`\s+in\s+`((?:{FOLDERS})/[\w./]+\.py)`", document.read_text()):
         assert re.search(rf"\b{name}\b", (ROOT / path).read_text()), f"{path} has no {name}"

@@ -1,4 +1,4 @@
-"""Every extension that the documents show, made in a copy of the project and used there."""
+"""Applies every extension of docs/extending.md to a copy of the project, and tests the copy."""
 
 import os
 import shutil
@@ -9,31 +9,46 @@ from pathlib import Path
 import documents
 import pytest
 
-AT_WORK = Path(__file__).with_name("extensions_at_work.py")
+TESTS = Path(__file__).with_name("extensions_at_work.py")
 EXTENDING = documents.ROOT / "docs" / "extending.md"
-COPIED = ("charts", "shiftvit", "benchmarks", "tuner", "components", "pipeline")
+PACKAGES = ("charts", "shiftvit", "benchmarks", "tuner", "components", "pipeline")
 
 
-@pytest.fixture
-def extended(tmp_path):
-    """A copy of the project with all of them."""
-    for package in COPIED:
-        shutil.copytree(documents.ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (documents.ROOT / "pyproject.toml", EXTENDING, AT_WORK, documents.__file__):
-        shutil.copy(file, tmp_path)
-    documents.write_files(EXTENDING, tmp_path)
-    documents.change_files(EXTENDING, tmp_path)
-    return tmp_path
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    """A copy of the project with all extensions."""
+    folder = tmp_path_factory.mktemp("extended")
+    for package in PACKAGES:
+        shutil.copytree(documents.ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (documents.ROOT / "pyproject.toml", EXTENDING, TESTS, documents.__file__):
+        shutil.copy(file, folder)
+    documents.write_files(EXTENDING, folder)
+    for patch in documents.blocks(EXTENDING, "diff"):
+        done = subprocess.run(["git", "apply", "-"], cwd=folder, input=patch, capture_output=True, text=True)
+        assert done.returncode == 0, f"{done.stderr}\n{patch}"
+    return folder
+
+
+def test_patches_apply_and_extended_modules_load(extended):
+    modules = (
+        "pipeline.cli.main, pipeline.config.settings, pipeline.graph.dag, pipeline.sources.prepare, shiftvit.model"
+    )
+
+    done = subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=extended, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
-def test_every_extension_works_in_a_copy_of_the_project(extended):
-    inherited = filter(None, [os.environ.get("PYTHONPATH")])
+def test_extensions_work_in_a_copy_of_the_project(extended):
+    paths = [str(extended), *filter(None, [os.environ.get("PYTHONPATH")])]
+
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", AT_WORK.name],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS.name],
         cwd=extended,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(extended), *inherited])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
     )
+
     assert done.returncode == 0, done.stdout + done.stderr

@@ -58,12 +58,14 @@ def write_files(document: Path, folder: Path) -> None:
 
 def links(document: Path) -> list[tuple[str, str]]:
     """Returns the file and the anchor of each link within the project; either may be empty."""
-    found = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", document.read_text())
-    return [(target, anchor) for target, anchor in found]
+    return re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", _without_blocks(document))
 
 
 def anchors(document: Path) -> set[str]:
     """Returns the anchors that GitHub gives to the headings."""
-    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", _without_blocks(document), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _without_blocks(document: Path) -> str:
+    return re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
