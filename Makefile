@@ -23,8 +23,8 @@ test: .venv .tools/kfp
 test-fast: .venv .tools/kfp
 	$(PYTEST) -m "not slow"
 
-# Everything that can go wrong, at length: an hour and a half on 2 cores. Prints the table in the README. `make test` runs
-# FAULTS too.
+# Everything that can go wrong, at length: an hour and a half on 2 cores. Prints the table of docs/reliability.md.
+# `make test` runs FAULTS too.
 FAULTS = shiftvit/test_resume $(addprefix shiftvit/files/test_,atomic disk) tuner/test_search_disk \
 	$(addprefix components/test_,data_gate model_gates component_disk pusher serving_folder) \
 	$(addprefix pipeline/,runners/local/test_run_disk runs/test_workspace_lock runs/test_readers runs/test_versions \
