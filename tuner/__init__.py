@@ -1,1 +1,1 @@
-"""The hyperparameter search: its space, its budget and the KerasTuner that runs it."""
+"""Hyperparameter search with KerasTuner: search space, oracle, workers, trials, results and report."""

@@ -1,10 +1,10 @@
-"""The chief of a search: KerasTuner's oracle behind its own gRPC service, and the workers of this machine."""
+"""The chief of a search: serves KerasTuner's oracle over gRPC and supervises the workers of this machine."""
 
 import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
 
@@ -12,100 +12,101 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
+from shiftvit import processes
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.files import disk
-from tuner.devices import Share
-from tuner.oracles import Recoverable
-from tuner.worker import CHIEF_VARIABLES, ID_VARIABLE, NO_ROOM
+from tuner.devices import DeviceSet
+from tuner.oracles import RecoverableOracle
+from tuner.worker import CHIEF_VARIABLES, DISK_FULL_STATUS, ID_VARIABLE
 
-_ATTEMPTS = 3  # of a worker that dies again and again, without a trial that ends between
-_GRACE = 10.0  # seconds
+_MAX_DEATHS = 3  # of one worker while no trial ends
+_GRACE_SECONDS = 10.0
+
+Address = tuple[str, str]  # host and port
 
 
 @contextlib.contextmanager
-def serve(oracle: Recoverable) -> Iterator[tuple[str, str]]:
-    """Serves the oracle to workers; yields the chief's address and port.
+def serve(oracle: RecoverableOracle) -> Iterator[Address]:
+    """Serves the oracle to workers; yields the chief's address.
 
-    They are those of the environment, where it has KerasTuner's variables, so that workers of other hosts may come;
-    otherwise a free port that only this machine reaches.
+    KerasTuner's environment variables set the address, so that workers of other hosts can connect. By default it is a
+    free port that only this machine reaches.
 
     Raises:
-        ConfigError: when the environment's cannot be had.
+        ConfigError: if the address of the environment is not available.
     """
-    address, port = (os.environ.get(name) for name in CHIEF_VARIABLES)
-    address = address or "127.0.0.1"
+    host, port = (os.environ.get(name) for name in CHIEF_VARIABLES)
+    host = host or "127.0.0.1"
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     try:
-        bound = server.add_insecure_port(f"{address}:{port or 0}")
+        bound = server.add_insecure_port(f"{host}:{port or 0}")
     except RuntimeError as error:
         raise ConfigError(
-            f"cannot listen at {address}:{port or 0} for the workers of the search; {' and '.join(CHIEF_VARIABLES)} "
-            "must be an address of this machine and a port that is free"
+            f"cannot listen at {host}:{port or 0} for the workers of the search; {' and '.join(CHIEF_VARIABLES)} "
+            "must be an address of this machine and a free port"
         ) from error
     server.start()
     try:
-        yield address, str(bound)
+        yield host, str(bound)
     finally:
         server.stop(grace=None)
 
 
-class Workers:
-    """The workers of this machine: started together, ended together, and started again when one dies."""
+class WorkerPool:
+    """The workers of this machine: starts one per device set, replaces dead ones, stops all on exit."""
 
-    def __init__(self, folder: Path, chief: tuple[str, str], shares: list[Share]):
-        self.folder, self.chief, self.shares = folder, chief, shares
-        self.deaths = [0] * len(shares)
+    def __init__(self, folder: Path, chief: Address, device_sets: Sequence[DeviceSet]) -> None:
+        self.folder, self.chief, self.device_sets = folder, chief, device_sets
+        self.deaths = [0] * len(device_sets)
         self.ended_trials = 0
-        self.processes: list[subprocess.Popen] = []
+        self.workers: list[subprocess.Popen] = []
 
-    def __enter__(self) -> "Workers":
-        self.processes = [self._start(index) for index in range(len(self.shares))]
+    def __enter__(self) -> "WorkerPool":
+        self.workers = [self._start(index) for index in range(len(self.device_sets))]
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdin.close()
+        for worker in self.workers:
+            processes.stop(worker, _GRACE_SECONDS)
+            if worker.stdin:
+                worker.stdin.close()
 
     def are_done(self) -> bool:
-        """Says whether all have ended as they should."""
-        return all(process.poll() == 0 for process in self.processes)
+        """Returns True if all workers ended without an error."""
+        return all(worker.poll() == 0 for worker in self.workers)
 
     def replace_dead(self, ended_trials: int) -> None:
-        """Starts each that died again: the chief gives it the trial that it had.
+        """Restarts each worker that died; the chief gives it its trial again.
+
+        Args:
+            ended_trials: their number so far; an increase forgives earlier deaths.
 
         Raises:
-            UserError: when one died several times while no trial ended.
-            DiskFullError: when one had no room to write.
+            UserError: if one died several times while no trial ended.
+            DiskFullError: if the disk was full for one.
         """
         if ended_trials > self.ended_trials:
-            self.ended_trials, self.deaths = ended_trials, [0] * len(self.shares)
-        for index, process in enumerate(self.processes):
-            if process.poll() == NO_ROOM:
+            self.ended_trials, self.deaths = ended_trials, [0] * len(self.device_sets)
+        for index, worker in enumerate(self.workers):
+            if worker.poll() == DISK_FULL_STATUS:
                 raise disk.full_error(self.folder, "a trial of the search")
-            if process.poll():
+            if worker.poll():
                 self.deaths[index] += 1
-                if self.deaths[index] == _ATTEMPTS:
+                if self.deaths[index] == _MAX_DEATHS:
                     raise UserError(
-                        f"worker {index} of the search died {_ATTEMPTS} times in a row, with exit status "
-                        f"{process.returncode}; the log has its last words"
+                        f"worker {index} of the search died {_MAX_DEATHS} times in a row, last with exit status "
+                        f"{worker.returncode}; the log has its output"
                     )
-                self.processes[index] = self._start(index)
+                self.workers[index] = self._start(index)
 
     def _start(self, index: int) -> subprocess.Popen:
-        share = self.shares[index]
+        devices = self.device_sets[index]
         chief = dict(zip(CHIEF_VARIABLES, self.chief, strict=True))
-        # Where this process found its modules, the worker finds them, whatever folder either was started in.
-        path = {"PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))}
+        # The worker finds the same modules as this process, whatever the working directory of either.
+        path = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
         return subprocess.Popen(
-            [sys.executable, "-m", "tuner.worker", str(self.folder), "--end-with-stdin", *share.arguments()],
+            [sys.executable, "-m", "tuner.worker", str(self.folder), "--end-with-stdin", *devices.arguments()],
             stdin=subprocess.PIPE,
-            env={**os.environ, **path, **chief, **share.environment(), ID_VARIABLE: f"worker{index}"},
+            env={**os.environ, **path, **chief, **devices.environment(), ID_VARIABLE: f"worker{index}"},
         )

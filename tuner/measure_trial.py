@@ -1,4 +1,4 @@
-"""Says how many seconds a trial takes on this machine: `python -m tuner.measure_trial FOLDER`, by a few steps of it."""
+"""Estimates the seconds of a trial on this machine from a few of its steps: `python -m tuner.measure_trial FOLDER`."""
 
 import sys
 import time
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from shiftvit.callbacks import Logs
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
 from shiftvit.strategy import make_strategy
 from shiftvit.train import compile_model, steps_per_epoch
@@ -16,41 +17,41 @@ _STEPS = 5
 
 
 class Stopwatch(tf.keras.callbacks.Callback):
-    """Notes when each batch ends."""
+    """Records when each batch ends."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.ends: list[float] = []
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Notes it for a training batch."""
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self.ends.append(time.monotonic())
 
     on_test_batch_end = on_train_batch_end
 
-    def pace(self) -> float:
-        """Returns the mean seconds of a batch, the first aside: with it the step is compiled."""
+    def seconds_per_batch(self) -> float:
+        """Returns the mean, without the first batch, which includes the compilation."""
         return (self.ends[-1] - self.ends[0]) / max(len(self.ends) - 1, 1)
 
 
 def measure(task: Task) -> float:
-    """Returns the seconds of a trial, by a few batches of training and of evaluation."""
+    """Returns the estimated seconds of a trial: start and compilation, training and evaluation."""
     started, train = time.monotonic(), task.experiment.train
-    make_strategy(train.replicas)  # before TensorFlow starts, to count the records say
+    make_strategy(train.replicas)  # configures the devices, which must precede any use of TensorFlow
     steps = steps_per_epoch(train, task.train_files)
     model = compile_model(task.experiment, steps * train.epochs)
     training, evaluation = Stopwatch(), Stopwatch()
-    batches = training_batches(task.train_files, train.batch_size, task.experiment.data, train.seed, True)
-    model.fit(batches, steps_per_epoch=min(steps, _STEPS), verbose=0, callbacks=[training])
-    records = evaluation_batches(task.eval_files, train.batch_size)
-    tests = -(-count_records(task.eval_files) // train.batch_size)
-    model.evaluate(records, steps=min(tests, _STEPS), verbose=0, callbacks=[evaluation])
-    start = training.ends[0] - started
-    return start + train.epochs * (steps * training.pace() + tests * evaluation.pace())
+    train_batches = training_batches(task.train_files, train.batch_size, task.experiment.data, train.seed, True)
+    model.fit(train_batches, steps_per_epoch=min(steps, _STEPS), verbose=0, callbacks=[training])
+    eval_batches = evaluation_batches(task.eval_files, train.batch_size)
+    eval_steps = -(-count_records(task.eval_files) // train.batch_size)
+    model.evaluate(eval_batches, steps=min(eval_steps, _STEPS), verbose=0, callbacks=[evaluation])
+    startup = training.ends[0] - started
+    epoch = steps * training.seconds_per_batch() + eval_steps * evaluation.seconds_per_batch()
+    return startup + train.epochs * epoch
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints the seconds."""
+    """Prints the estimate for the search in the folder."""
     print(measure(SearchFolder(Path(arguments[0])).load_task()))
 
 

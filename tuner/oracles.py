@@ -1,10 +1,12 @@
 """KerasTuner's three algorithms, made to survive a kill at any moment.
 
-KerasTuner writes its state in place, and not always before a worker goes on: a kill can leave a file half written, a
-trial that is never run again, or one that is run twice. Here files appear whole, and after a restart the files of the
-trials, which are written first, decide what is done. This is the one file that leans on KerasTuner's inner state.
+KerasTuner overwrites its state files in place, and some only after a worker has moved on. So a kill can leave a
+half-written file, a trial that never runs again, or one that runs twice. Here every write is atomic, and after a
+restart the files of the trials, which are written first, decide which trials have ended. No other module depends on
+KerasTuner's internal state.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,40 +15,48 @@ from typing import Any
 
 import keras_tuner
 from keras_tuner import oracles
+from keras_tuner.engine.trial import Trial as KerasTrial
 
+from shiftvit.files import atomic
 from tuner.config import TuneConfig
-from tuner.search_folder import write_whole
 
-_COMPLETED, _FAILED, _STOPPED = "COMPLETED", "FAILED", "STOPPED"
-_NEVER = 1 << 30  # failures in a row that end a search: KerasTuner would hold its lock for ever after
+_COMPLETED, _FAILED, _STOPPED = "COMPLETED", "FAILED", "STOPPED"  # KerasTuner's states
+_MAX_FAILURES_IN_A_ROW = 1 << 30  # never reached: KerasTuner would end the search and hold its lock for ever
 
 
-class Recoverable:
-    """What each algorithm has on top: whole files, a first trial with every default, and an end when time is over."""
+class RecoverableOracle(keras_tuner.Oracle):
+    """Adds atomic files, a first trial with every default, and an end when the time is over to each algorithm.
 
-    may_start: Callable[[], bool] = staticmethod(lambda: True)  # says whether there is time for another trial
-    seconds = 0.0  # that the search has taken, in all attempts
-    stopped = False  # whether a worker was told that there are no more trials
+    Attributes:
+        may_start: returns False if there is no time for another trial.
+        seconds: the time that the search has taken, in all attempts.
+        stopped: whether a worker was refused a trial because there are no more.
+    """
 
-    def create_trial(self, tuner_id: str):
-        """Returns the next trial for that worker, or one whose status tells it to wait or to stop."""
+    trials: dict[str, KerasTrial]
+    may_start: Callable[[], bool] = staticmethod(lambda: True)
+    seconds = 0.0
+    stopped = False
+
+    def create_trial(self, tuner_id: str) -> KerasTrial:
+        """Returns the next trial for that worker, or one whose status makes it wait or stop."""
         trial = super().create_trial(tuner_id)
         self.stopped = self.stopped or trial.status == _STOPPED
         return trial
 
     @property
     def is_over(self) -> bool:
-        """Says whether there are no more trials and none runs."""
+        """Whether there are no more trials and none is running."""
         return self.stopped and not self.ongoing_trials
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Returns the values of the next trial, or that there is to be none."""
+        """Returns the status and the values of the next trial; stops when the time is over."""
         if not self.may_start():
             return {"status": _STOPPED, "values": None}
         return super().populate_space(trial_id)
 
     def _random_values(self) -> dict[str, Any] | None:
-        """The first trial has every default, the configuration as it stands: the others are compared with it."""
+        """Returns every default, the unchanged configuration, for the first trial, as a reference for the others."""
         if self.trials:
             return super()._random_values()
         first = keras_tuner.HyperParameters()
@@ -57,25 +67,26 @@ class Recoverable:
         return first.values
 
     def get_state(self) -> dict[str, Any]:
-        """Returns what oracle.json holds."""
+        """Returns the content of oracle.json."""
         return super().get_state() | {"seconds": self.seconds}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes what oracle.json holds."""
+        """Restores what `get_state` returned."""
         super().set_state(state)
         self.seconds = state["seconds"]
 
     def save(self) -> None:
         """Writes oracle.json."""
-        write_whole(Path(self._get_oracle_fname()), self.get_state())
+        atomic.write_file(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
 
-    def _save_trial(self, trial) -> None:
-        write_whole(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
+    def _save_trial(self, trial: KerasTrial) -> None:
+        path = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
+        atomic.write_file(path, json.dumps(trial.get_state()))
 
     def reload(self) -> None:
-        """Takes up what a killed search left: what ended stays, what ran is run again, from its last epoch."""
+        """Restores a killed search: keeps the trials that ended, and runs the others again from their last epochs."""
         super().reload()
-        for trial_id in set(self.trials) - set(self.start_order):  # killed before any worker heard of it
+        for trial_id in set(self.trials) - set(self.start_order):  # killed before any worker got the trial
             shutil.rmtree(self._get_trial_dir(trial_id))
         self.trials = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
         ended = [trial.trial_id for trial in self.trials.values() if trial.status in (_COMPLETED, _FAILED)]
@@ -84,36 +95,36 @@ class Recoverable:
 
     @property
     def is_started(self) -> bool:
-        """Says whether there is something to take up."""
+        """Whether there is a search to resume."""
         return os.path.exists(self._get_oracle_fname())
 
 
-class RandomSearch(Recoverable, oracles.RandomSearchOracle):
+class RandomSearch(RecoverableOracle, oracles.RandomSearchOracle):
     """Random search."""
 
 
-class BayesianOptimization(Recoverable, oracles.BayesianOptimizationOracle):
-    """A Gaussian process and its upper confidence bound."""
+class BayesianOptimization(RecoverableOracle, oracles.BayesianOptimizationOracle):
+    """A Gaussian process with an upper confidence bound."""
 
 
-class Hyperband(Recoverable, oracles.HyperbandOracle):
-    """Hyperband, round after round until the budget ends; a failed trial's place is given to another."""
+class Hyperband(RecoverableOracle, oracles.HyperbandOracle):
+    """Hyperband, one iteration after another until the budget ends; a new trial replaces a failed one."""
 
-    def end_trial(self, trial) -> None:
-        """Takes the end of a trial."""
+    def end_trial(self, trial: KerasTrial) -> None:
+        """Records the end of a trial."""
         super().end_trial(trial)
-        self._free_places_of_failed()
+        self._drop_failed()
 
     def reload(self) -> None:
-        """Takes up what a killed search left."""
+        """Restores a killed search."""
         super().reload()
-        self._free_places_of_failed()
+        self._drop_failed()
 
-    def _free_places_of_failed(self) -> None:
-        """KerasTuner waits for a round to be full of completed trials, and with one failed it would never be."""
+    def _drop_failed(self) -> None:
+        """Removes failed trials from their rounds, because KerasTuner waits until a round is full of completed ones."""
         for bracket in self._brackets:
-            for place, entries in enumerate(bracket["rounds"]):
-                bracket["rounds"][place] = [e for e in entries if not self._has_failed(e["id"])]
+            for number, entries in enumerate(bracket["rounds"]):
+                bracket["rounds"][number] = [entry for entry in entries if not self._has_failed(entry["id"])]
 
     def _has_failed(self, trial_id: str) -> bool:
         return trial_id in self.trials and self.trials[trial_id].status == _FAILED
@@ -121,22 +132,23 @@ class Hyperband(Recoverable, oracles.HyperbandOracle):
 
 def make_oracle(
     tune: TuneConfig, space: keras_tuner.HyperParameters, greater_is_better: bool, seed: int
-) -> Recoverable:
-    """Returns the algorithm of `tune` over the space; the same seed gives the same settings, given the same scores."""
+) -> RecoverableOracle:
+    """Returns the algorithm of `tune`; the same seed and the same scores give the same settings."""
     settings = {
         "objective": keras_tuner.Objective(tune.objective, "max" if greater_is_better else "min"),
         "hyperparameters": space,
-        "seed": seed + 1,  # KerasTuner takes 0 for no seed
-        "max_consecutive_failed_trials": _NEVER,
+        "seed": seed + 1,  # KerasTuner treats 0 as no seed
+        "max_consecutive_failed_trials": _MAX_FAILURES_IN_A_ROW,
     }
+    oracle: RecoverableOracle
     if tune.algorithm == "random":
         oracle = RandomSearch(max_trials=tune.trials, **settings)
     elif tune.algorithm == "bayesian":
-        # KerasTuner's own number, three for each hyperparameter, is more than most budgets hold.
-        first = min(max(tune.trials // 3, 3), 3 * len(space.space))
-        oracle = BayesianOptimization(max_trials=tune.trials, num_initial_points=first, **settings)
+        # KerasTuner's default, three random trials per hyperparameter, exceeds most budgets.
+        random_trials = min(max(tune.trials // 3, 3), 3 * len(space.space))
+        oracle = BayesianOptimization(max_trials=tune.trials, num_initial_points=random_trials, **settings)
     else:
         oracle = Hyperband(max_epochs=tune.epochs, hyperband_iterations=None, **settings)
-        oracle.max_trials = tune.trials  # KerasTuner gives it none, and then TFX fails after the search
+        oracle.max_trials = tune.trials  # KerasTuner leaves it unset, which makes TFX fail after the search
     oracle.verbose = 0
     return oracle

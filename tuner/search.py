@@ -1,4 +1,4 @@
-"""The search: KerasTuner's oracle in this process, trials in processes of workers, results in a folder."""
+"""The search: KerasTuner's oracle in this process, the trials in processes of workers, the results in a folder."""
 
 import os
 import time
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import Trial as KerasTrial
 
 from shiftvit import progress
 from shiftvit.config import ExperimentConfig, require, suggest
@@ -15,22 +16,22 @@ from shiftvit.metrics import OBJECTIVES
 from tuner import chief, devices, space
 from tuner.config import TuneConfig
 from tuner.oracles import make_oracle
-from tuner.results import FAILED, RUNNING, Results, Trial
-from tuner.search_folder import SearchFolder, Task, read_if_there, write_whole
-from tuner.time_budget import Clock
+from tuner.results import FAILED, RUNNING, Budget, Results, Trial
+from tuner.search_folder import SearchFolder, Task, TrialEnd, TrialProgress
+from tuner.time_budget import TimeBudget
 from tuner.worker import CHIEF_VARIABLES, ID_VARIABLE
 
-_POLL = 1.0  # seconds
-_FAREWELL = 10.0  # seconds
-_LOST_AFTER = 1800.0  # seconds without a word from a trial; a worker that lives would have ended it by then
+_POLL_SECONDS = 1.0
+_DISCONNECT_SECONDS = 10.0
+_LOST_SECONDS = 1800.0  # without progress of a trial: a live worker would have ended it long before
 
 
 def check(tune: TuneConfig, experiment: ExperimentConfig) -> None:
-    """Refuses a search that cannot be run, before anything is.
+    """Checks that the search can run, before anything is started.
 
     Raises:
-        ConfigError: for an objective that is not recorded, a space that is empty or does not fit the experiment, or
-            more workers than devices.
+        ConfigError: for an unknown objective, a space that is empty or does not fit the experiment, more workers than
+            devices, or an environment that makes this process a worker.
     """
     require(
         tune.objective in OBJECTIVES,
@@ -42,19 +43,19 @@ def check(tune: TuneConfig, experiment: ExperimentConfig) -> None:
         require(
             "chief" in os.environ.get(ID_VARIABLE, ""),
             f"{ID_VARIABLE} must be chief for this command, since {CHIEF_VARIABLES[0]} is set; "
-            "a worker is started with `python -m tuner.worker FOLDER`",
+            "start a worker with `python -m tuner.worker FOLDER`",
         )
 
 
 class Search(BaseTuner):
-    """A search in `directory`, which it takes up where a killed one left off. TFX's Tuner takes it for a tuner.
+    """A search in `directory`; resumes one that was killed there. TFX's Tuner component accepts it as a KerasTuner.
 
     Args:
         tune: algorithm and budget.
-        experiment: what the search is for; a trial has the budget of `tune` in place of its own.
+        experiment: the configuration to tune; a trial has the epochs of `tune` instead of its own.
         train_files: patterns of TFRecord files of the training split.
-        eval_files: patterns of TFRecord files of the eval split, which the objective is measured on.
-        directory: where trials and results are kept.
+        eval_files: patterns of TFRecord files of the eval split, on which the objective is measured.
+        directory: for trials and results.
 
     Raises:
         ConfigError: see `check`.
@@ -67,7 +68,7 @@ class Search(BaseTuner):
         train_files: Sequence[str],
         eval_files: Sequence[str],
         directory: Path,
-    ):
+    ) -> None:
         check(tune, experiment)
         self.folder, self.tune = SearchFolder(directory), tune
         self.folder.save_task(Task(tune, tune.trial_of(experiment), train_files, eval_files))
@@ -77,45 +78,45 @@ class Search(BaseTuner):
         super().__init__(oracle, directory=str(directory.parent), project_name=directory.name)
         if oracle.is_started:
             oracle.reload()
-        self._heard: dict[str, tuple[float, object]] = {}
+        self._last_changes: dict[str, tuple[float, TrialProgress | None]] = {}  # of progress, by trial: when and what
         self._over_since = 0.0
 
     def search(self) -> None:
-        """Runs trials until the budget ends.
+        """Runs trials until the budget is used up.
 
         Raises:
-            ConfigError: when the minutes do not do for one trial.
-            UserError: when a worker dies again and again, or no trial has a score.
+            ConfigError: if the budget is too short for one trial.
+            UserError: if a worker keeps dying, or no trial has a score.
         """
         self.folder.stop.unlink(missing_ok=True)
         started = time.monotonic() - self.oracle.seconds
-        clock = Clock(self.tune, self.folder, self.oracle)
-        clock.require_time_for_one()
-        self.oracle.may_start = clock.allows_another
+        budget = TimeBudget(self.tune, self.folder, self.oracle)
+        budget.require_time_for_one()
+        self.oracle.may_start = budget.allows_another
         with (
             chief.serve(self.oracle) as address,
-            chief.Workers(self.folder.path, address, devices.shares(self.tune.workers)) as workers,
+            chief.WorkerPool(self.folder.path, address, devices.divide(self.tune.workers)) as workers,
         ):
             while not (workers.are_done() and self._is_over()):
-                time.sleep(_POLL)
+                time.sleep(_POLL_SECONDS)
                 self.oracle.seconds = time.monotonic() - started
                 workers.replace_dead(len(self.oracle.end_order))
-                clock.stop_when_over()
-                self._give_up_lost()
+                budget.stop_when_over()
+                self._fail_lost_trials()
                 self._report()
         self.oracle.save()
         self._report()
         self._require_a_score()
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[keras_tuner.HyperParameters]:
-        """Returns those of the best trials, best first, without what Hyperband notes beside them."""
+        """Returns the settings of the best trials, best first, without Hyperband's bookkeeping."""
         best = [hyperparameters.copy() for hyperparameters in super().get_best_hyperparameters(num_trials)]
         for hyperparameters in best:
-            hyperparameters.values = space.searched(hyperparameters.values)
+            hyperparameters.values = space.without_bookkeeping(hyperparameters.values)
         return best
 
     def results(self) -> Results:
-        """Returns what has come of the search so far."""
+        """Returns the results so far."""
         return Results(
             algorithm=self.tune.algorithm,
             objective=self.tune.objective,
@@ -123,47 +124,47 @@ class Search(BaseTuner):
             space=space.describe(self.space),
             trials=[self._read(trial) for trial in list(self.oracle.trials.values())],
             epochs=self.tune.epochs,
-            budget={"trials": self.tune.trials, "minutes": self.tune.minutes, "workers": self.tune.workers},
+            budget=Budget(self.tune.trials, self.tune.minutes, self.tune.workers),
             seconds=round(self.oracle.seconds, 1),
         )
 
-    def _read(self, trial) -> Trial:
+    def _read(self, trial: KerasTrial) -> Trial:
         own = self.folder.trial(trial.trial_id)
-        told = read_if_there(own.progress)
-        ended = {} if trial.status == "RUNNING" else read_if_there(own.end)
+        reached = own.read_progress() or TrialProgress()
+        end = None if trial.status == "RUNNING" else own.read_end()
         curve = own.curve()
         return Trial(
             id=trial.trial_id,
-            state=ended.get("state", RUNNING),
-            values=space.searched(trial.hyperparameters.values),
-            score=None if ended.get("state", FAILED) == FAILED else trial.score,
-            cause=ended.get("cause"),
-            seconds=told.get("seconds", 0.0),
+            state=end.state if end else RUNNING,
+            values=space.without_bookkeeping(trial.hyperparameters.values),
+            score=None if end is None or end.state == FAILED else trial.score,
+            cause=end.cause if end else None,
+            seconds=reached.seconds,
             epochs=len(curve),
-            worker=told.get("worker", ""),
+            worker=reached.worker,
             curve=curve,
         )
 
     def _report(self) -> None:
+        """Reports the progress of the search and of each trial."""
         results = self.results()
-        trials = [self._describe(trial) for trial in results.trials]
-        done = sum(1 if t.state != RUNNING else t.epochs / t.total_epochs for t in trials)
-        best = results.leaderboard()
-        progress.report("tune", done, self.tune.trials, "trial", **({"best": best[0].score} if best else {}))
+        trials = [self._status(trial) for trial in results.trials]
+        done = sum(1 if trial.state != RUNNING else trial.epochs / trial.total_epochs for trial in trials)
+        scores = [trial.score for trial in results.leaderboard() if trial.score is not None]
+        progress.report("tune", done, self.tune.trials, "trial", **({"best": scores[0]} if scores else {}))
         if self.tune.minutes:
             spent = min(results.seconds / 60, self.tune.minutes)
             progress.report("time", spent, self.tune.minutes, "minute")
         progress.report_trials(trials, self.greater_is_better)
 
-    def _describe(self, trial: Trial) -> progress.TrialStatus:
-        told = read_if_there(self.folder.trial(trial.id).progress)
-        newest = trial.curve[-1][self.tune.objective] if trial.state == RUNNING and trial.curve else trial.score
+    def _status(self, trial: Trial) -> progress.TrialStatus:
+        reached = self.folder.trial(trial.id).read_progress() or TrialProgress(total_epochs=self.tune.epochs)
         return progress.TrialStatus(
             id=trial.id,
             state=trial.state,
-            score=newest,
-            epochs=told.get("epochs", 0.0),
-            total_epochs=told.get("of", self.tune.epochs),
+            score=trial.curve[-1][self.tune.objective] if trial.state == RUNNING and trial.curve else trial.score,
+            epochs=reached.epochs,
+            total_epochs=reached.total_epochs,
             seconds=trial.seconds,
             cause=trial.cause,
             values=trial.values,
@@ -171,24 +172,25 @@ class Search(BaseTuner):
         )
 
     def _is_over(self) -> bool:
-        """Says whether there is nothing to wait for: a worker of another host hears of the end at its next request."""
+        """Returns True once the search is over and workers of other hosts had time for a last request."""
         if not self.oracle.is_over:
             return False
         self._over_since = self._over_since or time.monotonic()
-        return not self.oracle.tuner_ids or time.monotonic() - self._over_since > _FAREWELL
+        return not self.oracle.tuner_ids or time.monotonic() - self._over_since > _DISCONNECT_SECONDS
 
-    def _give_up_lost(self) -> None:
-        """Ends trials whose worker, on another host say, is gone for good: the search would wait for them for ever."""
+    def _fail_lost_trials(self) -> None:
+        """Fails trials whose worker is gone for good, such as one on another host; the search would wait for ever."""
         now = time.monotonic()
         for trial in list(self.oracle.ongoing_trials.values()):
             own = self.folder.trial(trial.trial_id)
-            told = read_if_there(own.progress)
-            since, before = self._heard.get(trial.trial_id, (now, told))
-            since = since if told == before else now
-            self._heard[trial.trial_id] = since, told
-            if now - since > _LOST_AFTER:
-                cause = f"its worker was lost: no word of it for {_LOST_AFTER / 60:.0f} minutes"
-                write_whole(own.end, {"state": FAILED, "cause": cause})
+            current = own.read_progress()
+            since, previous = self._last_changes.get(trial.trial_id, (now, current))
+            since = since if current == previous else now
+            self._last_changes[trial.trial_id] = since, current
+            if now - since > _LOST_SECONDS:
+                own.write_end(
+                    TrialEnd(FAILED, f"its worker was lost: no progress for {_LOST_SECONDS / 60:.0f} minutes")
+                )
                 trial.status = "FAILED"
                 self.oracle.end_trial(trial)
 
@@ -197,6 +199,6 @@ class Search(BaseTuner):
         if results.leaderboard():
             return
         if not results.trials:
-            raise UserError("the search's time was over before its first trial; raise tune.minutes")
+            raise UserError("the time of the search was over before its first trial; raise tune.minutes")
         first = results.failures()[0]
         raise UserError(f"every trial of the search failed; the first of them, trial {first.id}: {first.cause}")

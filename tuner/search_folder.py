@@ -1,9 +1,8 @@
-"""Where a search keeps what: the one owner of its folders and file names, which all its processes share."""
+"""The folder of a search: its file names and formats, shared by the processes of the search."""
 
-import csv
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,92 +10,112 @@ from typing import Any
 from shiftvit.config import ExperimentConfig, from_dict, to_dict
 from shiftvit.errors import ConfigError
 from shiftvit.files import atomic
-from shiftvit.training_record import HISTORY_FILE
+from shiftvit.training_record import HISTORY_FILE, read_history
 from tuner.config import TuneConfig
 
 
 @dataclass(frozen=True)
 class Task:
-    """What the workers of a search need to know."""
+    """What the workers of a search have to know."""
 
     tune: TuneConfig
-    experiment: ExperimentConfig  # of a whole trial, before its hyperparameters
-    train_files: Sequence[str]
+    experiment: ExperimentConfig  # with the epochs of a full trial, before its hyperparameters are set
+    train_files: Sequence[str]  # patterns of TFRecord files
     eval_files: Sequence[str]
 
 
 @dataclass(frozen=True)
+class TrialProgress:
+    """How far a trial is."""
+
+    epochs: float = 0.0  # finished
+    total_epochs: int = 0
+    seconds: float = 0.0  # of all attempts
+    worker: str = ""
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended."""
+
+    state: str
+    cause: str | None = None  # one sentence, if it failed or was stopped
+
+
+@dataclass(frozen=True)
 class TrialFolder:
-    """What one trial leaves."""
+    """The files of one trial."""
 
     path: Path
 
     @property
     def history(self) -> Path:
-        """A row for each finished epoch; written by training."""
+        """The metrics of each finished epoch; written by training."""
         return self.path / HISTORY_FILE
 
     @property
     def state(self) -> Path:
-        """The state after the last finished epoch, from which a killed trial goes on."""
+        """The checkpoint after the last finished epoch, from which a killed trial resumes; written by training."""
         return self.path / "state"
 
-    @property
-    def progress(self) -> Path:
-        """How far it is: epochs, of, seconds, worker; written by the trial, about once a second."""
-        return self.path / "progress.json"
-
-    @property
-    def end(self) -> Path:
-        """How it ended: state and cause; written by its worker, before it tells KerasTuner."""
-        return self.path / "end.json"
-
     def curve(self) -> list[dict[str, float]]:
-        """Returns the rows of the history."""
-        try:
-            with self.history.open() as file:
-                return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-        except FileNotFoundError:
-            return []
+        """Returns one row per finished epoch; see `shiftvit.training_record.read_history`."""
+        return read_history(self.path)
+
+    def write_progress(self, progress: TrialProgress) -> None:
+        """Called by the trial, about once a second."""
+        _write(self.path / "progress.json", progress)
+
+    def read_progress(self) -> TrialProgress | None:
+        """Returns the newest progress, or None before the first."""
+        values = _read(self.path / "progress.json")
+        return TrialProgress(**values) if values else None
+
+    def write_end(self, end: TrialEnd) -> None:
+        """Called by the trial's worker, before it reports the end to KerasTuner."""
+        _write(self.path / "end.json", end)
+
+    def read_end(self) -> TrialEnd | None:
+        """Returns how the trial ended, or None if it has not."""
+        values = _read(self.path / "end.json")
+        return TrialEnd(**values) if values else None
 
 
 @dataclass(frozen=True)
 class SearchFolder:
-    """One search; KerasTuner keeps oracle.json here too, and trial.json in the folder of each trial."""
+    """The files of one search. KerasTuner adds oracle.json, and trial.json in the folder of each trial."""
 
     path: Path
 
     @property
     def stop(self) -> Path:
-        """Is there once the time is over: workers end the trials that run."""
+        """Exists once the time is over: workers then end their trials."""
         return self.path / "stop"
 
     def trial(self, trial_id: str) -> TrialFolder:
-        """Returns the folder of that trial, by KerasTuner's name for it."""
+        """Returns the folder of a trial; its name is KerasTuner's."""
         return TrialFolder(self.path / f"trial_{trial_id}")
 
     def trials(self) -> list[TrialFolder]:
-        """Returns those of all trials, in no order."""
+        """Returns the folders of all trials, in no particular order."""
         return [TrialFolder(path) for path in self.path.glob("trial_*")]
 
     def save_task(self, task: Task) -> None:
-        """Leaves the workers their task."""
+        """Writes the task for the workers."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(
-            self.path / "task.json",
-            {
-                "tune": to_dict(task.tune),
-                "experiment": to_dict(task.experiment),
-                "train_files": list(task.train_files),
-                "eval_files": list(task.eval_files),
-            },
-        )
+        values = {
+            "tune": to_dict(task.tune),
+            "experiment": to_dict(task.experiment),
+            "train_files": list(task.train_files),
+            "eval_files": list(task.eval_files),
+        }
+        atomic.write_file(self.path / "task.json", json.dumps(values))
 
     def load_task(self) -> Task:
-        """Returns what `save_task` left.
+        """Reads the task.
 
         Raises:
-            ConfigError: when there is no search in the folder.
+            ConfigError: if there is no search in the folder.
         """
         try:
             values = json.loads((self.path / "task.json").read_text())
@@ -110,14 +129,12 @@ class SearchFolder:
         )
 
 
-def write_whole(path: Path, value: Any) -> None:
-    """Writes JSON so that a reader finds the old file or the new one, whenever the writer is killed."""
-    atomic.write_file(path, json.dumps(dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value))
+def _write(path: Path, record: TrialProgress | TrialEnd) -> None:
+    atomic.write_file(path, json.dumps(dataclasses.asdict(record)))
 
 
-def read_if_there(path: Path) -> Mapping[str, Any]:
-    """Returns what `write_whole` wrote; nothing where it has not yet."""
+def _read(path: Path) -> dict[str, Any] | None:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        return {}
+        return None

@@ -1,4 +1,4 @@
-"""The minutes of a search: whether another trial fits into them, and the end of those that run when they are over."""
+"""The time budget of a search: whether another trial fits into it, and the end of running trials when it is used up."""
 
 import statistics
 import subprocess
@@ -6,60 +6,66 @@ import sys
 
 from shiftvit.errors import ConfigError, UserError
 from tuner.config import TuneConfig
-from tuner.oracles import Recoverable
+from tuner.oracles import RecoverableOracle
 from tuner.results import FAILED
-from tuner.search_folder import SearchFolder, read_if_there
+from tuner.search_folder import SearchFolder
 
 
-class Clock:
-    """Knows how long a trial takes: from those that ended, or, before the first, from a few steps of one."""
+class TimeBudget:
+    """Enforces `tune.minutes`.
 
-    def __init__(self, tune: TuneConfig, folder: SearchFolder, oracle: Recoverable):
+    Estimates the time of a trial from those that ended or, before the first one ends, from a few steps of training.
+    """
+
+    def __init__(self, tune: TuneConfig, folder: SearchFolder, oracle: RecoverableOracle) -> None:
         self.tune, self.folder, self.oracle = tune, folder, oracle
-        self.budget = tune.minutes * 60
-        self.measured = 0.0  # seconds of a trial
+        self.seconds = tune.minutes * 60
+        self.estimate = 0.0  # seconds of a trial, from `tuner.measure_trial`
 
     def require_time_for_one(self) -> None:
-        """Refuses minutes that do not do for one trial, unless the search is under way.
+        """Checks that one trial fits into the budget, unless the search has begun already.
 
         Raises:
-            ConfigError: says how many would do.
+            ConfigError: if it does not; names the time that a trial takes.
         """
-        if not self.budget or self.oracle.trials:
+        if not self.seconds or self.oracle.trials:
             return
-        self.measured = _measure(self.folder)
-        if self.measured > self.budget:
+        self.estimate = _measure_trial(self.folder)
+        if self.estimate > self.seconds:
             raise ConfigError(
                 f"tune.minutes={self.tune.minutes:g} is too short for one trial, which takes about "
-                f"{self.measured / 60:.2g} minutes on this machine: give more, or set tune.epochs or "
-                "tune.steps_per_epoch lower"
+                f"{self.estimate / 60:.2g} minutes on this machine: raise it, or lower tune.epochs or "
+                "tune.steps_per_epoch"
             )
 
     def allows_another(self) -> bool:
-        """Says whether another trial can end in time."""
-        return not self.budget or self.oracle.seconds + self._needed() <= self.budget
+        """Returns True if another trial can end in time."""
+        return not self.seconds or self.oracle.seconds + self._estimate_next() <= self.seconds
 
     def stop_when_over(self) -> None:
-        """Has the workers end what runs once the time is over."""
-        if self.budget and self.oracle.seconds > self.budget:
+        """Tells the workers to end their trials once the budget is used up."""
+        if self.seconds and self.oracle.seconds > self.seconds:
             self.folder.stop.touch()
 
-    def _needed(self) -> float:
-        """Returns the seconds of a trial; of Hyperband's, of whose length only it decides, those of an epoch."""
+    def _estimate_next(self) -> float:
+        """Returns the seconds of a trial; with Hyperband, which alone decides on its length, those of one epoch."""
         epochs = 1 if self.tune.algorithm == "hyperband" else self.tune.epochs
-        paces = [
-            told["seconds"] / told["epochs"]
-            for told, end in ((read_if_there(t.progress), read_if_there(t.end)) for t in self.folder.trials())
-            if end and end["state"] != FAILED
+        records = [(trial.read_progress(), trial.read_end()) for trial in self.folder.trials()]
+        seconds_per_epoch = [
+            progress.seconds / progress.epochs for progress, end in records if progress and end and end.state != FAILED
         ]
-        return epochs * (statistics.median(paces) if paces else self.measured / self.tune.epochs)
+        return epochs * (
+            statistics.median(seconds_per_epoch) if seconds_per_epoch else self.estimate / self.tune.epochs
+        )
 
 
-def _measure(folder: SearchFolder) -> float:
-    """Returns the estimate of `tuner.measure_trial`, a process of its own: it uses the trials' devices."""
-    probe = subprocess.run(
+def _measure_trial(folder: SearchFolder) -> float:
+    """Runs `tuner.measure_trial` in its own process, because it occupies the devices of the trials."""
+    ended = subprocess.run(
         [sys.executable, "-m", "tuner.measure_trial", str(folder.path)], stdout=subprocess.PIPE, text=True, check=False
     )
-    if probe.returncode:
-        raise UserError("the configuration as it stands cannot be trained, so it cannot be tuned; the log says why")
-    return float(probe.stdout.split()[-1])
+    if ended.returncode:
+        raise UserError(
+            "training with the unchanged configuration failed, so there is nothing to tune; the log has the error"
+        )
+    return float(ended.stdout.split()[-1])

@@ -1,10 +1,11 @@
-"""A worker of a search: asks KerasTuner's chief for trials, and runs each in a process of its own.
+"""A worker of a search: requests trials from KerasTuner's chief and runs each in its own process.
 
     python -m tuner.worker FOLDER
 
-The search starts those of its own machine. On another host, which must see FOLDER and the records, start it by hand,
-with the environment that KerasTuner documents: KERASTUNER_TUNER_ID (a name of its own), KERASTUNER_ORACLE_IP and
-KERASTUNER_ORACLE_PORT (of the chief, which is started with KERASTUNER_TUNER_ID=chief and the same two).
+The search starts the workers of its own machine. To add another host, which must see FOLDER and the records, start a
+worker there with the environment that KerasTuner documents: KERASTUNER_TUNER_ID (a unique name), and the chief's
+KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT. Start the chief, which is the search itself, with the same address and
+KERASTUNER_TUNER_ID=chief.
 """
 
 import argparse
@@ -16,21 +17,22 @@ import sys
 import threading
 from collections.abc import Sequence
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from shiftvit.errors import UserError
 
 CHIEF_VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 ID_VARIABLE = "KERASTUNER_TUNER_ID"
-NO_ROOM = errno.ENOSPC  # the exit status where the disk is full
+DISK_FULL_STATUS = errno.ENOSPC  # exit status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs trials until the chief has no more."""
+    """Runs trials until the chief has no more; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of the search")
-    parser.add_argument("--cores", type=int, nargs="*", help="the cores to use (default: all)")
-    parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input does")
+    parser.add_argument("--cores", type=int, nargs="*", help="cores to use (default: all)")
+    parser.add_argument("--end-with-stdin", action="store_true", help="exit when standard input closes")
     options = parser.parse_args(arguments)
     missing = [name for name in (ID_VARIABLE, *CHIEF_VARIABLES) if name not in os.environ]
     if missing:
@@ -40,17 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.end_with_stdin:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     logging.basicConfig(level=logging.INFO)
-    start_trials = _preload()
-    # These import TensorFlow; meanwhile, so does the server of the trials.
+    context = _start_fork_server()
+    # These imports load TensorFlow, while the fork server loads it too.
     from keras_tuner.errors import FatalError
 
-    from tuner.client import Worker
+    from tuner.process_tuner import ProcessTuner
 
     try:
-        Worker(options.folder, start_trials).search()
+        ProcessTuner(options.folder, context).search()
     except FatalError as error:
         print(f"tuner.worker: {error}", file=sys.stderr)
-        return NO_ROOM
+        return DISK_FULL_STATUS
     except UserError as error:
         print(f"tuner.worker: {error}", file=sys.stderr)
         return error.exit_code
@@ -63,8 +65,8 @@ def _end_with_stdin() -> None:
     os._exit(1)
 
 
-def _preload() -> multiprocessing.context.BaseContext:
-    """Returns the context to start trials in: forks of one process that has imported TensorFlow and not used it."""
+def _start_fork_server() -> ForkServerContext:
+    """Starts the process that trials are forked from: it has imported TensorFlow but not used it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tuner.trial"])
     forkserver.ensure_running()

@@ -30,7 +30,7 @@ NOT_RUN = {  # the reason; commands of `shiftvit` are parsed all the same, and t
     "shiftvit kubeflow compile": "tests/pipeline/runners/kubeflow/test_compile.py compiles this graph",
     "shiftvit kubeflow rehearse": "takes ten minutes; tests/pipeline/runners/kubeflow has rehearsals",
     "shiftvit kubeflow submit": "needs a cluster; tests/pipeline/runners/kubeflow/test_submit.py has a server",
-    "python -m tuner.worker": "needs a second host; tests/tuner/test_search.py starts workers",
+    "python -m tuner.worker": "needs a second host; tests/tuner/test_workers.py starts one",
 }
 # Commands of extending.md run in the copy of the project that has its extensions: see extensions_at_work.py.
 WRITTEN = [

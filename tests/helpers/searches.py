@@ -1,5 +1,6 @@
-"""Searches small enough for a test, and the spaces that they search."""
+"""Small searches, their search spaces, and what can be observed of them."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,56 +18,57 @@ EXPERIMENT = ExperimentConfig(
     DataConfig(crop_padding=0, flip=False),
     TrainConfig(batch_size=32, precision="float32"),
 )
-NO_FRIEND = {"crash": 20_000, "diverge": 1e30}  # an image size no memory holds, a rate no loss survives
+CRASHING_IMAGE_SIZE = 20_000  # needs more memory than any machine has
+DIVERGING_RATE = 1e30
 
 
 def rates(hp, experiment):
-    """A space of one range."""
+    """Declares one range."""
     hp.Float("train.learning_rate", 1e-4, 1e-2, sampling="log", default=experiment.train.learning_rate)
 
 
 def dangerous(hp, experiment):
-    """A space in which one choice crashes, of memory, and one diverges; the default does neither."""
-    hp.Choice("model.image_size", [32, NO_FRIEND["crash"]], default=32)
-    hp.Choice("train.learning_rate", [1e-3, 2e-3, NO_FRIEND["diverge"]], default=1e-3)
+    """Declares choices of which one runs out of memory and one diverges; the defaults do neither."""
+    hp.Choice("model.image_size", [32, CRASHING_IMAGE_SIZE], default=32)
+    hp.Choice("train.learning_rate", [1e-3, 2e-3, DIVERGING_RATE], default=1e-3)
 
 
 def hopeless(hp, experiment):
-    """A space in which one choice, the last that the seed of these searches comes to, learns nothing."""
+    """Declares choices of which one learns nothing; the seed of these searches draws it last."""
     hp.Choice("train.learning_rate", [2e-3, 1e-3, 1e-12, 3e-3], default=1e-3)
 
 
 def deadly(hp, experiment):
-    """A space in which nothing trains."""
-    hp.Choice("train.learning_rate", [NO_FRIEND["diverge"], 2 * NO_FRIEND["diverge"]])
+    """Declares choices that all diverge."""
+    hp.Choice("train.learning_rate", [DIVERGING_RATE, 2 * DIVERGING_RATE])
 
 
 def empty(hp, experiment):
-    """A space of nothing."""
+    """Declares nothing."""
 
 
 def unknown(hp, experiment):
-    """A space of a key that there is not."""
+    """Declares a setting that does not exist."""
     hp.Float("train.learning_rat", 0.1, 1.0)
 
 
 def make(examples, folder, **tune) -> Search:
-    """Returns a search of two epochs of four steps a trial, over learning rates, with the settings `tune` in place."""
+    """Returns a search over learning rates whose trials have two epochs of four steps; `tune` changes the settings."""
     return Search(settings(**tune), EXPERIMENT, *files(examples), Path(folder))
 
 
 def settings(**tune) -> TuneConfig:
-    """Returns the settings of such a search."""
+    """Returns the settings of `make`."""
     return TuneConfig(**{"trials": 2, "epochs": 2, "steps_per_epoch": 4, "space": "searches.rates"} | tune)
 
 
 def files(examples) -> tuple[list[str], list[str]]:
-    """Returns the patterns of the training and the eval split."""
+    """Returns the file patterns of the training and eval splits."""
     return [f"{examples}/Split-train/*"], [f"{examples}/Split-eval/*"]
 
 
 def start(examples, folder, **tune) -> subprocess.Popen:
-    """Starts such a search in a process of its own, which prints its results as JSON when it ends."""
+    """Starts the search of `make` in its own process, which prints the results as JSON when it ends."""
     program = (
         "import json, sys, searches; from tuner.results import to_json; "
         "search = searches.make(*sys.argv[1:3], **json.loads(sys.argv[3])); search.search(); "
@@ -81,7 +83,32 @@ def start(examples, folder, **tune) -> subprocess.Popen:
 
 
 def start_worker(folder, environment, **options) -> subprocess.Popen:
-    """Starts a worker as one would by hand on another host."""
+    """Starts a worker as a user does on another host."""
     return subprocess.Popen(
         [sys.executable, "-m", "tuner.worker", str(folder)], env=os.environ | PYTHON_PATH | environment, **options
     )
+
+
+def finished(folder) -> dict[str, int]:
+    """Returns the modification time of the history of each trial that KerasTuner recorded as completed."""
+    files = [file for file in folder.glob("trial_*/trial.json") if '"COMPLETED"' in file.read_text()]
+    return {file.parent.name: (file.parent / "history.csv").stat().st_mtime_ns for file in files}
+
+
+def processes_with(text: str) -> set[int]:
+    """Returns the processes whose command line contains `text`."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended
+            if text in Path(f"/proc/{pid}/cmdline").read_text():
+                found.add(int(pid))
+    return found
+
+
+def peak_memory(pid: int) -> int:
+    """Returns the peak memory of the process in KiB, or 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)

@@ -10,57 +10,57 @@ from tuner.config import TuneConfig
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """Sets how many GPUs TensorFlow sees."""
+    """Returns a function that sets the number of GPUs TensorFlow sees."""
 
-    def give(count, visible=None):
+    def set_gpus(count, visible=None):
         monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda _: [None] * count)
         monkeypatch.delenv(devices.GPUS_VARIABLE, raising=False)
         if visible:
             monkeypatch.setenv(devices.GPUS_VARIABLE, visible)
 
-    return give
+    return set_gpus
 
 
-def test_workers_share_out_the_gpus(gpus):
+def test_workers_share_the_gpus(gpus):
     gpus(5)
 
-    assert [share.environment() for share in devices.shares(2)] == [
+    assert [each.environment() for each in devices.divide(2)] == [
         {"CUDA_VISIBLE_DEVICES": "0,1"},
         {"CUDA_VISIBLE_DEVICES": "2,3"},
     ]
-    assert [share.arguments() for share in devices.shares(2)] == [[], []]
+    assert [each.arguments() for each in devices.divide(2)] == [[], []]
 
 
-def test_only_gpus_that_this_process_may_use_are_shared_out(gpus):
+def test_only_visible_gpus_are_shared(gpus):
     gpus(2, visible="4,6")
 
-    assert [share.gpus for share in devices.shares(2)] == [("4",), ("6",)]
+    assert [each.gpus for each in devices.divide(2)] == [["4"], ["6"]]
 
 
-def test_without_gpus_workers_share_out_the_cores(gpus, monkeypatch):
+def test_without_gpus_workers_share_the_cores(gpus, monkeypatch):
     gpus(0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 2, 0, 4})
 
-    assert [share.arguments() for share in devices.shares(2)] == [["--cores", "0", "1"], ["--cores", "2", "3"]]
-    assert [share.arguments() for share in devices.shares(1)] == [[]], "alone, a worker is not bound"
+    assert [each.arguments() for each in devices.divide(2)] == [["--cores", "0", "1"], ["--cores", "2", "3"]]
+    assert [each.arguments() for each in devices.divide(1)] == [[]], "a single worker is not restricted"
 
 
 @pytest.mark.parametrize(
-    "count, tune, train, sentence",
+    "count, tune, train, message",
     [
         (2, {"workers": 3}, {}, "tune.workers=3, but this machine has 2 GPUs"),
         (4, {"workers": 2}, {"replicas": 3, "batch_size": 6}, "train.replicas=3, but each of tune.workers=2 has 2 of"),
         (6, {"workers": 2}, {"batch_size": 64}, "train.batch_size=64 is not divisible by the 3 GPUs of each worker"),
     ],
 )
-def test_what_the_gpus_do_not_allow_is_refused(gpus, count, tune, train, sentence):
+def test_settings_that_do_not_fit_the_gpus_are_refused(gpus, count, tune, train, message):
     gpus(count)
 
-    with pytest.raises(ConfigError, match=sentence):
+    with pytest.raises(ConfigError, match=message):
         devices.check(TuneConfig(**tune), ExperimentConfig(train=TrainConfig(**train)))
 
 
-def test_what_they_allow_is_not(gpus):
+def test_settings_that_fit_the_gpus_are_accepted(gpus):
     gpus(4)
 
     devices.check(TuneConfig(workers=2), ExperimentConfig(train=TrainConfig(replicas=2, batch_size=64)))

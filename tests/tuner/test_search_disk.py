@@ -6,7 +6,7 @@ from tuner.results import COMPLETED
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_no_fault_of_a_trial_and_the_search_goes_on_when_there_is_room(small_disk, drawn_examples):
+def test_a_full_disk_fails_no_trial_and_the_search_resumes_once_there_is_space(small_disk, drawn_examples):
     folder = small_disk.folder / "search"
     search = searches.make(drawn_examples, folder, trials=1)
     with (

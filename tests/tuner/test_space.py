@@ -15,7 +15,7 @@ def leaf(experiment, name):
     return to_dict(experiment)[group][key]
 
 
-def drawn_settings(count, experiment=EXPERIMENT):
+def random_settings(count, experiment=EXPERIMENT):
     for seed in range(count):
         hp = keras_tuner.HyperParameters()
         for dimension in space.make(BUILT_IN, experiment).space:
@@ -25,16 +25,16 @@ def drawn_settings(count, experiment=EXPERIMENT):
         yield hp.values
 
 
-def test_every_hyperparameter_is_a_key_of_the_experiment_and_reaches_it():
-    for values in drawn_settings(20):
-        reached = {name: leaf(space.apply(values, EXPERIMENT), name) for name in values}
+def test_every_hyperparameter_sets_its_setting():
+    for values in random_settings(20):
+        applied = {name: leaf(space.apply(values, EXPERIMENT), name) for name in values}
 
-        dims = reached.pop("model.dims")
+        dims = applied.pop("model.dims")
         assert ",".join(map(str, dims)) == values["model.dims"]
-        assert reached == {name: value for name, value in values.items() if name != "model.dims"}
+        assert applied == {name: value for name, value in values.items() if name != "model.dims"}
 
 
-def test_the_rest_of_the_experiment_stays():
+def test_other_settings_stay():
     applied, expected = to_dict(space.apply({"train.learning_rate": 0.005}, EXPERIMENT)), to_dict(EXPERIMENT)
 
     expected["train"]["learning_rate"] = 0.005
@@ -52,13 +52,13 @@ def test_the_rest_of_the_experiment_stays():
         ),
     ],
 )
-def test_the_default_of_everything_is_the_experiment_itself(experiment):
+def test_the_defaults_are_the_experiment_itself(experiment):
     defaults = space.make(BUILT_IN, experiment).values
 
     assert space.apply(defaults, experiment) == experiment
 
 
-def test_the_space_has_what_a_recipe_is_made_of():
+def test_the_hyperparameters_of_the_built_in_space():
     names = {dimension.name for dimension in space.describe(space.make(BUILT_IN, EXPERIMENT))}
 
     assert names == {
@@ -78,21 +78,21 @@ def test_the_space_has_what_a_recipe_is_made_of():
     }
 
 
-def test_pictures_that_the_experiment_leaves_alone_are_left_alone():
-    drawn = ExperimentConfig(EXPERIMENT.model, DataConfig(crop_padding=0, flip=False), EXPERIMENT.train)
+def test_augmentation_is_not_searched_for_an_experiment_without_it():
+    shapes = ExperimentConfig(EXPERIMENT.model, DataConfig(crop_padding=0, flip=False), EXPERIMENT.train)
 
-    assert not [name for name in space.make(BUILT_IN, drawn).values if name.startswith("data.")]
+    assert not [name for name in space.make(BUILT_IN, shapes).values if name.startswith("data.")]
 
 
-def test_a_magnitude_is_searched_only_where_there_is_an_operation():
+def test_the_magnitude_is_searched_only_with_an_operation():
     operations, magnitude = "data.randaugment_ops", "data.randaugment_magnitude"
 
-    for values in drawn_settings(20):
+    for values in random_settings(20):
         assert (magnitude in values) == (values[operations] > 0)
 
 
 @pytest.mark.parametrize(
-    "name, value, sentence",
+    "name, value, message",
     [
         ("train.learning_rat", 0.1, "unknown key train.learning_rat; did you mean train.learning_rate"),
         ("tranquil.seed", 1, "unknown key tranquil"),
@@ -103,19 +103,19 @@ def test_a_magnitude_is_searched_only_where_there_is_an_operation():
         ("model.dims", "16,wide", "model.dims='16,wide' must be a list, such as 2,4,8"),
     ],
 )
-def test_a_hyperparameter_that_does_not_fit_is_refused(name, value, sentence):
-    with pytest.raises(ConfigError, match=sentence):
+def test_an_invalid_hyperparameter_is_refused(name, value, message):
+    with pytest.raises(ConfigError, match=message):
         space.apply({name: value}, EXPERIMENT)
 
 
-def test_what_hyperband_notes_is_no_setting():
-    noted = {"tuner/epochs": 3, "tuner/trial_id": "01", "train.learning_rate": 0.005}
+def test_the_bookkeeping_of_hyperband_is_ignored():
+    values = {"tuner/epochs": 3, "tuner/trial_id": "01", "train.learning_rate": 0.005}
 
-    assert space.apply(noted, EXPERIMENT).train.learning_rate == 0.005
-    assert space.searched(noted) == {"train.learning_rate": 0.005}
+    assert space.apply(values, EXPERIMENT).train.learning_rate == 0.005
+    assert space.without_bookkeeping(values) == {"train.learning_rate": 0.005}
 
 
-def test_the_report_is_told_ranges_and_choices():
+def test_dimensions_describe_ranges_and_choices():
     hp = keras_tuner.HyperParameters()
     hp.Float("a", 0.1, 10.0, sampling="log", default=1.0)
     hp.Int("b", 2, 8)
@@ -125,14 +125,14 @@ def test_the_report_is_told_ranges_and_choices():
 
     a, b, c, d, e = space.describe(hp)
 
-    assert (a.low, a.high, a.log, a.whole, a.default, a.choices) == (0.1, 10.0, True, False, 1.0, ())
-    assert (b.low, b.high, b.log, b.whole, b.default) == (2, 8, False, True, 2)
+    assert (a.low, a.high, a.log, a.integer, a.default, a.choices) == (0.1, 10.0, True, False, 1.0, ())
+    assert (b.low, b.high, b.log, b.integer, b.default) == (2, 8, False, True, 2)
     assert (c.choices, c.default) == (("x", "y"), "y")
     assert (d.choices, d.default) == ((False, True), False)
     assert (e.choices, e.default) == ((7,), 7)
 
 
-def test_a_trial_has_its_own_budget_and_nothing_else_of_its_own():
+def test_a_trial_differs_from_the_experiment_in_its_budget_alone():
     trial = to_dict(TuneConfig(trials=2, epochs=3, steps_per_epoch=7).trial_of(EXPERIMENT))
 
     expected = to_dict(EXPERIMENT)

@@ -1,1 +1,1 @@
-"""The report of a search: one HTML page for people, which needs nothing beside itself."""
+"""The report of a search: one self-contained HTML page."""

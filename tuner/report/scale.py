@@ -1,4 +1,4 @@
-"""Where values stand on an axis from 0 to 1."""
+"""Positions of hyperparameter values on an axis from 0 to 1."""
 
 import math
 import numbers
@@ -10,33 +10,32 @@ from charts import axis
 from charts.formats import significant
 from tuner.results import Dimension, Results
 
-Tick = tuple[float, str]  # position, and what is written there
+Tick = tuple[float, str]  # position and label
 
 
 def space(results: Results) -> list[Dimension]:
-    """Returns the dimensions of the search, widened to hold every value that was tried and every default.
+    """Returns the dimensions of the search, widened to include every default and every value that was tried.
 
-    The configuration as it stands, which is the first trial, may lie outside of the ranges.
+    The first trial, the unchanged configuration, may lie outside the declared ranges.
     """
-    tried = [trial.values for trial in results.trials]
-    return [_widened(d, [values[d.name] for values in tried if d.name in values]) for d in results.space]
+    settings = [trial.values for trial in results.trials]
+    return [_widen(d, [values[d.name] for values in settings if d.name in values]) for d in results.space]
 
 
-def _widened(dimension: Dimension, tried: Sequence[Any]) -> Dimension:
+def _widen(dimension: Dimension, tried: Sequence[Any]) -> Dimension:
     values = [*tried, dimension.default]
     if dimension.choices:
-        others = [value for position, value in enumerate(values) if value not in values[:position]]
-        return replace(dimension, choices=(*dimension.choices, *(v for v in others if v not in dimension.choices)))
+        new = [value for value in values if value not in dimension.choices]
+        return replace(dimension, choices=(*dimension.choices, *dict.fromkeys(new)))
     finite = [value for value in values if _is_finite(value)]
     low, high = min(dimension.low, *finite), max(dimension.high, *finite)
     return replace(dimension, low=low, high=high, log=dimension.log and low > 0)
 
 
 def position(dimension: Dimension, value: Any) -> float:
-    """Returns where the value stands on the axis of its dimension, from 0 to 1.
+    """Returns the position of a value on the axis of its dimension, from 0 to 1.
 
-    A range is even in the value, or in its logarithm; the choices stand evenly in their order. What has no place, as
-    the only choice or a value that is no number, stands in the middle.
+    Choices are evenly spaced. A single choice, or a value that is not a finite number, is in the middle.
     """
     if dimension.choices:
         return dimension.choices.index(value) / (len(dimension.choices) - 1) if len(dimension.choices) > 1 else 0.5
@@ -46,13 +45,13 @@ def position(dimension: Dimension, value: Any) -> float:
 
 
 def ticks(dimension: Dimension) -> list[Tick]:
-    """Returns position and text of the marks on the axis: each choice; or the ends of the range and its middle."""
+    """Returns a tick for each choice, or for the ends and the middle of a range."""
     if dimension.choices:
         values = list(dimension.choices)
     else:
         low, high = dimension.low, dimension.high
         values = sorted({low, math.sqrt(low * high) if dimension.log else (low + high) / 2, high})
-        values = sorted({round(value) for value in values}) if dimension.whole else values
+        values = sorted({round(value) for value in values}) if dimension.integer else values
     return [(position(dimension, value), significant(value)) for value in values]
 
 

@@ -1,41 +1,35 @@
-"""How values, scores and trials are written for people."""
+"""Scores, states and trials in words."""
 
 from collections import Counter
 
-from charts.formats import significant
+from charts.formats import count, percent, significant
+from shiftvit.metrics import is_share
 from tuner.results import COMPLETED, FAILED, RUNNING, STOPPED, Results, Trial
 
 STATES = {COMPLETED: "completed", STOPPED: "stopped early", FAILED: "failed", RUNNING: "running"}
 
 
-def is_accuracy(objective: str) -> bool:
-    """Tells whether the objective is a share of images, which is written as a percentage."""
-    return objective.endswith(("top1", "top5"))
+def score(objective: str, value: float | None) -> str:
+    """Formats a score.
+
+    >>> score("val_top1", 0.7118), score("val_loss", 0.81234), score("val_loss", None)
+    ('71.2%', '0.8123', 'no score')
+    """
+    if value is None:
+        return "no score"
+    return percent(value) if is_share(objective) else significant(value)
 
 
-def score(objective: str, value: float) -> str:
-    """Returns for example `71.2%` of an accuracy, `0.8123` of a loss."""
-    return f"{value:.1%}" if is_accuracy(objective) else significant(value)
+def difference(objective: str, a: float, b: float) -> str:
+    """Formats the absolute difference of two scores.
 
-
-def distance(objective: str, one: float, other: float) -> str:
-    """Returns how far apart two scores are, for example `1.3 points` of an accuracy, `0.0412` of a loss."""
-    apart = abs(one - other)
-    if not is_accuracy(objective):
-        return significant(apart)
-    return "less than 0.1 points" if apart < 0.0005 else f"{100 * apart:.1f} points"
-
-
-def duration(seconds: float) -> str:
-    """Returns for example `41 s`, `3 min 20 s` or `1 h 5 min`."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours} h {minute} min" if hours else f"{minute} min {second} s" if minute else f"{second} s"
-
-
-def epochs(count: int) -> str:
-    """Returns for example `3 epochs`."""
-    return f"{count} epoch{'' if count == 1 else 's'}"
+    >>> difference("val_top1", 0.712, 0.699), difference("val_loss", 0.5, 0.541234)
+    ('1.3 points', '0.04123')
+    """
+    gap = abs(a - b)
+    if not is_share(objective):
+        return significant(gap)
+    return "less than 0.1 points" if gap < 0.0005 else f"{100 * gap:.1f} points"
 
 
 def states(results: Results) -> str:
@@ -45,7 +39,7 @@ def states(results: Results) -> str:
 
 
 def trial(results: Results, one: Trial) -> str:
-    """Returns all there is to a trial: its end in a line, and its values in one each."""
+    """Describes a trial: state, epochs and score in the first line, then one line per value."""
     reached = "" if one.score is None else f", {results.objective} {score(results.objective, one.score)}"
     values = "".join(f"\n{name} = {significant(value)}" for name, value in one.values.items())
-    return f"trial {one.id}: {STATES[one.state]} after {epochs(one.epochs)}{reached}{values}"
+    return f"trial {one.id}: {STATES[one.state]} after {count(one.epochs, 'epoch')}{reached}{values}"

@@ -4,7 +4,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from made_results import AS_IT_STANDS, OPS, RATE, STRENGTH, curve, failed_trial, make_results, make_trial, stopped_trial
+from made_results import MAGNITUDE, OPS, RATE, UNCHANGED, curve, failed_trial, make_results, make_trial, stopped_trial
 
 from charts import svg
 from tuner.report import plots
@@ -12,14 +12,14 @@ from tuner.results import Dimension
 
 
 def curves(drawing):
-    """Of each line: its class, title, points and style, lowest layer first."""
-    found = []
+    """Returns class, title, points and style of each line, bottom layer first."""
+    lines = []
     for group in ElementTree.fromstring(drawing).iter("g"):
         if group.get("class", "").split(" ")[0] == "curve":
             path = group.find("path[@class='stroke']").get("d")
             points = [tuple(map(float, point.split(" "))) for point in path[1:].split("L")]
-            found.append((group.get("class"), group.find("title").text, points, group.get("style")))
-    return found
+            lines.append((group.get("class"), group.find("title").text, points, group.get("style")))
+    return lines
 
 
 def texts(drawing):
@@ -30,7 +30,7 @@ def heights(drawing, trial):
     return [y for _, title, points, _ in curves(drawing) if title.startswith(f"trial {trial}:") for _, y in points]
 
 
-def test_every_curve_is_drawn_and_the_best_and_the_first_are_emphasised_on_top():
+def test_best_and_first_curve_are_emphasised_and_on_top():
     scores = {"00": 0.5, "01": 0.6, "02": 0.4, "03": 0.55}
     drawing = plots.learning_curves(make_results(*(make_trial(trial, score) for trial, score in scores.items())))
 
@@ -44,7 +44,7 @@ def test_every_curve_is_drawn_and_the_best_and_the_first_are_emphasised_on_top()
     assert texts(drawing)["first: trial 00, 50.0%"].get("class") == "first"
 
 
-def test_the_lowest_is_best_where_less_is_better():
+def test_the_lowest_score_is_best_if_lower_is_better():
     trials = [make_trial("00", 0.5, objective="val_loss"), make_trial("01", 0.4, objective="val_loss")]
 
     drawing = plots.learning_curves(make_results(*trials, objective="val_loss", greater=False))
@@ -52,11 +52,11 @@ def test_the_lowest_is_best_where_less_is_better():
     assert "best: trial 01, 0.4" in texts(drawing)
 
 
-def test_one_trial_is_best_and_first():
+def test_a_single_trial_is_best_and_first():
     assert "best and first: trial 00, 70.0%" in texts(plots.learning_curves(make_results(make_trial("00"))))
 
 
-def test_curves_run_over_the_epochs_and_higher_values_are_higher():
+def test_curves_run_over_the_epochs_from_left_to_right():
     rising = make_trial("00", 0.6, curve=curve(0.2, 0.4, 0.6))
 
     (_, _, points, _), *_ = curves(plots.learning_curves(make_results(rising)))
@@ -65,17 +65,17 @@ def test_curves_run_over_the_epochs_and_higher_values_are_higher():
     assert [y for _, y in points] == [344, 184, 24]
 
 
-def test_what_diverged_leaves_the_others_their_height():
-    usual = make_trial("00", 0.6, curve=curve(0.2, 0.6))
+def test_a_diverged_trial_does_not_flatten_the_others():
+    normal = make_trial("00", 0.6, curve=curve(0.2, 0.6))
 
-    drawing = plots.learning_curves(make_results(usual, failed_trial("01", curve=curve(0.3, -1e9))))
+    drawing = plots.learning_curves(make_results(normal, failed_trial("01", curve=curve(0.3, -1e9))))
 
     assert heights(drawing, "00") == [344, 24]
     assert heights(drawing, "01") == [264, 344]
 
 
-def test_values_that_are_missing_or_not_finite_are_left_out():
-    gaps = make_trial("00", curve=(*curve(0.2, math.nan, 0.4), {"epoch": 3, "loss": 1.0}))
+def test_missing_and_infinite_values_are_left_out():
+    gaps = make_trial("00", curve=(*curve(0.2, math.nan, 0.4), {"epoch": 4, "loss": 1.0}))
 
     (_, _, points, _), *rest = curves(
         plots.learning_curves(make_results(gaps, failed_trial("01", curve=curve(math.inf))))
@@ -85,7 +85,7 @@ def test_values_that_are_missing_or_not_finite_are_left_out():
 
 
 @pytest.mark.parametrize("other", [0.7001, 0.71, 0.9])
-def test_the_labels_of_the_ends_keep_apart(other):
+def test_end_labels_do_not_overlap(other):
     drawing = plots.learning_curves(make_results(make_trial("00", 0.7), make_trial("01", other)))
 
     one, two = (float(t.get("y")) for words, t in texts(drawing).items() if "trial" in words)
@@ -93,21 +93,21 @@ def test_the_labels_of_the_ends_keep_apart(other):
     assert abs(one - two) >= svg.LINE_HEIGHT
 
 
-def test_spread_keeps_the_order_and_moves_nothing_without_need():
+def test_spread_keeps_the_order_and_moves_only_overlapping_labels():
     assert svg.spread([50, 10, 12, 11], 5) == [50, 10, 20, 15]
 
 
 def positions(drawing, trial):
-    """The heights of a trial on the axes, from 0 to 1."""
+    """Returns the positions of a trial on the axes, from 0 to 1."""
     ends = [t for t in ElementTree.fromstring(drawing).iter("path") if t.get("class") == "rule"]
     top, bottom = (float(end.split(" ")[1]) for end in ends[0].get("d")[1:].split("L"))
     return [round((bottom - y) / (bottom - top), 3) for y in heights(drawing, trial)]
 
 
-def test_settings_stand_at_their_values_and_end_at_their_score():
+def test_lines_cross_the_axes_at_the_values_and_end_at_the_score():
     trials = [
         make_trial("00", 0.5),
-        make_trial("01", 0.6, values={RATE.name: 0.008, "model.norm": "layer", OPS.name: 1, STRENGTH.name: 0.5}),
+        make_trial("01", 0.6, values={RATE.name: 0.008, "model.norm": "layer", OPS.name: 1, MAGNITUDE.name: 0.5}),
         make_trial("02", 0.7),
         failed_trial("03"),
     ]
@@ -120,15 +120,15 @@ def test_settings_stand_at_their_values_and_end_at_their_score():
     assert "trial 03" not in drawing
 
 
-def test_a_hyperparameter_that_is_switched_off_lies_below_its_axis():
+def test_a_hyperparameter_that_is_switched_off_is_below_its_axis():
     drawing = plots.parallel_coordinates(make_results(make_trial("00"), make_trial("01", 0.8)))
 
     assert positions(drawing, "00")[3] < -0.05
     assert "off" in texts(drawing)
 
 
-def test_off_is_not_written_where_nothing_is():
-    values = {**AS_IT_STANDS, STRENGTH.name: 0.5}
+def test_off_is_not_labelled_if_nothing_is_off():
+    values = {**UNCHANGED, MAGNITUDE.name: 0.5}
 
     assert "off" not in texts(plots.parallel_coordinates(make_results(make_trial("00", values=values))))
 
@@ -137,17 +137,17 @@ def test_off_is_not_written_where_nothing_is():
 def test_lines_are_coloured_by_rank_and_the_best_is_thick_and_on_top(greater, order):
     trials = [make_trial(f"0{n}", score) for n, score in enumerate([0.5, 0.6, 0.49, -1e9])]
 
-    found = curves(plots.parallel_coordinates(make_results(*trials, greater=greater)))
+    lines = curves(plots.parallel_coordinates(make_results(*trials, greater=greater)))
 
     style = {
-        title[6:8]: re.fullmatch(r"--shade: var\(--s(\d)\); --width: (.*)px", style) for _, title, _, style in found
+        title[6:8]: re.fullmatch(r"--shade: var\(--s(\d)\); --width: (.*)px", style) for _, title, _, style in lines
     }
     assert [style[trial][1] for trial in order] == ["0", "2", "4", "6"]
     assert [style[trial][2] for trial in order] == ["1.5", "1.5", "1.5", "4"]
-    assert found[-1][1].startswith(f"trial {order[-1]}:")
+    assert lines[-1][1].startswith(f"trial {order[-1]}:")
 
 
-def test_names_of_axes_neither_meet_nor_leave_the_drawing():
+def test_axis_names_neither_overlap_nor_leave_the_drawing():
     space = [Dimension(f"data.randaugment_magnitude_{n}", 0.5, low=0.0, high=1.0, log=False) for n in range(12)]
     values = {dimension.name: 0.5 for dimension in space}
 
@@ -167,17 +167,17 @@ def test_names_of_axes_neither_meet_nor_leave_the_drawing():
     assert min(gaps) * math.sin(math.radians(30)) >= svg.LINE_HEIGHT  # between two lines of text
 
 
-def test_of_very_many_choices_only_some_are_written():
-    many = Dimension("many", 0, tuple(range(100)))
+def test_only_some_of_many_choices_are_labelled():
+    dimension = Dimension("many", 0, tuple(range(100)))
 
-    drawing = plots.parallel_coordinates(make_results(make_trial("00", values={"many": 0}), space=[many]))
+    drawing = plots.parallel_coordinates(make_results(make_trial("00", values={"many": 0}), space=[dimension]))
 
     levels = sorted(float(t.get("y")) for words, t in texts(drawing).items() if words.isdigit())
     assert len(levels) > 10
     assert min(after - before for before, after in itertools.pairwise(levels)) >= svg.LINE_HEIGHT
 
 
-def test_bars_are_as_long_as_their_values_and_whiskers_as_their_errors():
+def test_lengths_of_bars_and_whiskers_are_values_and_errors():
     drawing = plots.bars([plots.Bar("a", 2.0, "two"), plots.Bar("b", 1.0, "one", 0.5), plots.Bar("c", -1.0, "-")], "")
 
     root = ElementTree.fromstring(drawing)
@@ -187,14 +187,14 @@ def test_bars_are_as_long_as_their_values_and_whiskers_as_their_errors():
     assert end - start == pytest.approx(160)
 
 
-def test_bars_of_nothing_are_drawn():
+def test_bars_of_zero_are_drawn():
     assert 'width="0.0"' in plots.bars([plots.Bar("a", 0.0, "none")], "")
 
 
-def test_bars_tell_states_apart():
+def test_bars_have_the_state_as_their_class():
     assert 'class="bar stopped"' in plots.bars([plots.Bar("a", 1.0, "1 s", kind=stopped_trial("00").state)], "")
 
 
 @pytest.mark.parametrize("draw", [plots.learning_curves, plots.parallel_coordinates])
-def test_nothing_is_drawn_where_there_is_nothing(draw):
+def test_without_epochs_or_scores_there_is_no_chart(draw):
     assert draw(make_results(failed_trial("00"))) == ""

@@ -4,14 +4,14 @@ from made_results import NORM, RATE, make_results, make_trial
 from tuner.report import scale
 from tuner.results import Dimension
 
-WIDTH = Dimension("width", 4, low=2, high=10, whole=True)
+WIDTH = Dimension("width", 4, low=2, high=10, integer=True)
 
 
 @pytest.mark.parametrize(
-    "dimension, value, place",
+    "dimension, value, expected",
     [
         (RATE, 0.0005, 0),
-        (RATE, 0.002, 0.5),  # evenly in the logarithm
+        (RATE, 0.002, 0.5),  # logarithmic
         (RATE, 0.008, 1),
         (WIDTH, 4, 0.25),
         (NORM, "batch", 0),
@@ -23,41 +23,41 @@ WIDTH = Dimension("width", 4, low=2, high=10, whole=True)
         (WIDTH, float("nan"), 0.5),
     ],
 )
-def test_a_value_has_its_place_between_0_and_1(dimension, value, place):
-    assert scale.position(dimension, value) == pytest.approx(place)
+def test_positions_are_between_0_and_1(dimension, value, expected):
+    assert scale.position(dimension, value) == pytest.approx(expected)
 
 
-def widened(dimension, *tried):
+def widen(dimension, *tried):
     trials = [make_trial(f"{number}", values={dimension.name: value}) for number, value in enumerate(tried)]
     return scale.space(make_results(*trials, space=(dimension,)))[0]
 
 
-def test_the_space_holds_what_was_tried_and_the_defaults():
-    rate, norm = widened(RATE, 0.0001, 0.02), widened(NORM, "none", "batch", "none")
+def test_the_space_includes_tried_values_and_defaults():
+    rate, norm = widen(RATE, 0.0001, 0.02), widen(NORM, "none", "batch", "none")
 
     assert (rate.low, rate.high, rate.log) == (0.0001, 0.02, True)
     assert norm.choices == ("batch", "group1", "layer", "none")
-    assert widened(Dimension("drop", 0.7, low=0.0, high=0.5)).high == 0.7
-    assert widened(Dimension("norm", "group1", ("batch",))).choices == ("batch", "group1")
-    assert widened(Dimension("drop", None, low=0.0, high=0.5), 0.2).high == 0.5
+    assert widen(Dimension("drop", 0.7, low=0.0, high=0.5)).high == 0.7
+    assert widen(Dimension("norm", "group1", ("batch",))).choices == ("batch", "group1")
+    assert widen(Dimension("drop", None, low=0.0, high=0.5), 0.2).high == 0.5
 
 
-def test_a_range_that_was_left_for_0_is_even_in_the_value():
-    rate = widened(RATE, 0.0)
+def test_a_range_that_includes_0_is_linear():
+    rate = widen(RATE, 0.0)
 
     assert (rate.log, scale.position(rate, 0.004)) == (False, 0.5)
 
 
-def test_an_axis_is_marked_at_its_ends_and_its_middle_or_at_each_choice():
+def test_ticks_are_at_ends_and_middle_or_at_each_choice():
     assert [text for _, text in scale.ticks(RATE)] == ["0.0005", "0.002", "0.008"]
     assert [place for place, _ in scale.ticks(RATE)] == pytest.approx([0, 0.5, 1])
     assert scale.ticks(NORM) == [(0, "batch"), (0.5, "group1"), (1, "layer")]
 
 
-def test_a_range_of_whole_numbers_is_marked_at_whole_numbers():
-    assert scale.ticks(Dimension("layers", 1, low=1, high=4, whole=True)) == [
+def test_ticks_of_an_integer_range_are_integers():
+    assert scale.ticks(Dimension("layers", 1, low=1, high=4, integer=True)) == [
         (0, "1"),
         (pytest.approx(1 / 3), "2"),
         (1, "4"),
     ]
-    assert scale.ticks(Dimension("layers", 1, low=1, high=2, whole=True)) == [(0, "1"), (1, "2")]
+    assert scale.ticks(Dimension("layers", 1, low=1, high=2, integer=True)) == [(0, "1"), (1, "2")]

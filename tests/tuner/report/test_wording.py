@@ -6,14 +6,19 @@ from tuner.report import wording
 
 @pytest.mark.parametrize(
     "objective, value, text",
-    [("val_top1", 0.7118, "71.2%"), ("val_top5", 1.0, "100.0%"), ("val_loss", 0.812349, "0.8123")],
+    [
+        ("val_top1", 0.7118, "71.2%"),
+        ("val_top5", 1.0, "100.0%"),
+        ("val_loss", 0.812349, "0.8123"),
+        ("val_top1", None, "no score"),
+    ],
 )
 def test_an_accuracy_is_a_percentage(objective, value, text):
     assert wording.score(objective, value) == text
 
 
 @pytest.mark.parametrize(
-    "objective, one, other, text",
+    "objective, a, b, text",
     [
         ("val_top1", 0.712, 0.699, "1.3 points"),
         ("val_top1", 0.699, 0.712, "1.3 points"),
@@ -21,18 +26,11 @@ def test_an_accuracy_is_a_percentage(objective, value, text):
         ("val_loss", 0.5, 0.541234, "0.04123"),
     ],
 )
-def test_a_distance_of_accuracies_is_in_points(objective, one, other, text):
-    assert wording.distance(objective, one, other) == text
+def test_a_difference_of_accuracies_is_in_points(objective, a, b, text):
+    assert wording.difference(objective, a, b) == text
 
 
-@pytest.mark.parametrize(
-    "seconds, text", [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (3900, "1 h 5 min")]
-)
-def test_durations(seconds, text):
-    assert wording.duration(seconds) == text
-
-
-def test_a_trial_is_told_in_full():
+def test_a_trial_is_described_with_all_its_values():
     completed, failed = make_trial("07", 0.5, values={"a.b": 0.1}), failed_trial("08", epochs=1, values={})
     results = make_results(completed, failed)
 

@@ -1,0 +1,61 @@
+"""Workers of other hosts, and the address at which they reach the chief."""
+
+import socket
+import subprocess
+
+import pytest
+import searches
+from ports import free_ports
+from waiting import HANG_SECONDS
+
+from shiftvit.errors import ConfigError
+from tuner.results import COMPLETED
+
+
+@pytest.mark.slow
+def test_a_worker_of_another_host_joins_through_the_environment(drawn_examples, tmp_path, monkeypatch):
+    [port] = free_ports(1)
+    chief = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
+    for name, value in (chief | {"KERASTUNER_TUNER_ID": "chief"}).items():
+        monkeypatch.setenv(name, value)
+    search = searches.make(drawn_examples, tmp_path / "search", trials=2, workers=0)
+
+    worker = searches.start_worker(search.folder.path, chief | {"KERASTUNER_TUNER_ID": "host2"})
+    search.search()
+
+    assert worker.wait(HANG_SECONDS) == 0, "the chief has not ended the worker"
+    assert [(trial.state, trial.worker) for trial in search.results().trials] == [(COMPLETED, "host2")] * 2
+
+
+def test_a_worker_without_a_search_ends_with_one_sentence(tmp_path):
+    chief = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": "1", "KERASTUNER_TUNER_ID": "host2"}
+
+    worker = searches.start_worker(tmp_path / "nothing", chief, stderr=subprocess.PIPE, text=True)
+
+    message = worker.communicate(timeout=HANG_SECONDS)[1].splitlines()[-1]
+    assert (worker.returncode, message) == (
+        2,
+        f"tuner.worker: {tmp_path}/nothing: no search was started there, or this host does not see it",
+    )
+
+
+def test_an_address_in_use_is_refused(drawn_examples, tmp_path, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for name, value in (("IP", "127.0.0.1"), ("PORT", str(port))):
+            monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
+        monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+        search = searches.make(drawn_examples, tmp_path / "search")
+
+        with pytest.raises(ConfigError, match=f"cannot listen at 127.0.0.1:{port} for the workers"):
+            search.search()
+
+
+def test_a_search_refuses_to_start_in_the_environment_of_a_worker(drawn_examples, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "host2")
+
+    with pytest.raises(ConfigError, match=r"KERASTUNER_TUNER_ID must be chief for this command.*tuner.worker FOLDER"):
+        searches.make(drawn_examples, tmp_path / "search")
