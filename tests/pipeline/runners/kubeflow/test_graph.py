@@ -27,6 +27,7 @@ EVERY_NODE = (
     "lite.calibration_images=20",
     "lite.test_images=20",
     "lite.min_float_agreement=0",
+    "lite.min_int8_agreement=0",
 )
 
 
