@@ -24,25 +24,33 @@ def add(commands: Any) -> None:
         commands, "kubeflow", None, "run the graph on Kubeflow Pipelines 2", epilog=help_examples.KUBEFLOW
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_compile(commands)
+    _add_rehearse(commands)
+    _add_submit(commands)
+    worker_job.add(commands)
 
-    compiling = add_command(
+
+def _add_compile(commands: Any) -> None:
+    parser = add_command(
         commands,
         "compile",
         _compile,
         "write the graph as a file for Kubeflow Pipelines",
         epilog=help_examples.KUBEFLOW_COMPILE,
     )
-    compiling.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the YAML file to write")
-    add_configuration(compiling)
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the YAML file to write")
+    add_configuration(parser)
 
-    rehearsing = add_command(
+
+def _add_rehearse(commands: Any) -> None:
+    parser = add_command(
         commands,
         "rehearse",
         _rehearse,
         "run a compiled file on this machine, under the conditions of a cluster, with data on this machine",
         epilog=help_examples.KUBEFLOW_REHEARSE,
     )
-    rehearsing.add_argument(
+    parser.add_argument(
         "--folder",
         metavar="DIR",
         type=Path,
@@ -50,30 +58,34 @@ def add(commands: Any) -> None:
         help="folder that stands for the cluster: object store, volumes and logs; later rehearsals reuse it "
         "(default: %(default)s)",
     )
+    _add_file_and_parameters(parser)
 
-    submitting = add_command(
+
+def _add_submit(commands: Any) -> None:
+    parser = add_command(
         commands, "submit", _submit, "run a compiled file on Kubeflow Pipelines", epilog=help_examples.KUBEFLOW_SUBMIT
     )
-    submitting.add_argument(
+    parser.add_argument(
         "--host", metavar="URL", required=True, help="address of its pages; sends $KUBEFLOW_TOKEN if it is set"
     )
-    submitting.add_argument("--run-name", metavar="NAME", default="", help="default: the pipeline's name and the time")
-    submitting.add_argument("--pipeline-name", metavar="NAME", default="", help="default: the name in the file")
-    submitting.add_argument("--experiment", metavar="NAME", default="", help="created if needed; default: Default")
-    submitting.add_argument("--namespace", metavar="NAME", default="", help="required by multi-user installations")
-    submitting.add_argument("--wait", action="store_true", help="wait for the run to end, and print its states")
-    submitting.add_argument("--json", action="store_true", help="print the run as JSON, and its states to stderr")
+    parser.add_argument("--run-name", metavar="NAME", default="", help="default: the pipeline's name and the time")
+    parser.add_argument("--pipeline-name", metavar="NAME", default="", help="default: the name in the file")
+    parser.add_argument("--experiment", metavar="NAME", default="", help="created if needed; default: Default")
+    parser.add_argument("--namespace", metavar="NAME", default="", help="required by multi-user installations")
+    parser.add_argument("--wait", action="store_true", help="wait for the run to end, and print its states")
+    parser.add_argument("--json", action="store_true", help="print the run as JSON, and its states to stderr")
+    _add_file_and_parameters(parser)
 
-    for command in (rehearsing, submitting):
-        command.add_argument("file", metavar="FILE", type=Path, help="file written by `shiftvit kubeflow compile`")
-        command.add_argument(
-            "--set-parameter",
-            metavar="K=V",
-            action="append",
-            default=[],
-            help="set a parameter of the run (data, epochs, push_destination); may be repeated",
-        )
-    worker_job.add(commands)
+
+def _add_file_and_parameters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="file written by `shiftvit kubeflow compile`")
+    parser.add_argument(
+        "--set-parameter",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="set a parameter of the run (data, epochs, push_destination); may be repeated",
+    )
 
 
 def _compile(arguments: argparse.Namespace) -> int:

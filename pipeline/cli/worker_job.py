@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
         "--image", metavar="NAME", help="name by which the cluster pulls the image (default: kubeflow.image)"
     )
     parser.add_argument("--name", default=DEFAULT_NAME, help="name of the Job (default: %(default)s)")
-    for name, what in (("records", "ingested records"), ("model", "the SavedModel"), ("state", "state to resume from")):
+    for name, what in (("records", "ingested records"), ("model", "SavedModel"), ("state", "state to resume from")):
         parser.add_argument(f"--{name}", metavar="DIR", required=True, help=f"folder of the {what}, in the pods")
     add_settings(parser)
 
