@@ -11,7 +11,7 @@ def test_a_full_disk_fails_no_trial_and_the_search_resumes_once_there_is_space(s
     search = searches.make(drawn_examples, folder, trials=1)
     with (
         small_disk.filled(left=500_000),
-        pytest.raises(DiskFullError, match="a trial of the search could not"),
+        pytest.raises(DiskFullError, match="a trial of the search ran out of space"),
     ):
         search.search()
 

@@ -83,20 +83,21 @@ def _facts(results: Results) -> str:
     budget, trials = results.budget, results.trials
     total = sum(trial.seconds for trial in trials)
     concurrency = f", {total / results.seconds:.1f} times that of the search" if results.seconds else ""
+    minutes = duration(60 * budget.minutes) if budget.minutes else ""
     facts = {
         "Algorithm": results.algorithm,
         "Objective": f"{results.objective}, {'higher' if results.greater_is_better else 'lower'} is better",
-        "Trials": f"{_of(str(len(trials)), significant(budget.trials), budget.trials)}: {wording.states(results)}",
+        "Trials": f"{_usage(str(len(trials)), str(budget.trials or ''))}: {wording.states(results)}",
         "Full trial": count(results.epochs, "epoch"),
-        "Time": _of(duration(results.seconds), duration(60 * budget.minutes), budget.minutes),
+        "Time": _usage(duration(results.seconds), minutes),
         "Time of all trials": f"{duration(total)}{concurrency}",
-        "Workers": _of(str(len({trial.worker for trial in trials})), significant(budget.workers), budget.workers),
+        "Workers": _usage(str(len({trial.worker for trial in trials})), str(budget.workers or "")),
     }
     return section("The search", definitions(facts))
 
 
-def _of(used: str, limit: str, limited: float) -> str:
-    return f"{used} of {limit}" if limited else f"{used}, no limit"
+def _usage(used: str, limit: str) -> str:
+    return f"{used} of {limit}" if limit else f"{used}, no limit"
 
 
 def _leaderboard(results: Results) -> str:
