@@ -1,10 +1,11 @@
-"""`shiftvit bench`: shows the benchmarks' progress on stderr and prints their tables."""
+"""`shiftvit bench`: runs benchmarks and prints their tables."""
 
 import argparse
 import dataclasses
 from typing import Any
 
 import benchmarks
+from benchmarks.table import Table
 from pipeline.cli import help_examples
 from pipeline.cli.options import add_command, add_json, add_overrides
 from pipeline.cli.output import print_json
@@ -19,7 +20,7 @@ _SECONDS = 60.0
 def add(commands: Any) -> None:
     """Adds the command."""
     parser = add_command(
-        commands, "bench", _run, "measure speed, each figure beside its limit", epilog=help_examples.BENCH
+        commands, "bench", _run, "measure speed, and compare it with the hardware's limits", help_examples.BENCH
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(benchmarks.NAMES)} (default: all)")
     default = f"{benchmarks.PRESET} with {', '.join(benchmarks.SETTINGS)}"
@@ -29,17 +30,17 @@ def add(commands: Any) -> None:
         type=float,
         default=_SECONDS,
         metavar="N",
-        help="how long to measure for each table, at least three rounds (default: %(default)g)",
+        help="how long to measure for each table; three rounds at least (default: %(default)g)",
     )
     add_overrides(parser)
     add_json(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Runs the benchmarks that `arguments` names, and prints the tables of each as soon as it has them.
+    """Runs the benchmarks one by one and prints each one's tables as soon as it ends.
 
     Raises:
-        ConfigError: for an unknown benchmark, or a configuration that does not fit.
+        ConfigError: for an unknown benchmark or an invalid configuration.
     """
     benchmarks.check_names(arguments.names)
     require(arguments.seconds >= 0, f"--seconds {arguments.seconds:g} must not be negative")
@@ -58,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(name: str, experiment: ExperimentConfig, seconds: float) -> list:
+def _measure(name: str, experiment: ExperimentConfig, seconds: float) -> list[Table]:
     from pipeline.cli.terminal import show_stage
 
     with show_stage(name):

@@ -1,7 +1,7 @@
-"""`shiftvit completion`: has a shell complete commands, options, presets, settings, run ids and versions.
+"""`shiftvit completion`: shell completion of commands, options, presets, settings, run ids and versions.
 
-argcomplete does the talking with the shell, which starts `shiftvit` with _ARGCOMPLETE in its environment at each TAB;
-so nothing heavy may be imported on the way.
+argcomplete implements the protocol. The shell starts `shiftvit` with _ARGCOMPLETE in its environment at each TAB, so
+nothing heavy may be imported on the way.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from shiftvit.variants import VARIANTS
 
 SHELLS = ("bash", "zsh", "fish")
 
-_ASKED = "_ARGCOMPLETE"  # the variable of argcomplete's protocol
+_ENVIRONMENT_VARIABLE = "_ARGCOMPLETE"  # set by the shell when it asks for completions
 
 Completer = Callable[..., Iterable[str]]
 
@@ -32,15 +32,15 @@ def add(commands: Any) -> None:
         commands,
         "completion",
         _print_script,
-        "print a script that completes in a shell",
+        "print a completion script for a shell",
         epilog=help_examples.COMPLETION,
     )
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
 
 
 def answer(parser: argparse.ArgumentParser) -> None:
-    """Answers the shell and ends the process, where it is a shell that asks; else does nothing."""
-    if _ASKED not in os.environ:
+    """Prints the completions and ends the process if a shell asks for them; otherwise does nothing."""
+    if _ENVIRONMENT_VARIABLE not in os.environ:
         return
     import argcomplete
 
@@ -49,14 +49,14 @@ def answer(parser: argparse.ArgumentParser) -> None:
 
 
 def settings(prefix: str, **_: Any) -> list[str]:
-    """Returns what `--set` takes: `KEY=` for every key; once the key is there, its values where they are few."""
-    key, given, _value = prefix.partition("=")
+    """Completes `--set`: returns `KEY=` for every key, or after `KEY=` the key's values if they can be listed."""
+    key, separator, _value = prefix.partition("=")
     choices = _choices(PipelineConfig) | {"model": tuple(VARIANTS)}
-    return [f"{key}={choice}" for choice in choices.get(key, ())] if given else [f"{known}=" for known in choices]
+    return [f"{key}={choice}" for choice in choices.get(key, ())] if separator else [f"{known}=" for known in choices]
 
 
 def _choices(config: type, path: str = "") -> dict[str, tuple[str, ...]]:
-    """Returns the values of each setting in the tree by its dotted key; none where they cannot be listed."""
+    """Returns the values of each setting by its dotted key; an empty tuple if they cannot be listed."""
     found: dict[str, tuple[str, ...]] = {}
     for name, kind in get_type_hints(config).items():
         if hasattr(kind, "__dataclass_fields__"):
@@ -82,7 +82,7 @@ def _sources(prefix: str, **_: Any) -> list[str]:
     return [SHAPES, TFDS, *FilesCompleter()(prefix)]
 
 
-_COMPLETERS: Mapping[str, Completer] = {  # by the name that the parsed argument has
+_COMPLETERS: Mapping[str, Completer] = {  # by the argument's name in the namespace
     "preset": lambda **_: PRESETS,
     "set": settings,
     "beam": lambda **_: RUNNERS,
@@ -99,11 +99,11 @@ def _attach(parser: argparse.ArgumentParser) -> None:
             for command in action.choices.values():
                 _attach(command)
         elif action.dest in _COMPLETERS:
-            action.completer = _COMPLETERS[action.dest]
+            action.completer = _COMPLETERS[action.dest]  # type: ignore[attr-defined]  # argcomplete reads it
 
 
 def _print_script(arguments: argparse.Namespace) -> int:
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    print(argcomplete.shellcode(["shiftvit"], shell=arguments.shell))
+    print(shellcode(["shiftvit"], shell=arguments.shell))
     return 0

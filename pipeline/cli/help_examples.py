@@ -1,25 +1,25 @@
-"""What `--help` of the commands shows below their options: examples, each of which a test parses."""
+"""Examples that `--help` shows below the options of a command; a test parses each of them."""
 
 SHIFTVIT = """examples:
-  shiftvit run                                              the embedded pictures, minutes on a laptop
+  shiftvit run                                              train on the embedded images: minutes on a laptop
   shiftvit run --preset cifar10-cpu --data cifar-10-binary.tar.gz
-  shiftvit tune --set tune.trials=12                        the search alone, for a later run to train with
-  shiftvit show                                             the latest run: lineage, metrics, anomalies
-  shiftvit report                                           the same and more, as a page for the browser
-  shiftvit compare 20261123-153012 20261123-160145          what differs between runs, and what that did
-  shiftvit predict photo.png                                ask the pushed model
+  shiftvit tune --set tune.trials=12                        search only; a later run trains with the best trial
+  shiftvit show                                             the latest run: configuration, lineage, metrics, anomalies
+  shiftvit report                                           the same and more as an HTML page
+  shiftvit compare 20261123-153012 20261123-160145          settings that differ, and the change in quality
+  shiftvit predict photo.png                                classify an image with the pushed model
   shiftvit serve                                            the same over HTTP, and in a browser
 
-`shiftvit COMMAND --help` has more. NO_COLOR=1 turns colours off, and FORCE_COLOR=1 turns them on in a file or pipe.
+`shiftvit COMMAND --help` has more. NO_COLOR=1 turns colours off; FORCE_COLOR=1 turns them on in a file or pipe.
 """
 RUN = """examples:
   shiftvit run
   shiftvit run --preset cifar10 --data tfds --workspace /data/cifar
   shiftvit run --preset cifar10-cpu --data cifar-10-batches-bin --set train.epochs=5 --set model.dims=64,128,256
   shiftvit run --config workspace/runs/20261123-153012/config.json
-  shiftvit run --json > result.json                         what came of it, for a script; progress stays on stderr
+  shiftvit run --json > result.json                         the result for a script; progress stays on stderr
 """
-TUNE = """`shiftvit run` with the same configuration finds the search in the cache and trains with the best.
+TUNE = """`shiftvit run` with the same configuration takes the search from the cache and trains with the best trial.
 
 examples:
   shiftvit tune --set tune.trials=12
@@ -30,14 +30,16 @@ DATA = """examples:
   shiftvit data --data cifar-10-python.tar.gz               checks every batch and label of an archive
   shiftvit data --data tfds --json                          fetches CIFAR-10, and prints its checksum and counts
 """
-RUNS = """examples:
+RUNS = """Runs without a value in the column to sort by come last.
+
+examples:
   shiftvit runs
-  shiftvit runs --sort top-1 --reverse                      the best first
+  shiftvit runs --sort top-1 --reverse                      best first
   shiftvit runs --json --workspace /data/cifar
 """
 REPORT = """examples:
-  shiftvit report                                           the path of the latest run's
-  shiftvit report 20261123-153012 --json                    what it tells, as data
+  shiftvit report                                           path of the latest run's report
+  shiftvit report 20261123-153012 --json                    its contents as data
 """
 COMPARE = """examples:
   shiftvit compare 20261123-153012 20261123-160145
@@ -49,26 +51,26 @@ SHOW = """examples:
 """
 VERSIONS = """examples:
   shiftvit versions
-  shiftvit versions --json                                  `served` is true of the one that is served
+  shiftvit versions --json                                  `served` is true for the version that is served
 """
 PREDICT = """examples:
   shiftvit predict photo.png
   shiftvit predict *.jpg --json
   shiftvit predict photo.png --version 1795449784           an earlier version, as `shiftvit versions` lists it
 """
-ROLLBACK = """The version is copied under the next number, also one that has gone from the serving folder since
-it was pushed. As many versions are kept there as the last push kept (push.keep of its run).
+ROLLBACK = """Copies the version under the next number, even if it has left the serving folder since it was pushed. Keeps
+as many versions there as the last push did (push.keep of its run).
 
 examples:
   shiftvit rollback 1795449784
 """
 BENCH = """examples:
-  shiftvit bench                                            all of them, some eight minutes
+  shiftvit bench                                            all benchmarks: about eight minutes
   shiftvit bench step --seconds 120
   shiftvit bench layers --preset cifar10-cpu --set train.precision=float32
 """
 COMPLETION = """examples:
-  source <(shiftvit completion bash)                        in this shell; for each, put the line into ~/.bashrc
+  source <(shiftvit completion bash)                        in this shell; to keep it, add the line to ~/.bashrc
   source <(shiftvit completion zsh)                         likewise, in ~/.zshrc after compinit
   shiftvit completion fish > ~/.config/fish/completions/shiftvit.fish
 """

@@ -1,15 +1,15 @@
-"""`shiftvit`: the parser of all commands, and the one place where their errors become sentences and exit codes.
+"""`shiftvit`: parses all commands, and turns their errors into sentences and exit codes.
 
-Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 3 bad data; 4 the model was not blessed; 130
-interrupted.
+Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 bad data; 4 the model was not blessed; 130 interrupted.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from pipeline.cli import bench, completion, help_examples, kubeflow, models, reports, run, serve, train
+from pipeline.cli import bench, completion, help_examples, kubeflow, models, past_runs, run, serve, train
 from pipeline.cli.output import fail
 from pipeline.cli.parser import Parser
 from shiftvit.errors import UserError
@@ -30,28 +30,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return fail("interrupted", 130)
-    except BrokenPipeError:  # the reader of our output has closed the pipe
+    except BrokenPipeError:  # the reader of our output closed the pipe; no error, so keep Python from printing one
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 def make_parser() -> Parser:
-    """Returns the parser; each subcommand's function is `command` of its arguments."""
+    """Returns the parser; the parsed arguments have the command's function as `command`."""
     parser = Parser(
         prog="shiftvit",
-        description="Train, check, push and use ShiftViT image classifiers.",
+        description="Train, evaluate, push and serve ShiftViT image classifiers.",
         epilog=help_examples.SHIFTVIT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (run, train, reports, models, serve, bench, kubeflow, completion):
+    for group in (run, train, past_runs, models, serve, bench, kubeflow, completion):
         group.add(commands)
     return parser
 
 
 class _ShowVersion(argparse.Action):
-    def __call__(self, parser, *_):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
         import importlib.metadata
 
         print(f"shiftvit {importlib.metadata.version(DISTRIBUTION)}")

@@ -1,4 +1,4 @@
-"""How a command is added, and the options that give it its configuration. Imports nothing heavy."""
+"""Adding a command, and the options that several commands share. Imports nothing heavy."""
 
 import argparse
 import dataclasses
@@ -22,7 +22,15 @@ _DEFAULT_PRESET = "quickstart"
 def add_command(
     commands: Any, name: str, function: Callable[[argparse.Namespace], int] | None, summary: str, epilog: str = ""
 ) -> argparse.ArgumentParser:
-    """Adds a command and returns its parser; `function` is `command` of its arguments, None where it has commands."""
+    """Adds a command and returns its parser.
+
+    Args:
+        commands: the subparsers to add it to.
+        name: of the command.
+        function: runs the command and returns the exit code; None for a command that only has commands of its own.
+        summary: a phrase for the list of commands.
+        epilog: shown below the options.
+    """
     parser = commands.add_parser(
         name,
         help=summary,
@@ -40,20 +48,20 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="SOURCE",
-        help=f"{FORMS} (default: the preset's)",
+        help=f"data source: {FORMS} (default: the preset's)",
     )
     parser.add_argument(
-        "--workspace", metavar="DIR", help=f"folder that holds everything (default: {DEFAULT_WORKSPACE})"
+        "--workspace", metavar="DIR", help=f"folder for everything the pipeline makes (default: {DEFAULT_WORKSPACE})"
     )
     parser.add_argument(
-        "--beam", metavar="NAME", help=f"where Apache Beam runs, short for --set beam.runner=NAME: {', '.join(RUNNERS)}"
+        "--beam", metavar="NAME", help=f"runner of Apache Beam, short for --set beam.runner=NAME: {', '.join(RUNNERS)}"
     )
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Adds those of them that a command without data and workspace of its own has."""
+    """Adds the options that `resolve` reads, except for those that choose the data and the workspace."""
     parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of an earlier run, to do it again")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of a run to repeat")
     add_overrides(parser)
     parser.set_defaults(data=None, workspace=None, beam=None)
 
@@ -65,23 +73,23 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         metavar="K=V",
         action="append",
         default=[],
-        help="override one setting by its dotted name, or model=NAME for a published variant; may be repeated",
+        help="override a setting by its dotted name, or use a published model with model=NAME; may be repeated",
     )
 
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
-    """Adds --workspace to a command that has no configuration of its own; `workspace_of` reads it."""
+    """Adds --workspace to a command without a configuration; `workspace_of` reads it."""
     parser.add_argument(
         "--workspace",
         metavar="DIR",
         default=DEFAULT_WORKSPACE,
-        help="folder that holds everything (default: %(default)s)",
+        help="folder with everything the pipeline made (default: %(default)s)",
     )
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:
-    """Adds --wait, for commands that write in the workspace."""
-    parser.add_argument("--wait", action="store_true", help="wait while another one writes in the workspace")
+    """Adds --wait, for commands that lock the workspace."""
+    parser.add_argument("--wait", action="store_true", help="wait while another command writes in the workspace")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -90,18 +98,18 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def workspace_of(arguments: argparse.Namespace) -> Workspace:
-    """Returns the workspace that --workspace names, the default one where it is left out."""
+    """Returns the workspace that --workspace names, by default DEFAULT_WORKSPACE."""
     return Workspace(Path(arguments.workspace or DEFAULT_WORKSPACE))
 
 
 def resolve(arguments: argparse.Namespace) -> PipelineConfig:
-    """Returns the configuration: preset or file, then --data and --workspace, then --beam and each --set.
+    """Returns the configuration; later options override earlier ones: preset or file, data, workspace, beam, set.
 
     Raises:
-        ConfigError: when one of them does not fit.
+        ConfigError: for an invalid option or configuration.
     """
     if arguments.config is not None and arguments.preset is not None:
-        raise ConfigError("give --preset or --config, not both: the file holds a whole configuration")
+        raise ConfigError("give --preset or --config, not both: the file has a complete configuration")
     config = (
         preset(arguments.preset or _DEFAULT_PRESET) if arguments.config is None else config_file.load(arguments.config)
     )

@@ -1,7 +1,8 @@
-"""How commands write their results and errors."""
+"""How commands print results and errors. Imports nothing heavy."""
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -11,8 +12,25 @@ def print_json(value: Any) -> int:
     return 0
 
 
+def print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Prints a table to stdout as wide as the terminal; into a file or pipe at full width."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.file.isatty():
+        console = Console(width=1000)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
 def fail(sentence: str, exit_code: int) -> int:
-    """Prints the error to stderr, after all that was printed to stdout; returns the exit code."""
+    """Prints an error to stderr, after what was printed to stdout; returns the exit code."""
     sys.stdout.flush()
     print(f"shiftvit: {sentence}", file=sys.stderr)
     return exit_code

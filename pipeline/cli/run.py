@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import help_examples
 from pipeline.cli.options import add_command, add_configuration, add_json, add_wait, resolve
@@ -15,22 +15,17 @@ from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
 from shiftvit.quiet import hush_libraries
 
+if TYPE_CHECKING:
+    from pipeline.runs.outcome import Outcome
+
 
 def add(commands: Any) -> None:
     """Adds the commands."""
-    run = add_command(
-        commands,
-        "run",
-        _run,
-        "train a model on a data source and push it, if it is good enough",
-        epilog=help_examples.RUN,
-    )
+    run = add_command(commands, "run", _run, "train a model, and push it if it is good enough", help_examples.RUN)
     tune = add_command(
-        commands, "tune", _tune, "search hyperparameters, for a later run to train with", epilog=help_examples.TUNE
+        commands, "tune", _tune, "search hyperparameters for a later run to train with", help_examples.TUNE
     )
-    data = add_command(
-        commands, "data", _data, "fetch or check a data source without training", epilog=help_examples.DATA
-    )
+    data = add_command(commands, "data", _data, "fetch and check a data source without training", help_examples.DATA)
     for command in (run, tune, data):
         add_configuration(command)
         add_json(command)
@@ -41,10 +36,10 @@ def add(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     refuse_cluster("run")
     config = resolve(arguments)
-    exit_code, result = _execute(config, arguments)
-    if exit_code == 0 and result and not arguments.json:
-        _warn_if_another_is_served(Workspace(Path(config.workspace)), result)
-    return exit_code
+    outcome = _execute(config, arguments)
+    if outcome.exit_code == 0 and outcome.result is not None and not arguments.json:
+        _warn_if_another_is_served(Workspace(Path(config.workspace)), outcome.result)
+    return outcome.exit_code
 
 
 def _tune(arguments: argparse.Namespace) -> int:
@@ -52,50 +47,56 @@ def _tune(arguments: argparse.Namespace) -> int:
     config = resolve(arguments)
     require(
         config.tune.trials > 0,
-        "tune.trials=0 leaves the search out; set it to how many settings are to be tried, as in --set tune.trials=12",
+        "tune.trials=0 turns the search off; set the number of trials, as in --set tune.trials=12",
     )
-    exit_code, _ = _execute(config, arguments, "--search-only")
-    return exit_code
+    return _execute(config, arguments, "--search-only").exit_code
 
 
-def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: str) -> tuple[int, RunResult | None]:
-    """Runs the graph in a process of its own and prints the outcome; returns the exit code and the result."""
+def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: str) -> "Outcome":
+    """Runs the graph in a process of its own, prints the outcome and returns it."""
     from pipeline.cli.terminal import make_display
-    from pipeline.reports.run.document import attempt
-    from pipeline.reports.wording import conclusion
+    from pipeline.reports.run import document
     from pipeline.runners.local import launch
-    from pipeline.runs import run_folder
-    from pipeline.runs.outcome import DONE
-    from pipeline.runs.workspace_lock import writing
+    from pipeline.runs import run_folder, workspace_lock
 
     workspace = Workspace(Path(config.workspace))
-    with writing(workspace, arguments.wait) as hold:
+    with workspace_lock.acquire(workspace, arguments.wait) as lock:
         folder = run_folder.create(config)
-        hold.sign(f"run {folder.id}")
+        lock.set_owner(f"run {folder.id}")
         with make_display() as display:
-            outcome = launch.execute(folder, display.show, [*launch.CHILD, *options], hold.descriptor)
-        report = attempt(workspace, folder)
-    summary = conclusion(outcome.result) if outcome.result else ""
+            outcome = launch.execute(folder, display.show, [*launch.CHILD, *options], lock.descriptor)
+        report = document.try_write(workspace, folder)
     if arguments.json:
         print_json({"run": folder.id, **dataclasses.asdict(outcome)})
-    elif outcome.exit_code == DONE:
-        print(summary)
-    if outcome.exit_code != DONE:
-        fail(outcome.message or summary, outcome.exit_code)
+    _print_outcome(outcome, arguments.json)
     if report and not arguments.json:
         print(report)
-    return outcome.exit_code, outcome.result
+    return outcome
+
+
+def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
+    """Prints the conclusion of a run; that of a failed one to stderr, even if stdout has the outcome as JSON."""
+    from pipeline.reports.wording import conclusion
+    from pipeline.runs.outcome import DONE
+
+    sentence = outcome.message or (conclusion(outcome.result) if outcome.result else "the run has no result")
+    if outcome.exit_code != DONE:
+        fail(sentence, outcome.exit_code)
+    elif not as_json:
+        print(sentence)
 
 
 def _warn_if_another_is_served(workspace: Workspace, result: RunResult) -> None:
-    """A run that finds its model pushed before does not undo a rollback."""
+    """Says so if a rollback is in effect, which a run that finds its model pushed already does not undo."""
     from components import serving_folder
     from pipeline.runs import versions
 
-    version = int(result.pushed_version or 0)
+    if result.pushed_version is None:
+        return
+    version = int(result.pushed_version)
     numbers = serving_folder.numbers(workspace.serving)
     if version in numbers and versions.served_as(workspace, version) is None:
-        print(f"Version {numbers[0]} is served instead of it; `shiftvit rollback {version}` changes that.")
+        print(f"Version {numbers[0]} is served instead; serve this one with `shiftvit rollback {version}`.")
 
 
 def _data(arguments: argparse.Namespace) -> int:

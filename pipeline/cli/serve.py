@@ -1,4 +1,4 @@
-"""`shiftvit serve`: its options. Imports nothing heavy."""
+"""`shiftvit serve`: serves the newest pushed version over HTTP. Imports nothing heavy."""
 
 import argparse
 from typing import Any
@@ -8,14 +8,15 @@ from pipeline.graph.nodes import PIPELINE_NAME
 from shiftvit.config import require
 from shiftvit.quiet import hush_libraries
 
-_EPILOG = f"""Answers in TensorFlow Serving's REST form, asks the model once for requests that come together, and serves
-a new version as soon as it is pushed, without a pause. For production, TensorFlow Serving reads the same folder.
+_EPILOG = f"""Speaks TensorFlow Serving's REST API, runs concurrent requests as one batch, and switches to a new version as
+soon as it is pushed, without downtime. For production, TensorFlow Serving can read the same folder.
 
-  /                                    a page to drop an image on
+  /                                    a page to drop images on
   /v1/models/{PIPELINE_NAME}:predict          POST {{"instances": [{{"b64": "..."}}, ...]}}, or "inputs" for columns
   /v1/models/{PIPELINE_NAME}                  the versions and their state
   /v1/models/{PIPELINE_NAME}/metadata         the signatures
-  /healthz, /metrics                   200 while a version is served; for Prometheus
+  /healthz                             200 while a version is served
+  /metrics                             metrics for Prometheus
 
 A request:
   curl localhost:8501/v1/models/{PIPELINE_NAME}:predict \\
@@ -34,19 +35,21 @@ def add(commands: Any) -> None:
         "--host",
         metavar="NAME",
         default="127.0.0.1",
-        help="0.0.0.0 for all networks; there is no password (default: %(default)s)",
+        help="address to listen on; 0.0.0.0 for all networks, without authentication (default: %(default)s)",
     )
-    parser.add_argument("--port", metavar="N", type=int, default=8501, help="0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--port", metavar="N", type=int, default=8501, help="port to listen on; 0 for a free one (default: %(default)s)"
+    )
     limits = parser.add_argument_group("limits of a request")
-    _add_number(limits, "--max-body", "MB", 32, "the largest body")
-    _add_number(limits, "--max-images", "N", 128, "the most images in it", int)
-    _add_number(limits, "--timeout", "S", 30, "seconds until it is answered, its arrival included")
+    _add_number(limits, "--max-body", "MB", 32, "maximum size of the body")
+    _add_number(limits, "--max-images", "N", 128, "maximum number of images", int)
+    _add_number(limits, "--timeout", "S", 30, "maximum seconds from its arrival to the answer")
     batches = parser.add_argument_group("batches")
-    _add_number(batches, "--max-batch", "N", 64, "the most images that the model is asked at once", int)
+    _add_number(batches, "--max-batch", "N", 64, "maximum number of images per batch", int)
     _add_number(
-        batches, "--batch-wait", "MS", 0, "milliseconds that a request waits for others while the model is idle"
+        batches, "--batch-wait", "MS", 0, "milliseconds an idle model waits for further requests to join a batch"
     )
-    _add_number(parser, "--poll", "S", 1, "seconds between looks for a new version")
+    _add_number(parser, "--poll", "S", 1, "seconds between checks for a new version")
     add_workspace(parser)
 
 
@@ -57,10 +60,10 @@ def _add_number(parser: Any, option: str, metavar: str, default: int, summary: s
 def _serve(arguments: argparse.Namespace) -> int:
     for option in ("max_body", "max_images", "timeout", "max_batch", "poll"):
         value = getattr(arguments, option)
-        require(0 < value < float("inf"), f"--{option.replace('_', '-')} {value:g} must be positive, and a number")
+        require(0 < value < float("inf"), f"--{option.replace('_', '-')} {value:g} must be a positive number")
     require(
         0 <= arguments.batch_wait < float("inf"),
-        f"--batch-wait {arguments.batch_wait:g} must be a number and not negative",
+        f"--batch-wait {arguments.batch_wait:g} must be zero or a positive number",
     )
     hush_libraries()
     from pipeline.serving.routes import Limits

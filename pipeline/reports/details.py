@@ -1,84 +1,105 @@
-"""Everything known of a run, as plain data."""
+"""What `shiftvit show` prints about a run; the run's report builds on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from components.data_gate.anomalies import read_anomalies
+from pipeline.graph.nodes import Node
 from pipeline.reports.wording import conclusion
-from pipeline.runs.lineage import Artifact, Lineage, Step, hyperparameters
-from pipeline.runs.results import DATA_GATE, INTERNAL, Run, class_names, read_run
+from pipeline.runs.lineage import Artifact, Lineage, Step, read_anomalies
+from pipeline.runs.run import Run, read_run
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import read_search
 from pipeline.runs.workspace import RunFolder, Workspace
 
 
-def examine(workspace: Workspace, folder: RunFolder) -> dict[str, Any]:
-    """Returns all that is known of a run, as plain data: configuration, lineage, search, metrics, anomalies."""
+@dataclass(frozen=True)
+class RunDetails:
+    """A run with its lineage, its search and the anomalies of its data.
+
+    Attributes:
+        run: the run itself.
+        lineage: what it made last, and the ancestors of that, nearest first.
+        search: as `read_search` returns it.
+        anomalies: a sentence for each.
+    """
+
+    run: Run
+    lineage: Sequence[Step]
+    search: Mapping[str, Any] | None
+    anomalies: Sequence[str]
+
+    @property
+    def summary(self) -> str | None:
+        """The result in a sentence; None if the run did not get that far."""
+        return conclusion(self.run.result) if self.run.result else None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the data gate measured, by name, which starts with the split."""
+        gates = (execution for execution in self.run.executions if execution.node == Node.DATA_GATE)
+        return {name: value for e in gates for a in e.artifacts for name, value in sorted(a.facts.items())}
+
+    @property
+    def class_top1(self) -> dict[str, float | None]:
+        """Top-1 by class name; None for a class without test images."""
+        return {self.run.class_name(k): top1 for k, top1 in enumerate(self.run.metrics.get("class_top1", ()))}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the details as JSON-serialisable data, for `--json`."""
+        run, result = self.run, self.run.result or RunResult()
+        return {
+            **run.to_dict(),
+            "summary": self.summary,
+            "config_file": str(run.folder.config),
+            "log": str(run.folder.log),
+            "report": str(run.folder.report) if run.folder.report.exists() else None,
+            "config": run.config,
+            "executions": [
+                {"id": e.id, "node": e.node, "state": e.state, "seconds": e.seconds} for e in run.executions
+            ],
+            "lineage": [_step_to_dict(step) for step in self.lineage],
+            "search": self.search,
+            "class_top1": self.class_top1,
+            "latency_ms": result.latency_ms,
+            "lite": result.lite,
+            "data": self.data,
+            "anomalies": self.anomalies,
+        }
+
+
+def read_details(workspace: Workspace, folder: RunFolder) -> RunDetails:
+    """Reads what the workspace knows about a run."""
     lineage = Lineage(workspace.metadata)
     run = read_run(folder, lineage)
-    steps = _way_back(run, lineage)
-    result, search = run.result or RunResult(), read_search(run.executions)
-    return {
-        **run.to_dict(),
-        "summary": conclusion(run.result) if run.result else None,
-        "config_file": str(folder.config),
-        "log": str(folder.log),
-        "report": str(folder.report) if folder.report.exists() else None,
-        "config": run.config,
-        "executions": [
-            {"id": e.id, "node": e.node, "state": run.components[e.node], "seconds": e.seconds} for e in run.executions
-        ],
-        "lineage": [_describe(step) for step in steps],
-        "search": search.to_dict() if search else None,
-        "class_top1": _by_class(result.metrics.get("class_top1", []), class_names(run)),
-        "latency_ms": result.latency_ms,
-        "lite": result.lite,
-        "data": _measured_of_data(run),
-        "anomalies": _find_anomalies(run),
-    }
+    last = _last_artifact(run, lineage)
+    return RunDetails(
+        run,
+        list(lineage.walk(last)) if last else [],
+        read_search(run.executions),
+        [sentence for a in run.artifacts if a.type == "ExampleAnomalies" for sentence in read_anomalies(a)],
+    )
 
 
-def _way_back(run: Run, lineage: Lineage) -> list[Step]:
-    """From what the run pushed; else from its model, else from the last thing that it made."""
+def _last_artifact(run: Run, lineage: Lineage) -> Artifact | None:
+    """Returns the PushedModel of the run; without one its model, without a model its newest artifact."""
     version = run.result.pushed_version if run.result else None
     pushed = lineage.pushed().get(version) if version is not None else None
-    start = pushed[0] if pushed else _furthest(run)
-    return list(lineage.walk(start)) if start else []
+    if pushed is not None:
+        return pushed[0]
+    artifacts = run.artifacts
+    models = [artifact for artifact in artifacts if artifact.type == "Model"]
+    return next(reversed(models or artifacts), None)
 
 
-def _furthest(run: Run) -> Artifact | None:
-    made = [a for e in run.executions for group in e.outputs.values() for a in group]
-    models = [artifact for artifact in made if artifact.type == "Model"]
-    return (models or made or [None])[-1]
-
-
-def _measured_of_data(run: Run) -> dict[str, Any]:
-    made = [a for e in run.executions if e.node == DATA_GATE for group in e.outputs.values() for a in group]
-    return {name: value for a in made for name, value in sorted(a.properties.items()) if name not in INTERNAL}
-
-
-def _find_anomalies(run: Run) -> list[str]:
-    artifacts = [a for e in run.executions for group in e.outputs.values() for a in group]
-    return [sentence for a in artifacts if a.type == "ExampleAnomalies" for sentence in read_anomalies(a.uri)]
-
-
-def _describe(step: Step) -> dict[str, Any]:
-    artifact, maker = step.artifact, step.maker
-    facts = {name: value for name, value in artifact.properties.items() if name not in INTERNAL}
-    if artifact.type == "HyperParameters":
-        facts |= hyperparameters(artifact)
+def _step_to_dict(step: Step) -> dict[str, Any]:
     return {
-        "id": artifact.id,
-        "type": artifact.type,
-        "uri": artifact.uri,
-        "facts": facts,
-        "node": maker and maker.node,
-        "execution": maker and maker.id,
-        "run": maker and maker.run,
+        "id": step.artifact.id,
+        "type": step.artifact.type,
+        "uri": step.artifact.uri,
+        "facts": step.facts,
+        "node": step.maker and step.maker.node,
+        "execution": step.maker and step.maker.id,
+        "run": step.maker and step.maker.run,
         "from": [source.id for source in step.sources],
     }
-
-
-def _by_class(values: Sequence[float | None], names: Sequence[str]) -> dict[str, float | None]:
-    """Names the values by class id; with the ids where the data tells no names."""
-    return dict(zip(names or map(str, range(len(values))), values, strict=False))

@@ -1,65 +1,66 @@
-"""How shares and their changes are written for people, with intervals of 95%."""
+"""Sentences and figures that the terminal, the run report and the comparison share; all intervals are of 95%."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from charts.formats import percent
-from components.evaluator.intervals import share_interval
-from components.lite.report import LiteFile, LiteReport
-from pipeline.runs.results import TITLES
+from components.evaluator.intervals import Change, share_interval
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import describe_search
+from shiftvit.metrics import SHARES, TITLES
+
+NOT_A_NUMBER = "not a number"
 
 
-def share(value: float, count: int) -> str:
-    """Returns for example `93.1% (91.4% to 94.5%)` of a share of `count` images."""
-    low, high = share_interval(value, count)
-    return f"{percent(value)} ({percent(low)} to {percent(high)})"
+def describe_share(share: float, images: int) -> str:
+    """Returns for example `93.1% (91.4% to 94.5%)`: a share of so many images, with its interval."""
+    low, high = share_interval(share, images)
+    return f"{percent(share)} ({percent(low)} to {percent(high)})"
 
 
-def describe(change: Mapping[str, float]) -> str:
-    """Returns for example `better by 1.2 points (0.4 to 2.0)`, of a change with `estimate`, `low` and `high`."""
-    estimate, low, high = (100 * change[name] for name in ("estimate", "low", "high"))
+def describe_change(change: Change) -> str:
+    """Returns for example `better by 1.2 points (0.4 to 2.0)`: the change of a share, with its interval."""
+    estimate, low, high = 100 * change.estimate, 100 * change.low, 100 * change.high
     if low > 0:
         return f"better by {estimate:.1f} points ({low:.1f} to {high:.1f})"
     if high < 0:
         return f"worse by {-estimate:.1f} points ({-high:.1f} to {-low:.1f})"
-    return f"no difference can be told: {estimate:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return f"no significant difference: {estimate:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
 def conclusion(result: RunResult) -> str:
-    """Returns the last line of a run that ended well, or the reason why its model was not pushed."""
+    """Returns the last line of a run: the best trial of a search, the pushed version, or why none was pushed."""
     if result.search is not None:
         return describe_search(result.search)
-    quality = describe_metrics(result.metrics)
-    version = result.pushed_version
-    if version is None or result.destination is None:
+    if result.pushed_version is None or result.destination is None:
         return f"not pushed: {'; '.join(result.reasons) or 'the model was not blessed'}"
-    measured = f"{quality} on the test split" if quality else "its quality was not measured"
+    top = describe_metrics(result.metrics)
+    quality = f"{top} on the test split" if top else "its quality was not measured"
     folder = Path(result.destination).parent
     if result.new:
-        return f"Pushed version {version} to {folder}: {measured}."
-    return f"Nothing new to push: version {version} in {folder} is this model ({measured})."
+        return f"Pushed version {result.pushed_version} to {folder}: {quality}."
+    return f"Nothing new to push: version {result.pushed_version} in {folder} is this model ({quality})."
 
 
 def describe_metrics(metrics: Mapping[str, Any]) -> str:
-    """Returns for example `top-1 93.1%, top-5 99.8%`; only shares that the gate knows are told."""
-    return ", ".join(f"{title} {percent(metrics[name])}" for name, title in TITLES.items() if name in metrics)
+    """Returns for example `top-1 93.1%, top-5 99.8%`; leaves out what is missing."""
+    return ", ".join(f"{TITLES[name]} {percent(metrics[name])}" for name in SHARES if name in metrics)
 
 
 def describe_lite(report: Mapping[str, Any]) -> dict[str, str]:
-    """Returns, by TFLite file, what was measured of it, and why it was not pushed if it was not."""
-    if not report:
-        return {}
-    found = LiteReport.from_dict(report)
-    return {file.name: _describe_lite(file, found.images) for file in found.files}
+    """Returns, by TFLite file, its measurements and why it was not pushed, if it was not.
+
+    Args:
+        report: as `components.lite.executor.read_report` returns it.
+    """
+    return {file["name"]: _describe_lite_file(file, report["images"]) for file in report.get("files", ())}
 
 
-def _describe_lite(file: LiteFile, images: int) -> str:
-    products = f", {file.float32_products} of its products in float32" if file.float32_products else ""
+def _describe_lite_file(file: Mapping[str, Any], images: int) -> str:
+    in_float = f" with {file['spared']} matrix products in float32" if file["spared"] else ""
     measured = (
-        f"{file.bytes / 1e6:.2f} MB{products}, the model's class on {file.agreement:.2%} of {images:,} images, "
-        f"{file.latency_ms:g} ms an image on one core"
+        f"{file['bytes'] / 1e6:.2f} MB{in_float}, same class as the model on {file['agreement']:.2%} of {images:,} "
+        f"images, {file['latency_ms']:g} ms per image on one core"
     )
-    return measured if file.rejected is None else f"not pushed: it {file.rejected} ({measured})"
+    return measured if file["left_out"] is None else f"not pushed: it {file['left_out']} ({measured})"

@@ -1,56 +1,120 @@
-"""What the process of a run tells the one that watches it. Imports no TensorFlow."""
+"""The events of a run, which its process sends to the process that watches it. Imports no TensorFlow.
+
+An event is plain data, one JSON object per line on the pipe between the two. Long work inside a component reports its
+progress through `shiftvit.progress`, whose reports are events too.
+"""
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypedDict, cast
 
 from shiftvit.progress import EVENT
 
-Event = dict[str, Any]
-
-# Shown like components: the preparation of the data, and what the report needs of the model's single answers.
-SOURCE, REPORT = "Source", "Report"
+# Shown like components of the graph: preparing the data before it, and saving predictions for the report after it.
+SOURCE, PREDICTIONS = "Source", "Predictions"
 
 RUNNING, COMPLETE, CACHED, FAILED, INTERRUPTED = "running", "complete", "cached", "failed", "interrupted"
 
 
+class PlanEvent(TypedDict):
+    """Which components will run, in order."""
+
+    event: Literal["plan"]
+    nodes: list[str]
+
+
+class NodeEvent(TypedDict):
+    """A component starts or ends."""
+
+    event: Literal["node"]
+    node: str
+    state: str
+
+
+class NoteEvent(TypedDict):
+    """A sentence for the user that is no error."""
+
+    event: Literal["note"]
+    message: str
+
+
+class ErrorEvent(TypedDict):
+    """Why the run failed."""
+
+    event: Literal["error"]
+    message: str
+    exit_code: int
+
+
+class ResultEvent(TypedDict):
+    """The result of the run; its further keys are those of `pipeline.runs.run_result.RunResult`."""
+
+    event: Literal["result"]
+
+
+class ProgressEvent(TypedDict):
+    """As `shiftvit.progress.report` makes it."""
+
+    event: Literal["progress"]
+    stage: str
+    done: float
+    total: float
+    unit: str
+    metrics: Mapping[str, float]
+
+
+class TrialsEvent(TypedDict):
+    """As `shiftvit.progress.report_trials` makes it."""
+
+    event: Literal["trials"]
+    trials: Sequence[Mapping[str, Any]]
+    greater_is_better: bool
+
+
+Event = PlanEvent | NodeEvent | NoteEvent | ErrorEvent | ResultEvent | ProgressEvent | TrialsEvent
+
+
 class Events:
-    """Sends the events of a run: plan, node, progress, note, error, result."""
+    """Sends the events of a run, of which one component runs at a time."""
 
     def __init__(self, send: Callable[[Event], None]):
         self.send = send
-        self.running: str | None = None
+        self.running: str | None = None  # the component
 
-    def plan(self, nodes: list[str]) -> None:
-        """Tells which components there are, in order."""
-        self.send({"event": "plan", "nodes": nodes})
+    def plan(self, nodes: Sequence[str]) -> None:
+        """Sends which components will run."""
+        self.send({"event": "plan", "nodes": list(nodes)})
 
     def start(self, node: str) -> None:
-        """Tells that `node` runs."""
+        """Sends that a component starts."""
         self.running = node
         self.send({"event": "node", "node": node, "state": RUNNING})
 
     def end(self, state: str) -> None:
-        """Tells how the running node ended."""
+        """Sends how the running component ended."""
+        assert self.running is not None, "no component runs"
         self.send({"event": "node", "node": self.running, "state": state})
         self.running = None
 
     def note(self, message: str) -> None:
-        """Tells what the user should know though nothing is wrong."""
+        """Sends a sentence for the user that is no error."""
         self.send({"event": "note", "message": message})
 
     def fail(self, message: str, exit_code: int) -> None:
-        """Tells why the run failed."""
+        """Sends why the run failed."""
         self.send({"event": "error", "message": message, "exit_code": exit_code})
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Sends the result of the run, as plain data."""
+        self.send(cast(ResultEvent, {"event": "result", **result}))
 
 
 class ProgressHandler(logging.Handler):
-    """Shows what `shiftvit.progress` reports in this process."""
+    """Turns this process' reports to `shiftvit.progress` into events."""
 
-    def __init__(self, show: Callable[[Event], None]):
+    def __init__(self, send: Callable[[Event], None]):
         super().__init__()
-        self._show = show
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Passes on the event that the report is."""
-        self._show(getattr(record, EVENT))
+        self._send(getattr(record, EVENT))

@@ -1,4 +1,4 @@
-"""Reads ML Metadata: what each component of a run did, and what an artifact was made from. Imports no TensorFlow."""
+"""Reads ML Metadata: what each node of a run did, and what an artifact was made from. Imports no TensorFlow."""
 
 import json
 from collections import deque
@@ -14,83 +14,102 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pipeline.graph.nodes import PIPELINE_NAME
 
 PUSHED_MODEL = "PushedModel"
+CLASS_NAMES = "class_names"  # property of Examples, a JSON list
 PUSHED_VERSION, PUSHED_DESTINATION = "pushed_version", "pushed_destination"  # as TFX's Pusher names them
 ROLLBACK_OF = "rollback_of"
 
 _PIPELINE, _PIPELINE_RUN, _NODE = "pipeline", "pipeline_run", "node"  # TFX's context types
-_BASELINE_INPUT = "baseline_model"  # of the Evaluator: compared with, not made from
+_BASELINE_INPUT = "baseline_model"  # of the Evaluator: its outputs compare with that model and are not made from it
 _INPUTS = (mlmd.Event.INPUT, mlmd.Event.DECLARED_INPUT)
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
-_HYPERPARAMETERS_FILE = "best_hyperparameters.txt"
+_HYPERPARAMETERS, _HYPERPARAMETERS_FILE = "HyperParameters", "best_hyperparameters.txt"
+_ANOMALIES_FILE = "SchemaDiff.pb"
+_INTERNAL = ("name", "state", "tfx_version", "is_external", "split_names", CLASS_NAMES)  # not for people
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A thing that a component made."""
+    """An artifact in ML Metadata."""
 
     id: int
     type: str
     uri: str
-    properties: Mapping[str, Any]
+    properties: Mapping[str, Any]  # custom ones included
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The properties that say something to people."""
+        return {name: value for name, value in self.properties.items() if name not in _INTERNAL}
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What a component did in a run; state is one of ML Metadata's, in lower case."""
+    """What a node did in a run."""
 
     id: int
     node: str
     run: str
-    state: str
+    state: str  # one of ML Metadata's, in lower case
     started: float  # seconds since 1970
-    seconds: float  # how long it took, or until it was last heard of
-    inputs: Mapping[str, tuple[Artifact, ...]]
-    outputs: Mapping[str, tuple[Artifact, ...]]
+    seconds: float  # duration, up to the last update of an unfinished one
+    inputs: Mapping[str, tuple[Artifact, ...]]  # by the channel's key
+    outputs: Mapping[str, tuple[Artifact, ...]]  # by the channel's key
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """All outputs."""
+        return [artifact for group in self.outputs.values() for artifact in group]
 
 
 @dataclass(frozen=True)
 class Step:
-    """An artifact on the way back from a model, and the execution that first made it."""
+    """An artifact in the ancestry of another one, with the execution that first made it."""
 
     artifact: Artifact
     maker: Execution | None
     sources: tuple[Artifact, ...]  # the maker's inputs
+    facts: Mapping[str, Any]  # of the artifact; of HyperParameters, the values too
 
 
 class Lineage:
     """The ML Metadata store of one workspace."""
 
     def __init__(self, metadata: Path, writable: bool = False):
-        """Opens the store; one that does not exist reads as empty, and is made where `writable`."""
-        self._path, self._writable = metadata, writable
-        self._store: ml_metadata.MetadataStore | None = None
+        """Does not open the store yet.
 
-    @property
-    def store(self) -> ml_metadata.MetadataStore | None:
-        """The store itself; None for as long as there is none to read."""
-        if self._store is None and (self._writable or self._path.exists()):
-            source = mlmd.SqliteMetadataSourceConfig
-            mode = source.READWRITE_OPENCREATE if self._writable else source.READONLY
-            self._store = ml_metadata.MetadataStore(
-                mlmd.ConnectionConfig(sqlite=source(filename_uri=str(self._path), connection_mode=mode))
-            )
-        return self._store
+        Args:
+            metadata: the SQLite file. Without it, a lineage that is not writable reads as empty.
+            writable: allows changes, and creates the file.
+        """
+        self._path, self._writable = metadata, writable
+
+    @cached_property
+    def store(self) -> ml_metadata.MetadataStore:
+        """The store itself, which must exist unless the lineage is writable."""
+        source = mlmd.SqliteMetadataSourceConfig
+        mode = source.READWRITE_OPENCREATE if self._writable else source.READONLY
+        return ml_metadata.MetadataStore(
+            mlmd.ConnectionConfig(sqlite=source(filename_uri=str(self._path), connection_mode=mode))
+        )
+
+    def _exists(self) -> bool:
+        return self._writable or self._path.exists()
 
     def executions(self, run: str) -> list[Execution]:
-        """Returns what ran in the run of that id, in order; none when ML Metadata knows no such run."""
-        context = self.store and self.store.get_context_by_type_and_name(_PIPELINE_RUN, run)
-        if not context:
+        """Returns the executions of the run with that id, oldest first; an empty list for an unknown run."""
+        context = self.store.get_context_by_type_and_name(_PIPELINE_RUN, run) if self._exists() else None
+        if context is None:
             return []
         found = self.store.get_executions_by_context(context.id)
         return [self._execution(execution) for execution in sorted(found, key=lambda e: e.id)]
 
     def pushed(self) -> dict[str, tuple[Artifact, Execution]]:
-        """Returns the pushed versions, each with its PushedModel and the execution that pushed it.
+        """Returns the PushedModel of each pushed version, and the execution that pushed it.
 
-        A run that finds its model pushed already has a PushedModel of that version too: the first is what counts.
+        A later run that finds its model pushed already records another PushedModel of that version; the first counts.
         """
         versions: dict[str, tuple[Artifact, Execution]] = {}
-        found = self.store.get_artifacts_by_type(PUSHED_MODEL) if self.store else ()
+        found = self.store.get_artifacts_by_type(PUSHED_MODEL) if self._exists() else ()
         for artifact in sorted(found, key=lambda artifact: artifact.id):
             plain = _artifact(artifact)
             maker = self._maker(artifact.id)
@@ -99,23 +118,19 @@ class Lineage:
         return versions
 
     def walk(self, artifact: Artifact) -> Iterator[Step]:
-        """Yields the artifact and all that it was made from, each once, the nearest first."""
+        """Yields the artifact and its ancestors breadth first, each once."""
         pending, seen = deque([artifact]), {artifact.id}
         while pending:
             current = pending.popleft()
             maker = self._maker(current.id)
-            groups = (
-                ()
-                if maker is None
-                else (group for key, group in sorted(maker.inputs.items()) if key != _BASELINE_INPUT)
-            )
-            sources = tuple(source for group in groups for source in group)
-            yield Step(current, maker, sources)
+            inputs = sorted(maker.inputs.items()) if maker else []
+            sources = tuple(source for key, group in inputs if key != _BASELINE_INPUT for source in group)
+            yield Step(current, maker, sources, current.facts | _read_hyperparameters(current))
             pending.extend(source for source in sources if source.id not in seen)
             seen.update(source.id for source in sources)
 
     def pipeline_contexts(self) -> list[mlmd.Context]:
-        """Returns the context of all runs of the pipeline, for an execution to join; a new one where none has run."""
+        """Returns the context that all runs of the pipeline share, new if there was no run, for a new execution."""
         context = self.store.get_context_by_type_and_name(_PIPELINE, PIPELINE_NAME)
         if context is None:
             kind = mlmd.ContextType(name=_PIPELINE)
@@ -123,7 +138,7 @@ class Lineage:
         return [context]
 
     def _maker(self, artifact_id: int) -> Execution | None:
-        """The first execution that put it out: later ones only reused it, from the cache or through a resolver."""
+        """Returns the first execution that put out the artifact; later ones took it from the cache or resolved it."""
         events = self.store.get_events_by_artifact_ids([artifact_id])
         makers = sorted(event.execution_id for event in events if event.type in _OUTPUTS)
         return self._execution(self.store.get_executions_by_id(makers[:1])[0]) if makers else None
@@ -142,7 +157,7 @@ class Lineage:
             outputs=self._artifacts(execution.id, _OUTPUTS),
         )
 
-    def _artifacts(self, execution_id: int, types: tuple) -> dict[str, tuple[Artifact, ...]]:
+    def _artifacts(self, execution_id: int, types: tuple[int, ...]) -> dict[str, tuple[Artifact, ...]]:
         events = [e for e in self.store.get_events_by_execution_ids([execution_id]) if e.type in types]
         found = {a.id: _artifact(a) for a in self.store.get_artifacts_by_id([e.artifact_id for e in events])}
         groups: dict[str, tuple[Artifact, ...]] = {}
@@ -156,8 +171,24 @@ class Lineage:
         return {kind.id: kind.name for kind in self.store.get_context_types()}
 
 
-def hyperparameters(artifact: Artifact) -> dict[str, Any]:
-    """Returns the values that the Tuner found best; empty when the file is gone."""
+def read_anomalies(artifact: Artifact) -> list[str]:
+    """Returns a sentence for each anomaly in an ExampleAnomalies artifact, with its split and feature."""
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    found = []
+    for file in sorted(Path(artifact.uri).glob(f"Split-*/{_ANOMALIES_FILE}")):
+        split = file.parent.name.removeprefix("Split-")
+        anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
+        found += [f"{split}, {name}: {info.description}" for name, info in sorted(anomalies.anomaly_info.items())]
+        if anomalies.data_missing:
+            found.append(f"{split}: no data")
+    return found
+
+
+def _read_hyperparameters(artifact: Artifact) -> dict[str, Any]:
+    """Returns the Tuner's best values; an empty dict for other artifacts, and if the file was deleted."""
+    if artifact.type != _HYPERPARAMETERS:
+        return {}
     try:
         return json.loads((Path(artifact.uri) / _HYPERPARAMETERS_FILE).read_text())["values"]
     except FileNotFoundError:

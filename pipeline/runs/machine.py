@@ -1,4 +1,4 @@
-"""What a run ran on: the machine, the versions of what counts, and the energy where the machine tells it."""
+"""The machine a run ran on: hardware, versions, and the energy its processors used."""
 
 import importlib.metadata
 import os
@@ -22,11 +22,11 @@ PACKAGES = (
     "numpy",
 )
 _POWERCAP = Path("/sys/class/powercap")
-_PACKAGE_ZONE = re.compile(r"intel-rapl:\d+")  # of a whole processor, of AMD too; its parts have longer names
+_PACKAGE_ZONE = re.compile(r"intel-rapl:\d+")  # a whole processor, also of AMD; parts of one have longer names
 
 
 def describe() -> dict[str, Any]:
-    """Returns processor, cores, memory in bytes, graphics cards, system and versions; starts TensorFlow."""
+    """Returns hardware, system and versions as JSON-serialisable data; imports TensorFlow."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -41,36 +41,40 @@ def describe() -> dict[str, Any]:
 
 def _processor() -> str:
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
+        model = None
+    return model[1] if model else platform.processor() or platform.machine()
 
 
 def _gpus() -> list[str]:
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
-    return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
+    devices = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in devices]
 
 
 class EnergyMeter:
-    """Adds up, while its block runs, what the processors' own counters tell; most machines let only root read them.
+    """Measures the energy of all processors during its block, from the kernel's counters (RAPL).
 
-    The counters begin anew after some minutes under load, so they are read more often than that.
-
-    folder: where the kernel has the counters.
-    interval: seconds between two looks.
+    Most machines let only root read the counters. A counter wraps around after some minutes under load, so the meter
+    reads it more often than that.
     """
 
     def __init__(self, folder: Path = _POWERCAP, interval: float = 20.0):
+        """Finds the counters.
+
+        Args:
+            folder: with the kernel's power zones.
+            interval: seconds between readings.
+        """
         self._zones = _readable_zones(folder)
         self._interval, self._ended = interval, threading.Event()
         self._microjoules = 0
 
     @property
     def joules(self) -> float | None:
-        """Of all processors and all that ran on them, up to the end of the block; None where the machine tells none."""
+        """Used by all programs on the machine until the block ended; None if the counters cannot be read."""
         return self._microjoules / 1e6 if self._zones else None
 
     def __enter__(self) -> "EnergyMeter":
@@ -98,7 +102,7 @@ class EnergyMeter:
 
 
 def _readable_zones(folder: Path) -> dict[Path, int]:
-    """Returns the counters, each with the value at which it begins anew; none where a single one cannot be read."""
+    """Returns the value at which each zone's counter wraps around; an empty dict if any counter is unreadable."""
     zones = [zone for zone in sorted(folder.glob("*")) if _PACKAGE_ZONE.fullmatch(zone.name)]
     try:
         for zone in zones:

@@ -1,4 +1,4 @@
-"""How a run ended."""
+"""How a run ended, as the process that watched it saw it."""
 
 import json
 from dataclasses import dataclass
@@ -7,13 +7,21 @@ from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder
 from shiftvit.files import atomic
 
+# Exit codes; those of failures that one sentence explains are in `shiftvit.errors`.
 DONE, FAILED = 0, 1
 INTERRUPTED = 130
 
 
 @dataclass
 class Outcome:
-    """How a run ended: the exit code, one sentence where it failed, and the child's result where it came that far."""
+    """How a run ended.
+
+    Attributes:
+        exit_code: of the command.
+        message: why the run failed, in one sentence; None if it did not.
+        result: of the run; None if it did not get that far.
+        seconds: duration.
+    """
 
     exit_code: int
     message: str | None = None
@@ -22,9 +30,17 @@ class Outcome:
 
 
 def record(folder: RunFolder, outcome: Outcome) -> None:
-    """Writes the outcome into the run's folder; what stops that is added to its message."""
+    """Writes the outcome, except for its result, into the run's folder; adds to the message if that fails."""
     record = {"exit_code": outcome.exit_code, "message": outcome.message, "seconds": outcome.seconds}
     try:
         atomic.write_file(folder.outcome, json.dumps(record, indent=2) + "\n")
-    except OSError as error:  # as on a full disk, which is then what the message is about
+    except OSError as error:  # such as a full disk, which the message is then about
         outcome.message = f"{outcome.message or 'the run ended'} ({folder.outcome} was not written: {error.strerror})"
+
+
+def read(folder: RunFolder) -> Outcome | None:
+    """Returns the outcome in the folder of a run, without its result; None if nothing watched the run to its end."""
+    try:
+        return Outcome(**json.loads(folder.outcome.read_text()))
+    except FileNotFoundError:
+        return None

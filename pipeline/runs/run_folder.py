@@ -1,5 +1,7 @@
-"""Creates the folder of a run, and finds out whether the run is alive."""
+"""The folder of a run: creating it, and finding out whether the run is alive."""
 
+import contextlib
+import itertools
 import time
 from pathlib import Path
 
@@ -10,18 +12,18 @@ from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.errors import ConfigError
 from shiftvit.files import disk, locks
 
-_BEGINNING = 1_000_000  # bytes, for the run's folder and ML Metadata
+_MIN_FREE = 1_000_000  # bytes, for the run's folder and ML Metadata
 
 
 def create(config: PipelineConfig) -> RunFolder:
-    """Makes the folder of a new run, with its resolved configuration, which means the same from every folder.
+    """Creates the folder of a new run, with its resolved configuration; paths in it become absolute.
 
     Raises:
         ConfigError: when the workspace cannot be written.
-        DiskFullError: when it has no room.
+        DiskFullError: when its disk is full.
     """
     config = locate(config)
-    with disk.ensure_space(config.workspace, _BEGINNING, "the run's folder"):
+    with disk.ensure_space(config.workspace, _MIN_FREE, "the run's folder"):
         return _create(config)
 
 
@@ -30,26 +32,25 @@ def _create(config: PipelineConfig) -> RunFolder:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        folder = RunFolder(_make_unused(runs, stamp))
+        folder = RunFolder(_make_folder(runs, stamp))
         config_file.save(config, folder.config)
     except OSError as error:
         raise ConfigError(f"--workspace {config.workspace}: cannot write there ({error.strerror})") from error
     return folder
 
 
-def _make_unused(runs: Path, stamp: str) -> Path:
-    attempt = 1
-    while True:
+def _make_folder(runs: Path, stamp: str) -> Path:
+    """Creates a folder named after the stamp, with a number if another run started in the same second."""
+    for attempt in itertools.count(1):
         path = runs / (stamp if attempt == 1 else f"{stamp}-{attempt}")
-        try:
+        with contextlib.suppress(FileExistsError):
             path.mkdir()
-            return path
-        except FileExistsError:
-            attempt += 1
+            break
+    return path
 
 
 def is_alive(folder: RunFolder) -> bool:
-    """Says whether a process of that run lives: each of them holds the lock of the log, which ends with the last."""
+    """Returns whether a process of the run is alive: they share a lock on the log, which ends with the last of them."""
     try:
         with folder.log.open("rb") as log:
             return not locks.acquire(log, shared=True, wait=False)

@@ -1,4 +1,4 @@
-"""Where a workspace keeps what: the one owner of its folders and file names. Imports no TensorFlow."""
+"""The paths in a workspace; no other module knows its folder and file names. Imports no TensorFlow."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +8,13 @@ from pipeline.graph.nodes import PIPELINE_NAME
 
 @dataclass(frozen=True)
 class RunFolder:
-    """What one run leaves behind, beside its artifacts; the folder's name is the run's id."""
+    """What one run leaves beside its artifacts; the folder's name is the run's id."""
 
     path: Path
 
     @property
     def id(self) -> str:
-        """Sorts by the time of the start; also the pipeline_run_id in ML Metadata."""
+        """The time of the start, so that ids sort by it; also the pipeline_run_id in ML Metadata."""
         return self.path.name
 
     @property
@@ -24,38 +24,38 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """All that the libraries said. Locked by the run's processes for as long as one of them lives."""
+        """The libraries' output. The run's processes lock it: see `pipeline.runs.run_folder.is_alive`."""
         return self.path / "log.txt"
 
     @property
     def result(self) -> Path:
-        """What came of the run, written by the process that runs the graph."""
+        """The result, written by the process that runs the graph: see `pipeline.runs.run_result`."""
         return self.path / "result.json"
 
     @property
     def outcome(self) -> Path:
-        """How the run ended, written by the process that watched it: exit_code, message, seconds."""
+        """The outcome, written by the process that watches the run: see `pipeline.runs.outcome`."""
         return self.path / "outcome.json"
 
     @property
     def graph(self) -> Path:
-        """Which component waits for which others, written before the first one runs: a list of names by name."""
+        """The ids of each node's upstream nodes, by node id, written before the first node runs."""
         return self.path / "graph.json"
 
     @property
     def predictions(self) -> Path:
-        """What the model answered to each test image, and pictures: see `pipeline.runs.predictions`."""
+        """The model's answers to the test images, and sample images: see `pipeline.runs.predictions`."""
         return self.path / "predictions.npz"
 
     @property
     def report(self) -> Path:
-        """All that is known of the run, as a page for people."""
+        """The report of the run, an HTML page: see `pipeline.reports.run`."""
         return self.path / "report.html"
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """One folder that holds everything the pipeline makes."""
+    """The folder that holds everything the pipeline makes."""
 
     root: Path
 
@@ -71,17 +71,17 @@ class Workspace:
 
     @property
     def training(self) -> Path:
-        """The state of trainings that have not ended, from which they are resumed."""
+        """Checkpoints of unfinished trainings, from which they resume."""
         return self.root / "training"
 
     @property
     def tuning(self) -> Path:
-        """The state of searches, from which they are resumed, or gone on with when their budget grows."""
+        """State of searches, from which they resume, or continue with a larger budget."""
         return self.root / "tuning"
 
     @property
     def serving(self) -> Path:
-        """Pushed versions in TensorFlow Serving's layout: a folder per version, the highest number is served."""
+        """Pushed versions in TensorFlow Serving's layout: a folder per version; the highest number is served."""
         return self.root / "serving" / PIPELINE_NAME
 
     @property
@@ -91,11 +91,11 @@ class Workspace:
 
     @property
     def lock(self) -> Path:
-        """Held by whoever writes here, and names them."""
+        """Locked by the process that writes in the workspace; names it."""
         return self.root / "lock"
 
     def run_folders(self) -> list[RunFolder]:
-        """Returns the runs, oldest first; none where there is no workspace yet."""
+        """Returns the runs, oldest first; an empty list if the workspace does not exist."""
         if not self.runs.is_dir():
             return []
         return [RunFolder(path) for path in sorted(self.runs.iterdir()) if path.is_dir()]

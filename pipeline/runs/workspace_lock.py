@@ -1,7 +1,7 @@
-"""One writer at a time in a workspace, whatever machine or shell it was started from. Imports nothing heavy.
+"""One writer at a time in a workspace, whatever shell or container it was started from. Imports nothing heavy.
 
-The lock is the kernel's, on a file of the workspace: it ends with the last process that holds it, however that ends, so
-what a dead one leaves in the file is no lock.
+The lock is the kernel's, on a file of the workspace. It ends with the last process that holds it, however that process
+ends; text that a dead process leaves in the file locks nothing.
 """
 
 import contextlib
@@ -15,36 +15,36 @@ from pipeline.runs.workspace import Workspace
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.files import locks
 
-_PATIENCE = 10.0  # seconds for a run that was killed a moment ago, whose processes are about to end
-_PAUSE = 0.1
+_GRACE = 10.0  # seconds for the processes of a run that was killed a moment ago to end
+_RETRY = 0.1  # seconds between attempts
 
 
 @dataclass(frozen=True)
-class Hold:
-    """A workspace that is held."""
+class WorkspaceLock:
+    """A lock that is held."""
 
-    descriptor: int  # child processes that inherit it hold the workspace as long as they live
+    descriptor: int  # child processes that inherit it keep the workspace locked while they live
 
-    def sign(self, who: str) -> None:
-        """Tells others who it is; on a full disk, nobody."""
+    def set_owner(self, owner: str) -> None:
+        """Writes into the lock file who holds it, for the messages of others; ignores a full disk."""
         started = time.strftime("%Y-%m-%d %H:%M:%S")
-        text = f"{who} (process {os.getpid()} on {socket.gethostname()}, since {started})"
+        text = f"{owner} (process {os.getpid()} on {socket.gethostname()}, since {started})"
         with contextlib.suppress(OSError):
             os.ftruncate(self.descriptor, 0)
             os.pwrite(self.descriptor, text.encode(), 0)
 
 
 @contextlib.contextmanager
-def writing(workspace: Workspace, wait: bool, tell: Callable[[str], None] = print) -> Iterator[Hold]:
-    """Holds the workspace, which is made if it is not there.
+def acquire(workspace: Workspace, wait: bool, notify: Callable[[str], None] = print) -> Iterator[WorkspaceLock]:
+    """Locks the workspace for the duration of the block; creates it if it does not exist.
 
     Args:
-        workspace: where is to be written.
-        wait: whether to wait for another writer to end, instead of giving up.
-        tell: is told whom it waits for.
+        workspace: to lock.
+        wait: whether to wait for another writer to end instead of raising.
+        notify: receives a sentence that names the other writer before waiting for it.
 
     Raises:
-        UserError: when another one holds it, and `wait` is off; the sentence says who.
+        UserError: when another writer holds the lock and `wait` is false.
         ConfigError: when the workspace cannot be written.
     """
     try:
@@ -53,24 +53,24 @@ def writing(workspace: Workspace, wait: bool, tell: Callable[[str], None] = prin
     except OSError as error:
         raise ConfigError(f"--workspace {workspace.root}: cannot write there ({error.strerror})") from error
     try:
-        if not _lock_soon(file):
-            holder = workspace.lock.read_text(errors="replace").strip() or "another process"
+        if not _acquire_soon(file):
+            owner = workspace.lock.read_text(errors="replace").strip() or "another process"
             if not wait:
                 raise UserError(
-                    f"--workspace {workspace.root}: {holder} is at work there; --wait waits until it is done, and in "
-                    "another workspace nobody has to"
+                    f"--workspace {workspace.root} is in use by {owner}; wait for it with --wait, "
+                    "or use another workspace"
                 )
-            tell(f"Waiting for {holder}, at work in {workspace.root}.")
+            notify(f"Waiting for {owner} in {workspace.root}.")
             locks.acquire(file)
-        yield Hold(file)
+        yield WorkspaceLock(file)
     finally:
         os.close(file)
 
 
-def _lock_soon(file: int) -> bool:
-    deadline = time.monotonic() + _PATIENCE
+def _acquire_soon(file: int) -> bool:
+    deadline = time.monotonic() + _GRACE
     while not locks.acquire(file, wait=False):
         if time.monotonic() >= deadline:
             return False
-        time.sleep(_PAUSE)
+        time.sleep(_RETRY)
     return True

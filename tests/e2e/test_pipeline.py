@@ -130,7 +130,7 @@ def test_report_can_be_made_again_and_shows_the_mistakes(workspace, first_run):
 
     page, mistakes = Page(first_run.report.read_text()), saved_predictions.load(first_run.predictions).mistakes
     assert len([a for _, a, _ in page.find("img") if a["alt"].startswith("Test image")]) == len(mistakes) > 0
-    assert page.words("h2")[:4] == ["Components", "Data", "Search", "Training"]
+    assert page.texts("h2")[:4] == ["Components", "Data", "Search", "Training"]
 
 
 def test_pushed_version_has_a_model_card_with_its_metrics(workspace):
@@ -182,7 +182,7 @@ def test_model_below_a_threshold_is_not_pushed(workspace, first_run):
     assert "top-1 on all test images is" in done.stderr
     assert "below the required 100.00% by" in done.stderr
     refused = Workspace(workspace).run_folders()[-1]
-    assert any("below the required 100.00%" in reason for reason in Page(refused.report.read_text()).words("li"))
+    assert any("below the required 100.00%" in reason for reason in Page(refused.report.read_text()).texts("li"))
     compared = shiftvit("compare", first_run.id, refused.id, "--workspace", workspace)
     assert "evaluate.min_top1" in compared.stdout and "+0.0 points" in compared.stdout
     assert versions(workspace) == before

@@ -1,1 +1,1 @@
-"""Runs beside each other: what differs in their settings, and what that did. Imports no TensorFlow."""
+"""The comparison of runs: which settings differ, and what difference they made. Imports no TensorFlow."""

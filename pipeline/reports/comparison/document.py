@@ -1,64 +1,67 @@
-"""The comparison of runs as one HTML page, which needs nothing beside itself."""
+"""The comparison of runs as an HTML page, which needs no other file and no network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from charts import line_chart
 from charts.formats import duration, percent, significant
 from charts.line_chart import Axes, Series
 from charts.markup import breakable, element, escape, note, page, scrollable, section, table
-from pipeline.reports.comparison.facts import Facts, quality, sentences
+from pipeline.reports.comparison.compare import Comparison
+from shiftvit.metrics import LOSS, TITLES, TOP1, of_eval
 
 
-def render(facts: Facts) -> str:
+def render(comparison: Comparison) -> str:
     """Returns the comparison as an HTML document."""
-    runs = facts["runs"]
-    title = f"{len(runs)} runs compared"
-    told = "".join(element("p", escape(sentence)) for sentence in sentences(facts))
-    heading = element("header", element("h1", title), told)
-    return page(title, "\n".join([heading, _settings(facts), _quality(facts), _curves(facts)]))
+    title = f"Comparison of {len(comparison.runs)} runs"
+    sentences = (element("p", escape(sentence)) for sentence in comparison.sentences())
+    header = element("header", element("h1", title), *sentences)
+    return page(title, "\n".join([header, _settings(comparison), _quality(comparison), _curves(comparison)]))
 
 
-def _headings(facts: Facts, first: str) -> list[str]:
-    return [first, *(escape(run["id"]) for run in facts["runs"])]
+def _headings(comparison: Comparison, first: str) -> list[str]:
+    return [first, *(escape(each.id) for each in comparison.runs)]
 
 
-def _settings(facts: Facts) -> str:
-    heading = "What differs"
-    if not facts["settings"]:
-        return section(heading, note("No setting differs."))
+def _settings(comparison: Comparison) -> str:
+    heading = "Settings"
+    if not comparison.settings:
+        return section(heading, note("All settings are the same."))
     rows = [
-        [breakable(name), *(escape("none" if value is None else significant(value)) for value in values)]
-        for name, values in facts["settings"].items()
+        [breakable(name), *(escape(significant(value)) for value in values)]
+        for name, values in comparison.settings.items()
     ]
-    return section(heading, table("Settings that differ", _headings(facts, "setting"), rows))
+    return section(heading, table("Settings that differ", _headings(comparison, "setting"), rows))
 
 
-def _quality(facts: Facts) -> str:
-    times = [duration(run["seconds"]) for run in facts["runs"]]
-    states = [run["state"] for run in facts["runs"]]
-    told = quality(facts) | {"state": states, "time": times}
-    rows = [[escape(name), *map(escape, values)] for name, values in told.items()]
-    return section("What that did", table("Measured on the test split", _headings(facts, "measure"), rows))
+def _quality(comparison: Comparison) -> str:
+    figures = comparison.quality() | {
+        "state": [each.run.state for each in comparison.runs],
+        "duration": [duration(each.run.seconds) for each in comparison.runs],
+    }
+    rows = [[escape(name), *map(escape, values)] for name, values in figures.items()]
+    return section("Quality", table("Measured on the test split", _headings(comparison, "measure"), rows))
 
 
-def _curves(facts: Facts) -> str:
-    drawn = [_chart(facts, "val_top1", percent), _chart(facts, "val_loss", significant)]
-    return section("Learning curves", *(drawn if any(drawn) else [note("No run has left a history.")]))
+def _curves(comparison: Comparison) -> str:
+    charts = [_chart(comparison, TOP1, percent), _chart(comparison, LOSS, significant)]
+    return section("Learning curves", *(charts if any(charts) else [note("No run has a training history.")]))
 
 
-def _chart(facts: Facts, column: str, write: Callable[[float], str]) -> str:
-    """Returns the curves over each other, those of the first run emphasised."""
-    curves = {run["id"]: points for run in facts["runs"] if (points := _points(run, column))}
+def _chart(comparison: Comparison, metric: str, format_y: Callable[[float], str]) -> str:
+    """Returns the curves of a metric on the eval split, that of the first run emphasised."""
+    column = of_eval(metric)
+    curves = {
+        each.id: points
+        for each in comparison.runs
+        if (points := [(row["epoch"], row[column]) for row in each.history if column in row])
+    }
     if not curves:
         return ""
-    first = facts["runs"][0]["id"]
+    first = comparison.runs[0].id
     series = [
-        Series(run, points, f"{run}: {write(points[-1][1])}", "first" if run == first else "")
-        for run, points in curves.items()
+        Series(run_id, points, f"{run_id}: {format_y(points[-1][1])}", "first" if run_id == first else "")
+        for run_id, points in curves.items()
     ]
-    label = f"{column} by epoch of {len(series)} runs"
-    return scrollable(label, line_chart.draw(series, Axes("epoch", column, write, x_min=1), label))
-
-
-def _points(run: Mapping, column: str) -> list[tuple[float, float]]:
-    return [(row["epoch"], row[column]) for row in run["history"] if column in row]
+    title = f"{TITLES[metric]} on the eval split"
+    label = f"{title} by epoch, {len(series)} runs"
+    return scrollable(label, line_chart.draw(series, Axes("epoch", title, format_y, x_min=1), label))

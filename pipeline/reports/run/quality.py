@@ -1,186 +1,196 @@
-"""The part of the report on what was measured of the model on the test split, and what the gates said."""
+"""The section on the model's quality on the test split: metrics, gates, classes, robustness, calibration, mistakes."""
 
 from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
 
 from charts import line_chart
-from charts.formats import percent
+from charts.formats import count, percent, significant
 from charts.line_chart import Axes, Series
 from charts.markup import definitions, element, escape, note, scrollable, section, table
-from pipeline.reports import wording
-from pipeline.reports.run.facts import Facts, name_of
+from components.evaluator.intervals import Change
+from pipeline.reports.run.contents import ReportContents
 from pipeline.reports.run.pictures import picture
-from pipeline.reports.wording import describe_lite
+from pipeline.reports.wording import NOT_A_NUMBER, describe_change, describe_lite, describe_share
 from pipeline.runs.predictions import Predictions
+from pipeline.runs.run import Run
+from shiftvit.metrics import ECE, LOSS, TITLES, TOP1, TOP5
+
+_WITH_INTERVAL = f"{TITLES[TOP1]} (95% interval)"
 
 
-def render(facts: Facts, predictions: Predictions | None) -> str:
+def render(contents: ReportContents) -> str:
     """Returns the section."""
-    metrics = facts["metrics"]
-    if not metrics:
-        return section("Quality", note("The run did not come to measure a model."), id="quality")
-    parts = (_gates(facts), _confusion(metrics, facts["class_names"]), _robustness(metrics), _calibration(facts))
+    run = contents.run
+    if not run.metrics:
+        return section("Quality", note("The run did not get as far as evaluating a model."), id="quality")
     return section(
         "Quality",
-        note("Measured on the test split, which neither training nor the search reads."),
-        definitions(_figures(metrics) | _latency(facts) | _lite(facts)),
-        _classes(metrics, facts["class_names"]),
-        *parts,
-        _mistakes(facts, predictions) if predictions else "",
+        note("Measured on the test split, which neither the training nor the search reads."),
+        definitions(_metrics(run) | _latency(run) | _lite(run)),
+        _classes(run),
+        _gates(run),
+        _confusion(run),
+        _robustness(run),
+        _calibration(contents),
+        _mistakes(contents, contents.predictions) if contents.predictions else "",
         id="quality",
     )
 
 
-def _figures(metrics: dict[str, Any]) -> dict[str, str]:
-    losses = {"Loss": metrics.get("loss"), "Expected calibration error": metrics.get("ece")}
-    return (
-        {"Top-1, with its interval of 95%": wording.share(metrics["top1"], metrics["examples"])}
-        | ({"Change of top-1 from the baseline": _change(metrics["top1_change"])} if "top1_change" in metrics else {})
-        | {"Top-5": percent(metrics["top5"])}
-        | {name: "not a number" if value is None else f"{value:.4g}" for name, value in losses.items()}
-        | {"Test images": f"{metrics['examples']:,}"}
-    )
+def _metrics(run: Run) -> dict[str, str]:
+    metrics = run.metrics
+    figures = {_WITH_INTERVAL: describe_share(metrics[TOP1], metrics["examples"])}
+    if "top1_change" in metrics:
+        gained, lost = metrics["top1_change"]["gained"], metrics["top1_change"]["lost"]
+        change = Change(**{name: metrics["top1_change"][name] for name in ("estimate", "low", "high")})
+        figures["change from the baseline"] = (
+            f"{describe_change(change)}; {count(gained, 'image')} gained, {lost:,} lost"
+        )
+    figures[TITLES[TOP5]] = percent(metrics[TOP5])
+    for name in (LOSS, ECE):
+        value = metrics.get(name)
+        figures[TITLES[name]] = NOT_A_NUMBER if value is None else significant(value)
+    figures["test images"] = f"{metrics['examples']:,}"
+    return {_capitalize(name): figure for name, figure in figures.items()}
 
 
-def _change(change: dict[str, Any]) -> str:
-    return f"{wording.describe(change)}; {change['gained']:,} images gained, {change['lost']:,} lost"
+def _capitalize(title: str) -> str:
+    return title[0].upper() + title[1:]
 
 
-def _latency(facts: Facts) -> dict[str, str]:
-    return {
-        f"Latency of {count} at once": f"{value:g} ms, the median on the CPU"
-        for count, value in facts["latency_ms"].items()
-    }
+def _latency(run: Run) -> dict[str, str]:
+    latency = run.result.latency_ms if run.result else {}
+    return {f"Latency, batch of {images}": f"{value:g} ms, median on the CPU" for images, value in latency.items()}
 
 
-def _lite(facts: Facts) -> dict[str, str]:
-    return {f"TFLite, {name}": told for name, told in describe_lite(facts["lite"]).items()}
+def _lite(run: Run) -> dict[str, str]:
+    report = run.result.lite if run.result else {}
+    return {f"TFLite, {name}": description for name, description in describe_lite(report).items()}
 
 
-def _gates(facts: Facts) -> str:
-    reasons = [element("li", escape(reason)) for reason in facts["reasons"] or []]
+def _gates(run: Run) -> str:
+    reasons = [element("li", escape(reason)) for reason in (run.result.reasons if run.result else ())]
     verdict = (
         element("p", "The model was not pushed, because:") + element("ul", *reasons)
         if reasons
-        else element("p", "The Evaluator and the Canary have blessed the model: it kept every bound.")
+        else element("p", "The Evaluator and the Canary blessed the model.")
     )
-    bounds = {
+    thresholds = {
         f"{group}.{name}": str(value)
         for group in ("evaluate", "canary")
-        for name, value in facts["config"].get(group, {}).items()
+        for name, value in run.config.get(group, {}).items()
     }
-    told = element("details", element("summary", "The bounds of this run"), definitions(bounds))
-    return element("h3", "What the gates said") + verdict + told
+    details = element("details", element("summary", "Thresholds of this run"), definitions(thresholds))
+    return element("h3", "Gates") + verdict + details
 
 
-def _classes(metrics: dict[str, Any], names: Sequence[str]) -> str:
-    confusion = metrics.get("confusion", [])
+def _classes(run: Run) -> str:
+    confusion = run.metrics.get("confusion", [])
     if not confusion:
         return ""
-    rows = [_class_row(confusion, names, k) for k in range(len(confusion))]
-    headings = ["class", "images", "top-1 (95% interval)", "right of those answered so", "most often taken for"]
-    return element("h3", "Each class") + table("Quality of each class", headings, rows)
+    rows = [_class_row(confusion, run, k) for k in range(len(confusion))]
+    headings = ["class", "images", _WITH_INTERVAL, "precision", "most often mistaken for"]
+    return element("h3", "Classes") + table("Quality per class", headings, rows)
 
 
-def _class_row(confusion: Sequence[Sequence[int]], names: Sequence[str], k: int) -> list[str]:
-    images, answered = sum(confusion[k]), sum(row[k] for row in confusion)
-    others = [(count, j) for j, count in enumerate(confusion[k]) if j != k and count]
-    most, other = max(others, key=lambda entry: entry[0], default=(0, k))
+def _class_row(confusion: Sequence[Sequence[int]], run: Run, k: int) -> list[str]:
+    images, answered, right = sum(confusion[k]), sum(row[k] for row in confusion), confusion[k][k]
+    mistakes = [(number, j) for j, number in enumerate(confusion[k]) if j != k and number]
+    most, other = max(mistakes, key=lambda entry: entry[0], default=(0, k))
     return [
-        escape(name_of(names, k)),
+        escape(run.class_name(k)),
         f"{images:,}",
-        wording.share(confusion[k][k] / images, images) if images else "no images",
-        f"{percent(confusion[k][k] / answered)} of {answered:,}" if answered else "never answered",
-        escape(f"{name_of(names, other)} ({most})") if most else "",
+        describe_share(right / images, images) if images else "no images",
+        f"{percent(right / answered)} of {count(answered, 'answer')}" if answered else "never answered",
+        escape(f"{run.class_name(other)} ({most:,})") if most else "",
     ]
 
 
-def _confusion(metrics: dict[str, Any], names: Sequence[str]) -> str:
-    confusion = metrics.get("confusion", [])
+def _confusion(run: Run) -> str:
+    confusion = run.metrics.get("confusion", [])
     if not confusion:
         return ""
     rows = [
-        [
-            escape(name_of(names, true)),
-            *(_cell(count, max(sum(row), 1), true == answered) for answered, count in enumerate(row)),
-        ]
-        for true, row in enumerate(confusion)
+        [escape(run.class_name(k)), *(_cell(n, max(sum(row), 1), k == answered) for answered, n in enumerate(row))]
+        for k, row in enumerate(confusion)
     ]
-    headings = ["true class", *(escape(name_of(names, k)) for k in range(len(confusion)))]
-    caption = "Images of each true class (rows) by answered class (columns)"
-    return element("h3", "Confusion") + table(caption, headings, rows)
+    headings = ["true class", *(escape(run.class_name(k)) for k in range(len(confusion)))]
+    caption = "Images by true class (rows) and answered class (columns)"
+    return element("h3", "Confusion matrix") + table(caption, headings, rows)
 
 
-def _cell(count: int, images: int, right: bool) -> str:
+def _cell(number: int, images: int, right: bool) -> str:
     return element(
-        "span", f"{count:,}", class_="heat" if right else "heat miss", style=f"--share: {count / images:.3f}"
+        "span", f"{number:,}", class_="heat" if right else "heat miss", style=f"--share: {number / images:.3f}"
     )
 
 
-def _robustness(metrics: dict[str, Any]) -> str:
-    corrupted = metrics.get("corrupted_top1", {})
+def _robustness(run: Run) -> str:
+    corrupted = run.metrics.get("corrupted_top1", {})
     if not corrupted:
         return ""
-    rows = [["none", f"{metrics['examples']:,}", wording.share(metrics["top1"], metrics["examples"])]] + [
-        [escape(name), f"{found['examples']:,}", wording.share(found["top1"], found["examples"])]
-        for name, found in corrupted.items()
+    rows = [
+        [escape(name), f"{metrics['examples']:,}", describe_share(metrics[TOP1], metrics["examples"])]
+        for name, metrics in [("none", run.metrics), *corrupted.items()]
     ]
     caption = "Top-1 on corrupted copies of the test images"
-    return element("h3", "Robustness") + table(caption, ["corruption", "images", "top-1 (95% interval)"], rows)
+    return element("h3", "Robustness") + table(caption, ["corruption", "images", _WITH_INTERVAL], rows)
 
 
-def _calibration(facts: Facts) -> str:
-    bins = facts["calibration"]
+def _calibration(contents: ReportContents) -> str:
+    bins = contents.calibration
     if not bins:
         return ""
-    points = [(found["confidence"], found["top1"]) for found in bins]
-    series = [
-        Series("as confident as right", [(0, 0), (1, 1)], "as confident as right", "first"),
-        Series("the model", points, "the model", "best", markers=True),
-    ]
-    tenths = Axes("mean confidence of a bin", "top-1", "{:.0%}".format, _tenths, "{:.0%}".format, x_min=0, x_max=1)
+    perfect = Series("perfect calibration", [(0, 0), (1, 1)], "perfect calibration", "first")
+    model = Series("the model", [(each.confidence, each.top1) for each in bins], "the model", "best", markers=True)
+    axes = Axes("mean confidence of a bin", TITLES[TOP1], "{:.0%}".format, _fifths, "{:.0%}".format, x_min=0, x_max=1)
+    chart = line_chart.draw([perfect, model], axes, "Top-1 by confidence; the table below has the figures")
     rows = [
         [
-            f"{found['low']:.2f} to {found['high']:.2f}",
-            f"{found['images']:,}",
-            f"{found['confidence']:.1%}",
-            wording.share(found["top1"], found["images"]),
+            f"{each.low:.2f} to {each.high:.2f}",
+            f"{each.images:,}",
+            percent(each.confidence),
+            describe_share(each.top1, each.images),
         ]
-        for found in bins
+        for each in bins
     ]
-    headings = ["confidence", "images", "mean confidence", "top-1 (95% interval)"]
-    return (
-        element("h3", "Calibration")
-        + note("Below the diagonal it is surer than right. Bins of few images say little: see their intervals.")
-        + scrollable(
-            "Calibration",
-            line_chart.draw(series, tenths, "Share of right answers by confidence; the table has the figures"),
-        )
-        + element("details", element("summary", "The same in figures"), table("Bins of confidence", headings, rows))
+    headings = ["confidence", "images", "mean confidence", _WITH_INTERVAL]
+    figures = element("details", element("summary", "Table of the bins"), table("Bins by confidence", headings, rows))
+    explanation = note(
+        "Below the diagonal the model is overconfident, above it underconfident. Bins with few images say little: "
+        "see their intervals."
     )
+    return element("h3", "Calibration") + explanation + scrollable("Calibration", chart) + figures
 
 
-def _tenths(low: float, high: float) -> list[float]:
-    return [tenth / 10 for tenth in range(0, 11, 2)]
+def _fifths(low: float, high: float) -> list[float]:
+    return [0, 0.2, 0.4, 0.6, 0.8, 1]
 
 
-def _mistakes(facts: Facts, predictions: Predictions) -> str:
-    if not facts["mistakes"]:
-        return element("h3", "Most confident mistakes") + element("p", "Every answer on the test split is right.")
+def _mistakes(contents: ReportContents, saved: Predictions) -> str:
+    heading = element("h3", "Most confident mistakes")
+    wrong = int((~saved.right).sum())
+    if not wrong:
+        return heading + element("p", "Every answer on the test split is right.")
+    images = zip(contents.mistakes, saved.mistake_images, strict=True)
     figures = [
-        _figure(mistake, pixels, facts["class_names"])
-        for mistake, pixels in zip(facts["mistakes"], predictions.mistake_images, strict=True)
+        _figure(
+            mistake.position,
+            f"{contents.run.class_name(mistake.answer)} ({percent(mistake.confidence)}), "
+            f"true class {contents.run.class_name(mistake.label)}",
+            pixels,
+        )
+        for mistake, pixels in images
     ]
-    wrong = int((~predictions.right).sum())
-    told = note(
-        f"{len(figures)} of {wrong:,} wrong answers, the most confident first. Number: position in the test split."
+    explanation = note(
+        f"{len(figures)} of {count(wrong, 'wrong answer')}, the most confident first. Numbers are positions in the "
+        "test split."
     )
-    return element("h3", "Most confident mistakes") + told + element("ul", *figures, class_="pictures")
+    return heading + explanation + element("ul", *figures, class_="pictures")
 
 
-def _figure(mistake: dict[str, Any], pixels, names: Sequence[str]) -> str:
-    true, answered = name_of(names, mistake["label"]), name_of(names, mistake["answer"])
-    told = f"{answered}, {mistake['confidence']:.1%} sure; it is {true}"
-    image = picture(pixels, f"Test image {mistake['position']:,}: answered {told}")
-    caption = element("figcaption", escape(f"#{mistake['position']:,}: {told}"))
+def _figure(position: int, description: str, pixels: np.ndarray) -> str:
+    image = picture(pixels, f"Test image {position:,}: answered {description}")
+    caption = element("figcaption", escape(f"#{position:,}: {description}"))
     return element("li", element("figure", image, caption))

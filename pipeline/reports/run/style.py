@@ -1,4 +1,4 @@
-"""How what only the report of a run has looks, in the colours of `charts.markup`."""
+"""CSS for the run report only, in the colours of `charts.markup`."""
 
 STYLE = """
 h3 { font-size: 1.05rem; margin: 1.75rem 0 .5rem; }

@@ -31,7 +31,7 @@ from pipeline.graph.nodes import Node
 from pipeline.runners import beam
 from pipeline.runners.local.result import Executions, build_run_result, build_search_result, output
 from pipeline.runs import machine, predictions, run_result
-from pipeline.runs.events import CACHED, COMPLETE, FAILED, REPORT, Events
+from pipeline.runs.events import CACHED, COMPLETE, FAILED, PREDICTIONS, Events
 from pipeline.runs.lineage import Execution, Lineage
 from pipeline.runs.machine import EnergyMeter
 from pipeline.runs.workspace import RunFolder, Workspace
@@ -119,7 +119,7 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     pipeline = create_pipeline(config, source, local_site(config))
     _write_graph(pipeline, folder)
     nodes = [node.id for node in pipeline.components]
-    events.plan(nodes[: nodes.index(Node.TUNER) + 1] if search_only else [*nodes, REPORT])
+    events.plan(nodes[: nodes.index(Node.TUNER) + 1] if search_only else [*nodes, PREDICTIONS])
     joules = _run_nodes(pipeline, folder, events, lineage, RunOptions(to_nodes=[Node.TUNER]) if search_only else None)
     executions = {execution.node: execution for execution in lineage.executions(folder.id)}
     _check_finished(executions)
@@ -127,9 +127,9 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     result = dataclasses.replace(result, machine=machine.describe() | {"processor_joules": joules})
     run_result.write(folder, result)
     if not search_only:
-        events.start(REPORT)
+        events.start(PREDICTIONS)
         events.end(COMPLETE if save_predictions(executions, folder, workspace, events) else FAILED)
-    events.send({"event": "result", **result.to_dict()})
+    events.finish(result.to_dict())
     return NotBlessedError.exit_code if result.reasons else 0
 
 

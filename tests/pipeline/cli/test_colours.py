@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 COLOUR, BOLD, CURSOR = "\x1b[32m", "\x1b[1m", "\x1b[?25l"  # green; the headings of a table; a live display hides it
 SHOW = """
-from pipeline.cli.terminal import make_display, print_table
+from pipeline.cli.output import print_table
+from pipeline.cli.terminal import make_display
 with make_display() as display:
     display.show({"event": "plan", "nodes": ["Trainer"]})
     for state in ("running", "complete"):

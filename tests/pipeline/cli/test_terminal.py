@@ -4,7 +4,8 @@ import pytest
 from rich.console import Console
 from trial_events import trial, trials
 
-from pipeline.cli.terminal import LiveDisplay, PlainDisplay, print_table
+from pipeline.cli.output import print_table
+from pipeline.cli.terminal import LiveDisplay, PlainDisplay
 from pipeline.runs.events import ProgressHandler
 from shiftvit import progress
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -5,107 +6,112 @@ from html_page import Page
 from made_runs import make_predictions, make_run
 
 from pipeline.cli.main import main
+from pipeline.reports.comparison.compare import CAUTION, compare
 from pipeline.reports.comparison.document import render
-from pipeline.reports.comparison.facts import CAUTION, compare, sentences
 from pipeline.runs.workspace import Workspace
 
 LABELS = [0, 1] * 500
 
 
-def answered(wrong):
-    """Returns answers of which the first `wrong` are wrong."""
-    return [1 - label if number < wrong else label for number, label in enumerate(LABELS)]
+def answers_with_mistakes(count):
+    return [1 - label if number < count else label for number, label in enumerate(LABELS)]
 
 
 @pytest.fixture
 def workspace(tmp_path):
-    """Runs: a has 200 of 1,000 wrong, b 100, c 195 of other images, d came to no model."""
+    """Run a has 200 of 1,000 answers wrong, b 100, c 195 on other images; d has no evaluated model."""
     workspace = Workspace(tmp_path)
-    make_run(workspace, "a", make_predictions(LABELS, answered(200)))
-    make_run(workspace, "b", make_predictions(LABELS, answered(100)), ["train.epochs=20", "model.dims=16,32"])
-    make_run(workspace, "c", make_predictions(LABELS, answered(195), split="other"))
+    make_run(workspace, "a", make_predictions(LABELS, answers_with_mistakes(200)))
+    settings = ["train.epochs=20", "model.dims=16,32"]
+    make_run(workspace, "b", make_predictions(LABELS, answers_with_mistakes(100)), settings)
+    make_run(workspace, "c", make_predictions(LABELS, answers_with_mistakes(195), split="other"))
     make_run(workspace, "d")
     return workspace
 
 
-def compared(workspace, *names):
+def compare_runs(workspace, *run_ids):
     folders = {folder.id: folder for folder in workspace.run_folders()}
-    return compare(workspace, [folders[name] for name in names])
+    return compare(workspace, [folders[run_id] for run_id in run_ids])
 
 
-def test_the_settings_that_differ_are_told_by_their_dotted_names(workspace):
-    assert compared(workspace, "a", "b")["settings"] == {"model.dims": [[32, 64], [16, 32]], "train.epochs": [12, 20]}
-    assert compared(workspace, "a", "a")["settings"] == {}
+def test_differing_settings_have_dotted_names(workspace):
+    settings = compare_runs(workspace, "a", "b").settings
+
+    assert settings == {"model.dims": [[32, 64], [16, 32]], "train.epochs": [12, 20]}
+    assert compare_runs(workspace, "a", "a").settings == {}
 
 
 def test_answers_to_the_same_images_are_paired(workspace):
-    better, worse = (compared(workspace, *names) for names in (("a", "b"), ("b", "a")))
+    better, worse = compare_runs(workspace, "a", "b"), compare_runs(workspace, "b", "a")
 
-    told = "100 of them gained, 0 lost."
-    assert sentences(better) == [
-        f"b against a: better by 10.0 points (8.1 to 11.8), on the same 1,000 test images; {told}",
+    assert better.sentences() == [
+        "b against a: better by 10.0 points (8.1 to 11.8), on the same 1,000 test images: 100 gained, 0 lost.",
         CAUTION,
     ]
-    assert sentences(worse)[0].startswith("a against b: worse by 10.0 points (8.1 to 11.8), on the same 1,000")
+    assert worse.sentences()[0].startswith("a against b: worse by 10.0 points (8.1 to 11.8), on the same 1,000")
 
 
-def test_answers_to_other_images_are_not_and_then_tell_less(workspace):
-    (paired,) = compared(workspace, "a", "b")["changes"]
-    facts = compared(workspace, "b", "c", "d")
-    unpaired, none = facts["changes"]
+def test_answers_to_other_images_are_unpaired_with_a_wider_interval(workspace):
+    (paired,) = compare_runs(workspace, "a", "b").changes
+    comparison = compare_runs(workspace, "b", "c", "d")
+    unpaired, none = comparison.changes
+    sentences = comparison.sentences()
 
-    assert "images" not in unpaired and unpaired["high"] - unpaired["low"] > 1.4 * (paired["high"] - paired["low"])
-    told = sentences(facts)
-    assert told[0].startswith("c against b: worse by 9.5 points (") and "on other test images" in told[0]
-    assert none is None and told[1] == "d against b: nothing to compare, one of the two has not measured a model."
-
-
-def test_what_chance_can_make_is_no_difference(workspace):
-    told = sentences(compared(workspace, "a", "c"))
-
-    assert told[0] == "No setting differs: what differs is chance."
-    assert told[1].startswith("c against a: no difference can be told: +0.5 points (-3.0 to +4.0), on other")
+    assert unpaired.images == 0 and "images" not in unpaired.to_dict()
+    assert unpaired.change.high - unpaired.change.low > 1.4 * (paired.change.high - paired.change.low)
+    assert sentences[0].startswith("c against b: worse by 9.5 points (") and "unpaired" in sentences[0]
+    assert none is None
+    assert sentences[1] == "d against b: cannot be compared, because one of the two runs has no evaluated model."
 
 
-def test_the_page_tells_what_the_terminal_does_and_loads_nothing(workspace, tmp_path, capsys):
+def test_change_whose_interval_contains_zero_is_not_significant(workspace):
+    sentences = compare_runs(workspace, "a", "c").sentences()
+
+    assert sentences[0] == "All settings are the same, so any difference is chance."
+    assert sentences[1].startswith("c against a: no significant difference: +0.5 points (-3.0 to +4.0); unpaired")
+
+
+def test_terminal_page_and_json_agree(workspace, tmp_path, capsys):
     command = ["compare", "a", "b", "d", "--workspace", str(workspace.root)]
     assert main([*command, "--html", str(tmp_path / "page.html")]) == 0
-    told = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
     page = Page((tmp_path / "page.html").read_text())
 
-    for words in (
-        "train.epochs  12     20     12",
-        "80.0% (77.4% to 82.4%)",
-        "better by 10.0 points (8.1 to 11.8)",
-        CAUTION,
-    ):
-        assert " ".join(words.split()) in " ".join(told.split())
-    assert "80.0% (77.4% to 82.4%)" in page.words("td") and CAUTION in page.words("p")
-    assert page.words("th", scope="col")[:4] == ["setting", "a", "b", "d"]
-    assert not any(attributes.get("src") or attributes.get("href") for _, attributes, _ in page.elements)
+    for text in ("train.epochs 12 20 12", "80.0% (77.4% to 82.4%)", "better by 10.0 points (8.1 to 11.8)", CAUTION):
+        assert text in printed
+    assert "80.0% (77.4% to 82.4%)" in page.texts("td") and CAUTION in page.texts("p")
+    assert page.texts("th", scope="col")[:4] == ["setting", "a", "b", "d"]
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["settings"]["train.epochs"] == [12, 20, 12]
 
 
-def test_the_curves_lie_over_each_other(workspace):
-    facts = compared(workspace, "a", "b")
-    for run, top1 in zip(facts["runs"], (0.5, 0.75), strict=True):
-        run["history"] = [{"epoch": 1, "val_top1": 0.25}, {"epoch": 2, "val_top1": top1}]
+def test_page_loads_nothing(workspace):
+    page = Page(render(compare_runs(workspace, "a", "b")))
 
-    page = Page(render(facts))
+    assert not any(attributes.get("src") or attributes.get("href") for _, attributes, _ in page.elements)
 
-    assert [label for label in page.words("text") if label.startswith(("a:", "b:"))] == ["a: 50.0%", "b: 75.0%"]
-    assert "val_top1 by epoch of 2 runs" in [attributes["aria-label"] for _, attributes, _ in page.find("svg")]
+
+def test_learning_curves_of_all_runs_share_a_chart(workspace):
+    comparison = compare_runs(workspace, "a", "b")
+    runs = [
+        dataclasses.replace(run, history=[{"epoch": 1, "val_top1": 0.25}, {"epoch": 2, "val_top1": top1}])
+        for run, top1 in zip(comparison.runs, (0.5, 0.75), strict=True)
+    ]
+    page = Page(render(dataclasses.replace(comparison, runs=runs)))
+
+    assert [label for label in page.texts("text") if label.startswith(("a:", "b:"))] == ["a: 50.0%", "b: 75.0%"]
+    labels = [attributes["aria-label"] for _, attributes, _ in page.find("svg")]
+    assert "top-1 on the eval split by epoch, 2 runs" in labels
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        (["a"], "compare takes two runs or more"),
+        (["a"], "compare needs the ids of two or more runs"),
         (["a", "e"], "no run 'e'"),
         (["a", "b", "--html", "/no/such/folder/page.html"], "--html /no/such/folder/page.html: cannot be written"),
     ],
 )
-def test_what_cannot_be_compared_is_told(workspace, capsys, arguments, told):
+def test_impossible_comparison_is_refused(workspace, capsys, arguments, message):
     assert main(["compare", *arguments, "--workspace", str(workspace.root)]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -13,11 +13,10 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.types import standard_artifacts
 
-from components.data_gate.anomalies import read_anomalies
-from pipeline.cli import printing
+from pipeline.cli import run_page
 from pipeline.config import config_file, presets
 from pipeline.graph.nodes import PIPELINE_NAME
-from pipeline.reports.details import examine
+from pipeline.reports.details import read_details
 from pipeline.runs import lineage
 from pipeline.runs.lineage import Lineage
 from pipeline.runs.workspace import RunFolder, Workspace
@@ -119,7 +118,7 @@ def test_walk_goes_back_from_pushed_model_to_the_archive(metadata):
     ]
     assert {s.maker.run for s in steps[1:]} == {"run-1"}, "the cache was taken for the maker"
     assert steps[3].artifact.properties["source_sha256"] == "abc123"
-    assert lineage.hyperparameters(steps[2].artifact) == {"learning_rate": 0.01}
+    assert steps[2].facts == {"learning_rate": 0.01}
 
 
 def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata, capsys):
@@ -145,11 +144,12 @@ def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata
             }
         )
     )
-    details = examine(workspace, folder)
-    assert details["class_top1"] == {"cat": 1.0, "dog": None}
-    assert details["components"]["Train"] == "cached" and details["config"]["preset"] == "quickstart"
-    assert details["lineage"][-1]["facts"] == {"source_sha256": "abc123"}
-    printing.print_run(json.loads(json.dumps(details)))
+    details = read_details(workspace, folder)
+    plain = json.loads(json.dumps(details.to_dict()))
+    assert plain["class_top1"] == {"cat": 1.0, "dog": None}
+    assert plain["components"]["Train"] == "cached" and plain["config"]["preset"] == "quickstart"
+    assert plain["lineage"][-1]["facts"] == {"source_sha256": "abc123"}
+    run_page.print_run(details)
     page = capsys.readouterr().out
     for told in (
         "source_sha256 = abc123",
@@ -183,4 +183,4 @@ def test_anomalies_name_split_and_feature(tmp_path):
     (tmp_path / "Split-train").mkdir()
     (tmp_path / "Split-train" / "SchemaDiff.pb").write_bytes(anomalies_pb2.Anomalies().SerializeToString())
     artifact = lineage.Artifact(1, "ExampleAnomalies", str(tmp_path), {})
-    assert read_anomalies(artifact.uri) == ["split eval, feature label: values out of range"]
+    assert lineage.read_anomalies(artifact) == ["eval, label: values out of range"]

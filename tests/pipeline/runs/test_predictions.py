@@ -74,7 +74,7 @@ def test_every_test_image_is_asked_in_its_order(gathered, monkeypatch, folder):
 def test_the_most_confident_mistakes_come_first_and_have_their_pictures(gathered, monkeypatch, folder):
     assert gathered.mistakes.tolist() == [4, 5, 6, 7, 8, 9, 0, 2, 1], "what is not a number is no confidence"
     assert [image[1, 0, 0] for image in gathered.mistake_images] == gathered.mistakes.tolist()
-    monkeypatch.setattr(saved_predictions, "MOST_MISTAKES", 2)
+    monkeypatch.setattr(saved_predictions, "MAX_MISTAKES", 2)
     assert saved_predictions.gather(str(folder / "model"), str(folder)).mistakes.tolist() == [4, 5]
 
 

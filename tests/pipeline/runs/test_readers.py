@@ -23,7 +23,7 @@ CHANGES = 50
 ASK = """
 import sys, tensorflow as tf
 from pathlib import Path
-from components import serving
+from components import serving_folder
 base, log = map(Path, sys.argv[1:])
 
 def ask(version):
@@ -36,7 +36,7 @@ HOLDS = (
     ASK
     + """
 while True:
-    with serving.hold_newest(base) as version:
+    with serving_folder.hold_newest(base) as version:
         ask(version)
 """
 )

@@ -11,17 +11,16 @@ from waiting import HANG_SECONDS
 from pipeline.cli.main import main
 from pipeline.runs import workspace_lock
 from pipeline.runs.workspace import Workspace
-from pipeline.runs.workspace_lock import writing
 from shiftvit.errors import ConfigError, UserError
 
 HOLD = """
 import subprocess, sys, time
 from pathlib import Path
 from pipeline.runs.workspace import Workspace
-from pipeline.runs.workspace_lock import writing
-with writing(Workspace(Path(sys.argv[1])), wait=False) as hold:
-    hold.sign("run 7")
-    child = subprocess.Popen(["sleep", "3600"], pass_fds=[hold.descriptor], stdout=subprocess.DEVNULL)
+from pipeline.runs import workspace_lock
+with workspace_lock.acquire(Workspace(Path(sys.argv[1])), wait=False) as lock:
+    lock.set_owner("run 7")
+    child = subprocess.Popen(["sleep", "3600"], pass_fds=[lock.descriptor], stdout=subprocess.DEVNULL)
     if sys.argv[2] == "alone":
         child.kill()
         child.wait()
@@ -32,7 +31,7 @@ with writing(Workspace(Path(sys.argv[1])), wait=False) as hold:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(workspace_lock, "_PATIENCE", 0.0)
+    monkeypatch.setattr(workspace_lock, "_GRACE", 0.0)
 
 
 @contextmanager
@@ -49,8 +48,8 @@ def held(folder, how="alone"):
             os.kill(child, signal.SIGKILL)
 
 
-def take(folder, wait=False, tell=print):
-    with writing(Workspace(folder), wait, tell):
+def take(folder, wait=False, notify=print):
+    with workspace_lock.acquire(Workspace(folder), wait, notify):
         return "taken"
 
 
@@ -58,8 +57,8 @@ def test_a_second_writer_is_refused_and_told_who_holds_the_workspace(tmp_path):
     with held(tmp_path) as (holder, _), pytest.raises(UserError) as refusal:
         take(tmp_path)
 
-    assert str(refusal.value).startswith(f"--workspace {tmp_path}: run 7 (process {holder.pid} on ")
-    assert "is at work there; --wait waits" in str(refusal.value)
+    assert str(refusal.value).startswith(f"--workspace {tmp_path} is in use by run 7 (process {holder.pid} on ")
+    assert "wait for it with --wait" in str(refusal.value)
     assert take(tmp_path) == "taken"
 
 
@@ -95,7 +94,7 @@ def test_a_writer_that_waits_says_for_whom_and_comes_when_the_other_ends(tmp_pat
 
 
 def test_a_run_that_was_killed_just_now_may_take_a_moment_to_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace_lock, "_PATIENCE", HANG_SECONDS)
+    monkeypatch.setattr(workspace_lock, "_GRACE", HANG_SECONDS)
     with held(tmp_path) as (holder, _):
         threading.Timer(0.5, holder.terminate).start()
 

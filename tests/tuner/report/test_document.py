@@ -23,7 +23,7 @@ from tuner.results import Budget
 
 
 def headline(results):
-    return Page(render(results)).words("p", **{"class": "headline"})[0]
+    return Page(render(results)).texts("p", **{"class": "headline"})[0]
 
 
 def section(results, heading):
@@ -113,7 +113,7 @@ def test_the_facts_show_the_budget_and_its_use():
 
     page = Page(render(make_results(*trials, budget=Budget(20, 90, 4), seconds=120)))
 
-    assert dict(zip(page.words("dt"), page.words("dd"), strict=True)) == {
+    assert dict(zip(page.texts("dt"), page.texts("dd"), strict=True)) == {
         "Algorithm": "bayesian",
         "Objective": "val_top1, higher is better",
         "Trials": "4 of 20: 1 completed, 1 stopped early, 1 failed, 1 running",
@@ -127,8 +127,8 @@ def test_the_facts_show_the_budget_and_its_use():
 def test_no_limit_of_a_budget_is_named():
     page = Page(render(make_results(make_trial("00"), budget=Budget(5, 0, 1), greater=False)))
 
-    assert "1:40, no limit" in page.words("dd")
-    assert "val_top1, lower is better" in page.words("dd")
+    assert "1:40, no limit" in page.texts("dd")
+    assert "val_top1, lower is better" in page.texts("dd")
 
 
 @pytest.mark.parametrize("greater, order", [(True, ["02", "00", "01"]), (False, ["01", "00", "02"])])

@@ -43,7 +43,7 @@ def test_markup_in_the_results_is_escaped():
     page = Page(document)
     assert page.find("script") == []
     assert "\x1b" not in document
-    assert "<script>alert('\"&')</script> [31m" in page.words("td")
+    assert "<script>alert('\"&')</script> [31m" in page.texts("td")
     assert all(ElementTree.fromstring(drawing) for drawing in re.findall("<svg.*?</svg>", document, re.DOTALL))
 
 
@@ -61,7 +61,7 @@ def test_the_report_is_accessible_to_screen_readers_and_keyboards():
     page = Page(render(SEARCHES["all states"]))
 
     assert page.find("html")[0][1]["lang"] == "en"
-    assert page.words("title")[0] == "Hyperparameter search: val_top1"
+    assert page.texts("title")[0] == "Hyperparameter search: val_top1"
     assert len(page.find("main")) == 1
     assert all(attributes["scope"] in ("col", "row") for _, attributes, _ in page.find("th"))
     boxes = page.find("div", **{"class": "scroll"})

@@ -1,0 +1,176 @@
+"""Compares runs: their settings, the quality of their models, and the change of top-1 from the first run."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charts.formats import percent
+from components.evaluator.intervals import Change, paired_change, unpaired_change
+from pipeline.reports.settings import flatten
+from pipeline.reports.wording import NOT_A_NUMBER, describe_change, describe_share
+from pipeline.runs import predictions as saved_predictions
+from pipeline.runs.lineage import Lineage
+from pipeline.runs.predictions import Predictions
+from pipeline.runs.run import Run, read_run
+from pipeline.runs.workspace import RunFolder, Workspace
+from shiftvit.metrics import ECE, LOSS, TITLES, TOP1, TOP5
+from shiftvit.training_record import read_experiment, read_history
+
+CAUTION = (
+    "The 95% intervals cover the choice of test images, not the randomness of training: another seed can change the "
+    "figures by more."
+)
+_SOURCE_DIGEST = "source_sha256"  # property of Examples
+
+
+@dataclass(frozen=True)
+class Top1Change:
+    """The change of top-1 from one run to another.
+
+    Attributes:
+        change: with its interval.
+        images: test images that both models answered; 0 if the change is unpaired.
+        gained: of them, those that only the later model has right.
+        lost: of them, those that only the first has right.
+    """
+
+    change: Change
+    images: int = 0
+    gained: int = 0
+    lost: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the change as plain data; without the counts if it is unpaired."""
+        counts = {"images": self.images, "gained": self.gained, "lost": self.lost} if self.images else {}
+        return dataclasses.asdict(self.change) | counts
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run of a comparison, with the history of its training."""
+
+    run: Run
+    history: Sequence[Mapping[str, float]]
+
+    @property
+    def id(self) -> str:
+        """Of the run."""
+        return self.run.folder.id
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what is compared of the run, as plain data."""
+        plain = self.run.to_dict()
+        compared = {name: plain[name] for name in ("id", "state", "seconds", "pushed_version", "metrics")}
+        return compared | {"history": self.history}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison of two or more runs.
+
+    Attributes:
+        runs: in the order they were named.
+        settings: those that differ, by dotted name: the value in each run, None if it has none.
+        changes: of top-1, from the first run to each other run; None if one of the two has no evaluated model.
+    """
+
+    runs: Sequence[ComparedRun]
+    settings: Mapping[str, Sequence[Any]]
+    changes: Sequence[Top1Change | None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the comparison as JSON-serialisable data, for `--json`."""
+        return {
+            "runs": [each.to_dict() for each in self.runs],
+            "settings": self.settings,
+            "changes": [change and change.to_dict() for change in self.changes],
+        }
+
+    def quality(self) -> dict[str, list[str]]:
+        """Returns the measurements of each run's model, formatted, by title."""
+        metrics = [each.run.metrics for each in self.runs]
+        corruptions = dict.fromkeys(name for each in metrics for name in each.get("corrupted_top1", {}))
+        return {
+            f"{TITLES[TOP1]} (95% interval)": [_share(each) for each in metrics],
+            TITLES[TOP5]: [percent(each.get(TOP5)) for each in metrics],
+            TITLES[LOSS]: [_figure(each, LOSS) for each in metrics],
+            TITLES[ECE]: [_figure(each, ECE) for each in metrics],
+            **{
+                f"{TITLES[TOP1]} with {name}": [
+                    _share(each.get("corrupted_top1", {}).get(name, {})) for each in metrics
+                ]
+                for name in corruptions
+            },
+            "test images": [f"{each['examples']:,}" if each else "" for each in metrics],
+        }
+
+    def sentences(self) -> list[str]:
+        """Returns the change of top-1 in each later run, and what the intervals mean."""
+        first, *others = self.runs
+        changes = [f"{o.id} against {first.id}: {_describe(c)}" for o, c in zip(others, self.changes, strict=True)]
+        same = [] if self.settings else ["All settings are the same, so any difference is chance."]
+        return [*same, *changes, CAUTION]
+
+
+def compare(workspace: Workspace, folders: Sequence[RunFolder]) -> Comparison:
+    """Compares two or more runs of a workspace."""
+    lineage = Lineage(workspace.metadata)
+    runs = [read_run(folder, lineage) for folder in folders]
+    predictions = [saved_predictions.load(folder.predictions) for folder in folders]
+    histories = [read_history(run.training_record) if run.training_record else [] for run in runs]
+    return Comparison(
+        [ComparedRun(run, history) for run, history in zip(runs, histories, strict=True)],
+        _differing([_settings(run) for run in runs]),
+        [_change(runs[0], run, predictions[0], saved) for run, saved in zip(runs[1:], predictions[1:], strict=True)],
+    )
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """Returns what made the model: the settings, with the search's hyperparameters, the code and the data."""
+    digests = (a.properties[_SOURCE_DIGEST] for a in run.artifacts if _SOURCE_DIGEST in a.properties)
+    machine = run.result and run.result.machine
+    origin = {"code": machine and machine.get("code"), "data (SHA-256)": next(digests, None)}
+    experiment = read_experiment(run.training_record) if run.training_record else {}
+    return flatten(run.config) | flatten(experiment) | origin
+
+
+def _differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    names = dict.fromkeys(name for per_run in settings for name in per_run)
+    values = {name: [per_run.get(name) for per_run in settings] for name in names}
+    return {name: per_run for name, per_run in values.items() if any(value != per_run[0] for value in per_run)}
+
+
+def _change(first: Run, other: Run, before: Predictions | None, after: Predictions | None) -> Top1Change | None:
+    """Pairs the answers of both models if they are to the same test images, which narrows the interval."""
+    if not (first.metrics and other.metrics):
+        return None
+    if before is not None and after is not None and before.split == after.split:
+        images = len(before.labels)
+        gained, lost = int(np.sum(after.right & ~before.right)), int(np.sum(before.right & ~after.right))
+        return Top1Change(paired_change(images, gained, lost), images, gained, lost)
+    shares = [(run.metrics[TOP1], run.metrics["examples"]) for run in (first, other)]
+    return Top1Change(unpaired_change(*shares))
+
+
+def _describe(change: Top1Change | None) -> str:
+    if change is None:
+        return "cannot be compared, because one of the two runs has no evaluated model."
+    if not change.images:
+        return f"{describe_change(change.change)}; unpaired, as the test images differ or predictions were not saved."
+    return (
+        f"{describe_change(change.change)}, on the same {change.images:,} test images: {change.gained:,} gained, "
+        f"{change.lost:,} lost."
+    )
+
+
+def _share(metrics: Mapping[str, Any]) -> str:
+    return describe_share(metrics[TOP1], metrics["examples"]) if metrics else ""
+
+
+def _figure(metrics: Mapping[str, Any], name: str) -> str:
+    if name not in metrics:
+        return ""
+    return NOT_A_NUMBER if metrics[name] is None else f"{metrics[name]:.4f}"
