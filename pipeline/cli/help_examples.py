@@ -58,8 +58,8 @@ PREDICT = """examples:
   shiftvit predict *.jpg --json
   shiftvit predict photo.png --version 1795449784           an earlier version, as `shiftvit versions` lists it
 """
-ROLLBACK = """Copies the version under the next number, even if it has left the serving folder since it was pushed. Keeps
-as many versions there as the last push did (push.keep of its run).
+ROLLBACK = """Copies the version under the next number, even if it has left the serving folder since it was pushed.
+The serving folder keeps as many versions as after the last push (push.keep of its run).
 
 examples:
   shiftvit rollback 1795449784

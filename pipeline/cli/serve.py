@@ -8,8 +8,8 @@ from pipeline.graph.nodes import PIPELINE_NAME
 from shiftvit.config import require
 from shiftvit.quiet import hush_libraries
 
-_EPILOG = f"""Speaks TensorFlow Serving's REST API, runs concurrent requests as one batch, and switches to a new version as
-soon as it is pushed, without downtime. For production, TensorFlow Serving can read the same folder.
+_EPILOG = f"""Speaks TensorFlow Serving's REST API, runs concurrent requests as one batch, and switches without downtime
+to a new version as soon as it is pushed. For production, TensorFlow Serving can read the same folder.
 
   /                                    a page to drop images on
   /v1/models/{PIPELINE_NAME}:predict          POST {{"instances": [{{"b64": "..."}}, ...]}}, or "inputs" for columns

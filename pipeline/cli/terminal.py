@@ -125,7 +125,7 @@ class LiveDisplay:
         row.add_row(
             mark,
             Text(component.name, "dim" if state == PENDING else "bold" if state == RUNNING else ""),
-            Text("" if seconds is None else duration(seconds), justify="right"),
+            Text(duration(seconds), justify="right"),
             Text(note, "dim"),
         )
         return row

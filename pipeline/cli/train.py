@@ -1,4 +1,4 @@
-"""`shiftvit train`: the Trainer's work alone, on this machine or on every worker that TF_CONFIG names."""
+"""`shiftvit train`: the training without the rest of the graph, on one machine or on the workers in TF_CONFIG."""
 
 import argparse
 import contextlib
@@ -16,6 +16,7 @@ from components.serving_folder import EXTRA_FOLDER
 from pipeline.cli.options import add_command, add_settings, resolve
 from pipeline.config.locations import locate
 from pipeline.config.settings import PipelineConfig
+from pipeline.graph.nodes import Node
 from pipeline.runs.events import Events
 from shiftvit import features, progress
 from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
@@ -25,8 +26,9 @@ from shiftvit.files import atomic
 from shiftvit.quiet import hush_libraries, hush_xla
 from shiftvit.training_record import EXPERIMENT_FILE
 
-_EPILOG = """Start it on every worker with the same options and, in TF_CONFIG, the same cluster: the first worker shows
-how far it is and writes the model. If one dies, the others end too; started again, all go on after the last epoch.
+_EPILOG = """To train on several machines, start the command on each of them with the same options and with the same
+cluster in TF_CONFIG. The first worker shows progress and writes the model. If one worker dies, the others end too;
+start the command again on all of them to resume after the last epoch.
 
 examples:
   shiftvit train --records workspace/artifacts/Cifar10ExampleGen/examples/1 --model model --state state
@@ -36,131 +38,140 @@ examples:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where a training reads and writes; the same for every worker."""
+class Folders:
+    """Folders of a training, the same for every worker."""
 
-    records: Path  # an Examples artifact: a folder for each split
-    model: Path  # the SavedModel, which appears whole
-    state: Path  # holds what a killed training resumes from
+    records: Path  # an Examples artifact: a folder per split
+    model: Path  # the SavedModel, written atomically
+    state: Path  # checkpoints, from which a killed training resumes
 
     def files(self, split: str) -> list[str]:
         """Returns the patterns of a split's files."""
-        return [f"{self.records}/Split-{split}/*"]
+        return [f"{features.split_folder(self.records, split)}/*"]
 
 
 def add(commands: Any) -> None:
     """Adds the command."""
-    parser = add_command(
-        commands, "train", _run, "train on ingested records, alone or with other workers", epilog=_EPILOG
-    )
-    for name, what in (
-        ("records", "folder of records that a run has ingested, with Split-train and Split-eval"),
-        ("model", "folder to write the SavedModel to; appears whole, at the end"),
-        ("state", "folder for what a killed training resumes from; every worker needs to see the same one"),
+    parser = add_command(commands, "train", _run, "train on ingested records, on one machine or several", _EPILOG)
+    for name, summary in (
+        ("records", "folder of the examples that a run ingested, with Split-train and Split-eval"),
+        ("model", "folder to create with the SavedModel when the training ends"),
+        ("state", "folder for checkpoints, from which a killed training resumes; all workers need to share it"),
     ):
-        parser.add_argument(f"--{name}", metavar="DIR", type=Path, required=True, help=what)
+        parser.add_argument(f"--{name}", metavar="DIR", type=Path, required=True, help=summary)
     parser.add_argument(
-        "--wait", metavar="MINUTES", type=float, default=60.0, help="for the other workers (default: %(default)g)"
+        "--wait",
+        metavar="MINUTES",
+        type=float,
+        default=60.0,
+        help="minutes to wait for the other workers (default: %(default)g)",
     )
     add_settings(parser)
 
 
 def refuse_cluster(command: str) -> None:
-    """Raises ConfigError where TF_CONFIG names several workers, whom `command` would wait for in vain."""
+    """Raises ConfigError if TF_CONFIG names several workers, for a command that runs on one machine."""
     require(
         read_cluster() is None,
-        f"{TF_CONFIG} names several workers, but `shiftvit {command}` runs on one machine: "
-        f"unset it, or train with `shiftvit train`",
+        f"{TF_CONFIG} names several workers, but `shiftvit {command}` runs on one machine; "
+        "unset it, or train with `shiftvit train`",
     )
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Trains, and tells what came of it.
+    """Trains, and prints where the model is.
 
     Raises:
-        UserError: when the training fails in a way that a sentence explains.
+        UserError: when the training fails for a reason that one sentence explains.
     """
     hush_libraries()
     config = locate(resolve(arguments))
-    places = Places(*(path.expanduser().absolute() for path in (arguments.records, arguments.model, arguments.state)))
+    folders = Folders(*(path.expanduser().absolute() for path in (arguments.records, arguments.model, arguments.state)))
     cluster = read_cluster()
-    class_names = _read_class_names(places.records)
-    if _is_trained(config.experiment, places.model):
-        print(f"Nothing to train: {places.model} is the model of this training.")
+    class_names = _read_class_names(folders.records)
+    if _is_trained(config.experiment, folders.model):
+        print(f"Nothing to train: {folders.model} is the model of this training.")
         return 0
-    with _told_of(f"--state {places.state}"):
-        places.state.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # by default, the first process of a container ignores it
+    with _explain_write_errors(f"--state {folders.state}"):
+        folders.state.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's first process ignores it by default
     with _display() as events:
         if cluster:
-            events.note(f"Waiting for all of {', '.join(cluster.workers)}; this is {cluster.address}.")
+            events.note(f"Waiting for the workers {', '.join(cluster.workers)}; this is {cluster.address}.")
             wait_for_workers(cluster, arguments.wait)
         import tensorflow as tf
 
         try:
-            _train(config, places, class_names, events)
+            _train(config, folders, class_names, events)
         except tf.errors.OpError as error:
-            cause = _loss_of_others(error)
+            cause = _find_lost_connection(error)
             if cluster is None or cause is None:
                 raise
             raise UserError(
                 f"worker {cluster.index} of {len(cluster.workers)} lost the others ({cause}); "
-                f"started again on all, the training goes on with what {places.state} holds"
+                f"start the command again on all workers to resume from {folders.state}"
             ) from error
     if is_chief():
-        print(f"Trained {places.model}.")
+        print(f"Trained {folders.model}.")
     return 0
 
 
 def _read_class_names(records: Path) -> list[str]:
-    """Returns the names, and raises DataError where there are no records."""
+    """Returns the class names.
+
+    Raises:
+        DataError: if a split has no records, or the file of the class names is missing or damaged.
+    """
     for split in (features.TRAIN, features.EVAL):
-        if not any((records / f"Split-{split}").glob("*")):
-            raise DataError(
-                f"{records}/Split-{split}: holds no records; --records takes the examples that a run ingested"
-            )
+        folder = features.split_folder(records, split)
+        if not any(Path(folder).glob("*")):
+            raise DataError(f"{folder}: holds no records; --records takes the examples that a run ingested")
     path = records / features.CLASS_NAMES_FILE
     try:
         names = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); ingest the data again, or write it") from error
+        raise DataError(f"{path}: cannot be read ({error}); ingest the data again") from error
     if not (isinstance(names, list) and len(names) == features.NUM_CLASSES and all(isinstance(n, str) for n in names)):
-        raise DataError(f"{path}: must list the {features.NUM_CLASSES} names of the classes, as JSON")
+        raise DataError(f"{path}: must list the {features.NUM_CLASSES} class names as JSON; ingest the data again")
     return names
 
 
 def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:
-    """Says whether `model` is what the training of `experiment` made: then a worker that was killed late is done."""
+    """Returns whether the model of this training exists, as it does for a worker that was killed at the very end.
+
+    Raises:
+        ConfigError: if the folder has something else.
+    """
     if not model.exists():
         return False
     record = model / EXTRA_FOLDER / EXPERIMENT_FILE
     require(
         record.is_file() and json.loads(record.read_text()) == to_dict(experiment),
-        f"--model {model}: is there already, and not of this training; give another folder, or remove it",
+        f"--model {model}: exists and is not the model of this training; give another folder, or remove it",
     )
     return True
 
 
-def _loss_of_others(error: Exception) -> str | None:
-    """Returns the line that tells why workers lost one another, which TensorFlow hides among many, or None."""
-    aborted = re.search(r"Collective ops is aborted by: (.+)", error.message)
+def _find_lost_connection(error: Exception) -> str | None:
+    """Returns TensorFlow's reason why workers lost their connection, or None if the error is a different one."""
+    aborted = re.search(r"Collective ops is aborted by: (.+)", str(error))
     return aborted[1] if aborted else None
 
 
 @contextlib.contextmanager
 def _display() -> Iterator[Events]:
-    """Shows events and progress on the terminal, those of the chief alone."""
+    """Shows events and progress on the chief's terminal only."""
     from pipeline.cli.terminal import show_stage
 
     if not is_chief():
         progress.LOGGER.propagate = False
         yield Events(lambda event: None)
         return
-    with show_stage("Trainer") as events:
+    with show_stage(Node.TRAINER) as events:
         yield events
 
 
-def _train(config: PipelineConfig, places: Places, class_names: list[str], events: Events) -> None:
+def _train(config: PipelineConfig, folders: Folders, class_names: list[str], events: Events) -> None:
     from components.trainer import training
     from shiftvit.callbacks import ReportProgress
     from shiftvit.strategy import barrier, make_strategy
@@ -171,9 +182,9 @@ def _train(config: PipelineConfig, places: Places, class_names: list[str], event
     if config.train.initial_weights:
         for sentence in check_initial_weights(config.experiment):
             events.note(f"{config.train.initial_weights}: {sentence}")
-    train_files, eval_files = places.files(features.TRAIN), places.files(features.EVAL)
-    resume_dir = training.resume_folder(str(places.state), config.experiment, train_files)
-    with _unfinished(places.model) as folder:
+    train_files, eval_files = folders.files(features.TRAIN), folders.files(features.EVAL)
+    resume_dir = training.resume_folder(str(folders.state), config.experiment, train_files)
+    with _export_folder(folders.model) as folder:
         training.train_and_export(
             config.experiment,
             train_files,
@@ -185,26 +196,26 @@ def _train(config: PipelineConfig, places: Places, class_names: list[str], event
         )
         if is_chief():
             training.keep_records(config.experiment, resume_dir, str(folder / EXTRA_FOLDER))
-    barrier(strategy)  # no worker is done, and none removes anything, before the model is there
+    barrier(strategy)  # no worker ends, and none removes the state, before the model exists
     if is_chief():
         shutil.rmtree(resume_dir)
 
 
 @contextlib.contextmanager
-def _unfinished(model: Path) -> Iterator[Path]:
-    """Gives the folder to export to: beside the model's, or for all but the chief one that nobody reads."""
+def _export_folder(model: Path) -> Iterator[Path]:
+    """Yields the folder to export to, which becomes the model's; workers other than the chief get a temporary one."""
     if not is_chief():
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
         return
     with contextlib.ExitStack() as stack:
-        with _told_of(f"--model {model}"):
+        with _explain_write_errors(f"--model {model}"):
             folder = stack.enter_context(atomic.folder(model))
         yield folder
 
 
 @contextlib.contextmanager
-def _told_of(option: str) -> Iterator[None]:
+def _explain_write_errors(option: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The pushed versions: who pushed them, which one is served, and how to go back. Imports no TensorFlow."""
+"""The pushed versions: which run made each, which one is served, and rollback. Imports no TensorFlow."""
 
 import shutil
 from collections.abc import Iterable
@@ -22,8 +22,9 @@ from pipeline.runs.lineage import (
 from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.files import disk
+from shiftvit.metrics import TOP1
 
-Pushed = dict[str, tuple[Artifact, Execution]]  # by version, as Lineage.pushed gives it
+Pushed = dict[str, tuple[Artifact, Execution]]  # by version, as Lineage.pushed returns it
 
 
 @dataclass(frozen=True)
@@ -33,40 +34,40 @@ class Version:
     number: int
     folder: Path
     served: bool
-    run: str | None  # id of the run that made it, also where a rollback brought it back
+    run: str | None  # id of the run that made the model, even if a rollback made this copy; None if unknown
     top1: float | None  # on the test split
     rollback_of: int | None
 
 
 def list_versions(workspace: Workspace) -> list[Version]:
-    """Returns the pushed versions, newest first; TensorFlow Serving serves the first of them."""
+    """Returns the versions in the serving folder, newest first; the first one is served."""
     numbers = serving_folder.numbers(workspace.serving)
     pushed = Lineage(workspace.metadata).pushed() if numbers else {}
     return [_describe(workspace, number, number == numbers[0], pushed) for number in numbers]
 
 
 def find(workspace: Workspace, number: int | None) -> Path:
-    """Returns the folder of that version, or of the newest.
+    """Returns the folder of that version in the serving folder; without a number, that of the newest version.
 
     Raises:
-        ConfigError: when nothing was pushed, or not that version, or it was removed since.
+        ConfigError: when there is none.
     """
     numbers = serving_folder.numbers(workspace.serving)
     if number is None and numbers:
         return workspace.serving / str(numbers[0])
     if number is not None and number not in numbers and number in _archived(workspace):
         raise ConfigError(
-            f"version {number} is not in {workspace.serving} any more, newer ones have taken its place; "
-            f"`shiftvit rollback {number}` brings it back"
+            f"version {number} is no longer in {workspace.serving}, as newer ones replaced it; "
+            f"bring it back with `shiftvit rollback {number}`"
         )
     return find_model(workspace, number)
 
 
 def find_model(workspace: Workspace, number: int | None) -> Path:
-    """Returns the folder that holds the model of that version: its own, or that of the archive once it was removed.
+    """Returns the folder with the model of that version: in the serving folder, or the Pusher's copy of it.
 
     Raises:
-        ConfigError: when nothing was pushed, or not that version, or nothing is left of it.
+        ConfigError: when there is none.
     """
     numbers, archived = serving_folder.numbers(workspace.serving), _archived(workspace)
     if number in numbers:
@@ -74,60 +75,61 @@ def find_model(workspace: Workspace, number: int | None) -> Path:
     if number in archived:
         return archived[number]
     if number is None or not (numbers or archived):
-        raise ConfigError(f"{workspace.serving}: no version was pushed there yet; `shiftvit run` makes the first")
+        raise ConfigError(f"{workspace.serving}: no version was pushed yet; train and push one with `shiftvit run`")
     was_pushed = str(number) in Lineage(workspace.metadata).pushed()
-    trouble = "is gone, with its copy in the archive, from" if was_pushed else "was never pushed to"
-    older = _listed(archived.keys() - numbers)
-    way_back = f", and `shiftvit rollback` can bring back {older}" if older else ""
-    raise ConfigError(f"version {number} {trouble} {workspace.serving}; it has {_listed(numbers) or 'none'}{way_back}")
+    problem = "and its archived copy were deleted from" if was_pushed else "was never pushed to"
+    older = _join(archived.keys() - numbers)
+    others = f"; `shiftvit rollback` can bring back {older}" if older else ""
+    raise ConfigError(f"version {number} {problem} {workspace.serving}, which has {_join(numbers) or 'none'}{others}")
 
 
-def _listed(numbers: Iterable[int]) -> str:
+def _join(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(numbers, reverse=True)))
 
 
 def _archived(workspace: Workspace) -> dict[int, Path]:
-    """Returns the folders in which the Pusher keeps its models, by version, for as long as they are there."""
+    """Returns the folders of the PushedModel artifacts that still have a model, by version."""
     pushed = Lineage(workspace.metadata).pushed()
-    roots = {int(name): pushed.get(str(_origins(workspace, int(name), pushed)[-1])) for name in pushed}
-    folders = {number: Path(root[0].uri) for number, root in roots.items() if root is not None}
+    originals = {int(name): pushed.get(str(_origins(workspace, int(name), pushed)[-1])) for name in pushed}
+    folders = {number: Path(original[0].uri) for number, original in originals.items() if original is not None}
     return {number: folder for number, folder in folders.items() if serving_folder.is_model(folder)}
 
 
 def served_as(workspace: Workspace, number: int) -> int | None:
-    """Returns the served version if its model is that of version `number`: itself, or brought back by a rollback."""
+    """Returns the served version if its model is that of version `number`, otherwise None."""
     pushed = Lineage(workspace.metadata).pushed()
-    for newest in serving_folder.numbers(workspace.serving)[:1]:
-        if _origins(workspace, newest, pushed)[-1] == _origins(workspace, number, pushed)[-1]:
-            return newest
+    newest = next(iter(serving_folder.numbers(workspace.serving)), None)
+    if newest is not None and _origins(workspace, newest, pushed)[-1] == _origins(workspace, number, pushed)[-1]:
+        return newest
     return None
 
 
 def rollback(workspace: Workspace, number: int) -> int | None:
-    """Makes the model of version `number` the served one, by a copy under the next number.
+    """Serves the model of version `number` again, by copying it under the next number.
 
-    No more versions are kept than the last push kept; where that is not known, as many as are by default.
+    The serving folder keeps as many versions as after the last push, or the default number if that is unknown.
 
-    Returns the new version; None, and nothing is copied, when that model is served already.
+    Returns:
+        The new version, or None if that model is served already.
 
     Raises:
         ConfigError: when there is no such version.
         UserError: when the copy cannot be written.
-        DiskFullError: when there is no room for it.
+        DiskFullError: when the disk is full.
     """
     folder = find_model(workspace, number)
     _record_unrecorded(workspace)
     if served_as(workspace, number) is not None:
         return None
     origin = serving_folder.Origin(rollback_of=number, keep=_last_keep(workspace))
-    following = 1 + max(map(int, Lineage(workspace.metadata).pushed()), default=0)
+    next_number = 1 + max(map(int, Lineage(workspace.metadata).pushed()), default=0)
     try:
         with disk.ensure_space(workspace.serving, disk.folder_size(folder), "the copy of the version"):
-            made, _ = serving_folder.publish(folder, workspace.serving, origin, at_least=following)
+            copied, _ = serving_folder.publish(folder, workspace.serving, origin, at_least=next_number)
     except (OSError, shutil.Error) as error:
         raise UserError(f"{workspace.serving}: cannot copy version {number} there ({error})") from error
-    _record(workspace, number, workspace.serving / str(made))
-    return made
+    _record(workspace, number, workspace.serving / str(copied))
+    return copied
 
 
 def _last_keep(workspace: Workspace) -> int:
@@ -138,7 +140,7 @@ def _last_keep(workspace: Workspace) -> int:
 
 
 def _record_unrecorded(workspace: Workspace) -> None:
-    """Records the rollbacks that were killed after their version was there, and before ML Metadata knew of it."""
+    """Records rollbacks that were killed after copying their version but before recording it in ML Metadata."""
     pushed = Lineage(workspace.metadata).pushed()
     for number in serving_folder.numbers(workspace.serving):
         version = workspace.serving / str(number)
@@ -148,7 +150,7 @@ def _record_unrecorded(workspace: Workspace) -> None:
 
 
 def _record(workspace: Workspace, number: int, target: Path) -> None:
-    """Tells ML Metadata that the Rollback of version `number` made the one at `target`."""
+    """Records in ML Metadata that a rollback to version `number` made the version at `target`."""
     lineage = Lineage(workspace.metadata, writable=True)
     store = lineage.store
     original = lineage.pushed().get(str(number))
@@ -163,10 +165,10 @@ def _record(workspace: Workspace, number: int, target: Path) -> None:
     execution = mlmd.Execution(
         type_id=store.put_execution_type(mlmd.ExecutionType(name="Rollback")), last_known_state=mlmd.Execution.COMPLETE
     )
-    made = [(artifact, _event(mlmd.Event.OUTPUT, "pushed_model"))]
+    events = [(artifact, _event(mlmd.Event.OUTPUT, "pushed_model"))]
     if original is not None:
-        made.append((store.get_artifacts_by_id([original[0].id])[0], _event(mlmd.Event.INPUT, "pushed_model")))
-    store.put_execution(execution, made, lineage.pipeline_contexts())
+        events.append((store.get_artifacts_by_id([original[0].id])[0], _event(mlmd.Event.INPUT, "pushed_model")))
+    store.put_execution(execution, events, lineage.pipeline_contexts())
 
 
 def _event(kind: int, key: str) -> mlmd.Event:
@@ -185,23 +187,23 @@ def _describe(workspace: Workspace, number: int, served: bool, pushed: Pushed) -
 
 
 def _origins(workspace: Workspace, number: int, pushed: Pushed) -> list[int]:
-    """The version itself, that which it brought back, and so on to the one that a run pushed."""
+    """Returns the version itself, the one it was copied from in a rollback, and so on to the one that a run pushed."""
     origins = [number]
-    while (earlier := _brought_back(workspace, origins[-1], pushed)) is not None:
+    while (earlier := _rollback_of(workspace, origins[-1], pushed)) is not None:
         origins.append(earlier)
     return origins
 
 
-def _brought_back(workspace: Workspace, number: int, pushed: Pushed) -> int | None:
-    """Returns the version that this one brought back, also where ML Metadata does not know, or the folder is gone."""
-    noted = serving_folder.read_origin(workspace.serving / str(number)).rollback_of
-    if noted is None and str(number) in pushed and ROLLBACK_OF in pushed[str(number)][0].properties:
+def _rollback_of(workspace: Workspace, number: int, pushed: Pushed) -> int | None:
+    """Returns the version this one was copied from: from its folder, or from ML Metadata if the folder is gone."""
+    source = serving_folder.read_origin(workspace.serving / str(number)).rollback_of
+    if source is None and str(number) in pushed and ROLLBACK_OF in pushed[str(number)][0].properties:
         return int(pushed[str(number)][0].properties[ROLLBACK_OF])
-    return noted
+    return source
 
 
 def _top1(workspace: Workspace, run: str | None) -> float | None:
     if not run:
         return None
     result = run_result.read(RunFolder(workspace.runs / run))
-    return result.metrics.get("top1") if result else None
+    return result.metrics.get(TOP1) if result else None

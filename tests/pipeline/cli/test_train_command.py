@@ -153,7 +153,7 @@ def test_killed_worker_ends_the_other_and_both_resume_from_the_last_epoch(drawn_
     code, _, err = end(other)
     chief.communicate()
     assert (chief.returncode, code) == (-signal.SIGKILL, 1)
-    assert "shiftvit: worker 1 of 2 lost the others (" in err and "started again on all" in err
+    assert "shiftvit: worker 1 of 2 lost the others (" in err and "start the command again on all" in err
     assert not (tmp_path / "two" / "model").exists()
 
     alone = options(drawn_examples, tmp_path / "one", epochs=epochs, replicas=2)

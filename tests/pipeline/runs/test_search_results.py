@@ -2,9 +2,12 @@ import json
 
 import pytest
 
-from pipeline.cli import printing
+from pipeline.cli import run_page
+from pipeline.reports.details import RunDetails
 from pipeline.runs.lineage import Artifact, Execution
+from pipeline.runs.run import Run
 from pipeline.runs.search import SearchSummary, describe_best, describe_search, read_search
+from pipeline.runs.workspace import RunFolder
 from tuner.results import REPORT_FILE, RESULTS_FILE, Results, Trial, to_json
 
 VALUES = {"train.learning_rate": 0.00211119, "model.dims": "8,16", "train.average": True}
@@ -73,14 +76,10 @@ def test_without_a_tuner_or_its_results_there_is_no_search(tmp_path):
 
 def test_the_page_of_a_run_shows_its_search(tmp_path, capsys):
     search = read_search(search_executions(tmp_path))
-    lists = {name: [] for name in ("lineage", "anomalies", "executions")}
-    empty = lists | {"metrics": {}, "latency_ms": {}, "lite": {}, "data": {}, "class_top1": {}, "config": {}}
-    facts = {"id": "run", "state": "complete", "seconds": 1.0, "summary": None, "message": None}
-    details = empty | facts | {"config_file": "config.json", "log": "log.txt", "report": None}
-
-    printing.print_run(details | {"search": search.to_dict()})
+    run = Run(RunFolder(tmp_path), "complete", None, 1.0, {}, None, ())
+    run_page.print_run(RunDetails(run, lineage=[], search=search, anomalies=[]))
     with_search = capsys.readouterr().out
-    printing.print_run(details | {"search": None})
+    run_page.print_run(RunDetails(run, lineage=[], search=None, anomalies=[]))
 
     assert [line.strip() for line in with_search[with_search.index("Search") :].splitlines()[:4]] == [
         "Search",

@@ -73,9 +73,9 @@ def test_half_versions_and_other_names_do_not_count(workspace):
 
 def test_find_gives_the_newest_or_the_one_asked_for(workspace, tmp_path):
     assert find(workspace, None).name == "200" and find(workspace, 100).name == "100"
-    with pytest.raises(ConfigError, match=r"version 150 was never pushed .* it has 200, 100"):
+    with pytest.raises(ConfigError, match=r"version 150 was never pushed .*, which has 200, 100"):
         find(workspace, 150)
-    with pytest.raises(ConfigError, match="no version was pushed there yet; `shiftvit run`"):
+    with pytest.raises(ConfigError, match="no version was pushed yet; train and push one with `shiftvit run`"):
         find(Workspace(tmp_path / "empty"), None)
 
 
@@ -131,7 +131,7 @@ def test_json_of_a_rollback_is_the_version_that_is_served_now(workspace, capsys)
 
 
 def test_rollback_to_an_unknown_version_is_refused(workspace):
-    with pytest.raises(ConfigError, match="it has 200, 100"):
+    with pytest.raises(ConfigError, match="which has 200, 100"):
         rollback(workspace, 7)
     assert serving_folder.numbers(workspace.serving) == [200, 100]
 
@@ -155,10 +155,12 @@ def test_a_version_that_was_removed_is_brought_back_from_the_archive(workspace):
     archive(workspace, 100)
 
     assert [v.number for v in list_versions(workspace)] == [200]
-    with pytest.raises(ConfigError, match=r"version 100 is not in .* any more, .* `shiftvit rollback 100` brings it"):
+    with pytest.raises(
+        ConfigError, match=r"version 100 is no longer in .*; bring it back with `shiftvit rollback 100`"
+    ):
         find(workspace, 100)
     with pytest.raises(
-        ConfigError, match=r"7 was never pushed .* it has 200, and `shiftvit rollback` can bring back 100"
+        ConfigError, match=r"7 was never pushed .*, which has 200; `shiftvit rollback` can bring back 100"
     ):
         rollback(workspace, 7)
     assert rollback(workspace, 100) == 201
@@ -174,7 +176,7 @@ def test_a_version_that_was_removed_is_brought_back_from_the_archive(workspace):
 def test_a_version_of_which_nothing_is_left_is_told(workspace):
     shutil.rmtree(workspace.serving / "100")
 
-    with pytest.raises(ConfigError, match=r"version 100 is gone, with its copy in the archive, from .*; it has 200$"):
+    with pytest.raises(ConfigError, match=r"version 100 and its archived copy were deleted from .*, which has 200$"):
         rollback(workspace, 100)
 
 
@@ -193,7 +195,7 @@ def test_with_nothing_left_to_serve_the_archive_is_gone_back_to(workspace):
     archive(workspace, 100)
     shutil.rmtree(workspace.serving)
 
-    with pytest.raises(ConfigError, match="no version was pushed there yet"):
+    with pytest.raises(ConfigError, match="no version was pushed yet"):
         find(workspace, None)
     assert rollback(workspace, 100) == 201, "200 was another one, whatever became of it"
     assert find(workspace, None).name == "201"

@@ -125,8 +125,8 @@ def test_memory_of_bodies_is_limited_and_clients_that_leave_are_noticed(workspac
         (["--host", "192.0.2.1"], "(cannot assign requested address); "),
         (["--port", "70000"], "cannot listen at --host 127.0.0.1 --port 70000 ("),
         (["--timeout", "0"], "--timeout 0 must be positive"),
-        (["--max-body", "inf"], "--max-body inf must be positive, and a number"),
-        (["--batch-wait", "-1"], "--batch-wait -1 must be a number and not negative"),
+        (["--max-body", "inf"], "--max-body inf must be a positive number"),
+        (["--batch-wait", "-1"], "--batch-wait -1 must be zero or a positive number"),
     ],
 )
 def test_wrong_options_print_one_sentence_and_exit_with_2(options, message, workspace, capsys):
