@@ -9,7 +9,7 @@ from pipeline.reports.details import RunDetails
 from pipeline.reports.wording import NOT_A_NUMBER, describe_lite
 from pipeline.runs.lineage import Step
 from pipeline.runs.run import Run
-from pipeline.runs.search import describe_best
+from pipeline.runs.search import SearchSummary, describe_best
 from shiftvit.metrics import TITLES, TOP1
 
 
@@ -109,12 +109,12 @@ def write_setting(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _search_lines(search: Mapping[str, Any]) -> list[str]:
-    trials = ", ".join(f"{number} {state}" for state, number in search["trials"].items())
+def _search_lines(search: SearchSummary) -> list[str]:
+    trials = ", ".join(f"{number} {state}" for state, number in search.trials.items())
     return [
         f"trials  {trials}",
-        f"best    {describe_best(search)} (trial {search['best']['id']})",
-        f"report  {search['report']}",
+        f"best    {describe_best(search)} (trial {search.best.id})",
+        f"report  {search.report}",
     ]
 
 

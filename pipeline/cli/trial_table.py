@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from charts.formats import count, duration, grouped, significant
-from pipeline.runs.events import Event
+from pipeline.runs.events import TrialsEvent
 from shiftvit.progress import TrialStatus
 from tuner.results import COMPLETED, FAILED, RUNNING, STOPPED
 
@@ -19,7 +19,7 @@ _HEADING_STYLE = "dim"
 _STYLES = {RUNNING: "bold", COMPLETED: "", STOPPED: "yellow", FAILED: "red"}
 
 
-def table(event: Event, room: int, ascii_only: bool) -> list[Text]:
+def table(event: TrialsEvent, room: int, ascii_only: bool) -> list[Text]:
     """Returns at most `room` lines: headings, running trials, the best that ended, and the newest that failed."""
     trials = _read_trials(event)
     if room < _MIN_ROOM or not trials:
@@ -40,7 +40,7 @@ class EndedTrials:
     def __init__(self) -> None:
         self._described: set[tuple[str, str]] = set()
 
-    def describe_new(self, event: Event) -> list[str]:
+    def describe_new(self, event: TrialsEvent) -> list[str]:
         """Returns a sentence for each trial that has ended since the last event."""
         trials = _read_trials(event)
         ended = {(trial.id, trial.state): trial for trial in trials if trial.state != RUNNING}
@@ -49,7 +49,7 @@ class EndedTrials:
         return [_describe(trial, _rank(trials, event["greater_is_better"])) for trial in new]
 
 
-def _read_trials(event: Event) -> list[TrialStatus]:
+def _read_trials(event: TrialsEvent) -> list[TrialStatus]:
     return [TrialStatus(**values) for values in event["trials"]]
 
 

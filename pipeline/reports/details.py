@@ -1,15 +1,16 @@
 """What `shiftvit show` prints about a run; the run's report builds on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.data_gate.anomalies import read_anomalies
 from pipeline.graph.nodes import Node
 from pipeline.reports.wording import conclusion
-from pipeline.runs.lineage import Artifact, Lineage, Step, read_anomalies
+from pipeline.runs.lineage import Artifact, Lineage, Step
 from pipeline.runs.run import Run, read_run
 from pipeline.runs.run_result import RunResult
-from pipeline.runs.search import read_search
+from pipeline.runs.search import SearchSummary, read_search
 from pipeline.runs.workspace import RunFolder, Workspace
 
 
@@ -20,13 +21,13 @@ class RunDetails:
     Attributes:
         run: the run itself.
         lineage: what it made last, and the ancestors of that, nearest first.
-        search: as `read_search` returns it.
+        search: its outcome; None without a search.
         anomalies: a sentence for each.
     """
 
     run: Run
     lineage: Sequence[Step]
-    search: Mapping[str, Any] | None
+    search: SearchSummary | None
     anomalies: Sequence[str]
 
     @property
@@ -59,7 +60,7 @@ class RunDetails:
                 {"id": e.id, "node": e.node, "state": e.state, "seconds": e.seconds} for e in run.executions
             ],
             "lineage": [_step_to_dict(step) for step in self.lineage],
-            "search": self.search,
+            "search": self.search.to_dict() if self.search else None,
             "class_top1": self.class_top1,
             "latency_ms": result.latency_ms,
             "lite": result.lite,
@@ -77,7 +78,7 @@ def read_details(workspace: Workspace, folder: RunFolder) -> RunDetails:
         run,
         list(lineage.walk(last)) if last else [],
         read_search(run.executions),
-        [sentence for a in run.artifacts if a.type == "ExampleAnomalies" for sentence in read_anomalies(a)],
+        [sentence for a in run.artifacts if a.type == "ExampleAnomalies" for sentence in read_anomalies(a.uri)],
     )
 
 

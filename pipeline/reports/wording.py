@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from charts.formats import percent
+from charts.formats import count, percent
 from components.evaluator.intervals import Change, share_interval
+from components.lite.report import LiteFile, LiteReport
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import describe_search
 from shiftvit.metrics import SHARES, TITLES
@@ -52,15 +53,18 @@ def describe_lite(report: Mapping[str, Any]) -> dict[str, str]:
     """Returns, by TFLite file, its measurements and why it was not pushed, if it was not.
 
     Args:
-        report: as `components.lite.executor.read_report` returns it.
+        report: of the LiteExport node as plain data; empty without that node.
     """
-    return {file["name"]: _describe_lite_file(file, report["images"]) for file in report.get("files", ())}
+    if not report:
+        return {}
+    measured = LiteReport.from_dict(report)
+    return {file.name: _describe_lite_file(file, measured.images) for file in measured.files}
 
 
-def _describe_lite_file(file: Mapping[str, Any], images: int) -> str:
-    in_float = f" with {file['spared']} matrix products in float32" if file["spared"] else ""
+def _describe_lite_file(file: LiteFile, images: int) -> str:
+    in_float = f" with {count(file.float32_products, 'product')} in float32" if file.float32_products else ""
     measured = (
-        f"{file['bytes'] / 1e6:.2f} MB{in_float}, same class as the model on {file['agreement']:.2%} of {images:,} "
-        f"images, {file['latency_ms']:g} ms per image on one core"
+        f"{file.bytes / 1e6:.2f} MB{in_float}, same class as the model on {file.agreement:.2%} of {images:,} images, "
+        f"{file.latency_ms:g} ms per image on one core"
     )
-    return measured if file["left_out"] is None else f"not pushed: it {file['left_out']} ({measured})"
+    return measured if file.rejected is None else f"not pushed: it {file.rejected} ({measured})"

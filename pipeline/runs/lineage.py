@@ -11,10 +11,10 @@ from typing import Any
 import ml_metadata
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.example_gen.source_identity import CLASS_NAMES
 from pipeline.graph.nodes import PIPELINE_NAME
 
 PUSHED_MODEL = "PushedModel"
-CLASS_NAMES = "class_names"  # property of Examples, a JSON list
 PUSHED_VERSION, PUSHED_DESTINATION = "pushed_version", "pushed_destination"  # as TFX's Pusher names them
 ROLLBACK_OF = "rollback_of"
 
@@ -23,7 +23,6 @@ _BASELINE_INPUT = "baseline_model"  # of the Evaluator: its outputs compare with
 _INPUTS = (mlmd.Event.INPUT, mlmd.Event.DECLARED_INPUT)
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
 _HYPERPARAMETERS, _HYPERPARAMETERS_FILE = "HyperParameters", "best_hyperparameters.txt"
-_ANOMALIES_FILE = "SchemaDiff.pb"
 _INTERNAL = ("name", "state", "tfx_version", "is_external", "split_names", CLASS_NAMES)  # not for people
 
 
@@ -169,20 +168,6 @@ class Lineage:
     @cached_property
     def _context_types(self) -> dict[int, str]:
         return {kind.id: kind.name for kind in self.store.get_context_types()}
-
-
-def read_anomalies(artifact: Artifact) -> list[str]:
-    """Returns a sentence for each anomaly in an ExampleAnomalies artifact, with its split and feature."""
-    from tensorflow_metadata.proto.v0 import anomalies_pb2
-
-    found = []
-    for file in sorted(Path(artifact.uri).glob(f"Split-*/{_ANOMALIES_FILE}")):
-        split = file.parent.name.removeprefix("Split-")
-        anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
-        found += [f"{split}, {name}: {info.description}" for name, info in sorted(anomalies.anomaly_info.items())]
-        if anomalies.data_missing:
-            found.append(f"{split}: no data")
-    return found
 
 
 def _read_hyperparameters(artifact: Artifact) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from components.example_gen.source_identity import CLASS_NAMES
 from pipeline.graph.nodes import Node
 from pipeline.runs import outcome, run_result
 from pipeline.runs.events import CACHED, COMPLETE, FAILED, INTERRUPTED, RUNNING
-from pipeline.runs.lineage import CLASS_NAMES, Artifact, Execution, Lineage
+from pipeline.runs.lineage import Artifact, Execution, Lineage
 from pipeline.runs.outcome import Outcome
 from pipeline.runs.run_folder import is_alive
 from pipeline.runs.run_result import RunResult

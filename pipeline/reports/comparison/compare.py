@@ -9,6 +9,7 @@ import numpy as np
 
 from charts.formats import percent
 from components.evaluator.intervals import Change, paired_change, unpaired_change
+from components.example_gen.source_identity import SHA256
 from pipeline.reports.settings import flatten
 from pipeline.reports.wording import NOT_A_NUMBER, describe_change, describe_share
 from pipeline.runs import predictions as saved_predictions
@@ -23,7 +24,6 @@ CAUTION = (
     "The 95% intervals cover the choice of test images, not the randomness of training: another seed can change the "
     "figures by more."
 )
-_SOURCE_DIGEST = "source_sha256"  # property of Examples
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def compare(workspace: Workspace, folders: Sequence[RunFolder]) -> Comparison:
 
 def _settings(run: Run) -> dict[str, Any]:
     """Returns what made the model: the settings, with the search's hyperparameters, the code and the data."""
-    digests = (a.properties[_SOURCE_DIGEST] for a in run.artifacts if _SOURCE_DIGEST in a.properties)
+    digests = (a.properties[SHA256] for a in run.artifacts if SHA256 in a.properties)
     machine = run.result and run.result.machine
     origin = {"code": machine and machine.get("code"), "data (SHA-256)": next(digests, None)}
     experiment = read_experiment(run.training_record) if run.training_record else {}

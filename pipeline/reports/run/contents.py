@@ -141,7 +141,7 @@ def read_contents(workspace: Workspace, folder: RunFolder) -> ReportContents:
         graph=json.loads(folder.graph.read_text()) if folder.graph.exists() else {},
         history=read_history(record) if record else [],
         experiment=read_experiment(record) if record else {},
-        search=results.read(Path(search["report"]).with_name(results.RESULTS_FILE)) if search else None,
+        search=results.read(Path(search.report).with_name(results.RESULTS_FILE)) if search else None,
         predictions=saved_predictions.load(folder.predictions),
     )
 

@@ -1,4 +1,4 @@
-"""Colours and live lines, told by the environment, as real processes show them in files and on a pseudo-terminal."""
+"""Colours and live lines of real processes, in files and on a pseudo-terminal, by environment variables."""
 
 import os
 import pty
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-COLOUR, BOLD, CURSOR = "\x1b[32m", "\x1b[1m", "\x1b[?25l"  # green; the headings of a table; a live display hides it
+COLOUR, BOLD, CURSOR = "\x1b[32m", "\x1b[1m", "\x1b[?25l"  # green; headings of a table; a live display hides the cursor
 SHOW = """
 from pipeline.cli.output import print_table
 from pipeline.cli.terminal import make_display
@@ -27,7 +27,7 @@ def environment(settings):
 
 
 def on_a_terminal(**settings):
-    """Returns what a person's terminal gets."""
+    """Returns what a terminal receives."""
     ours, theirs = pty.openpty()
     child = subprocess.Popen([sys.executable, "-c", SHOW], stdout=theirs, stderr=theirs, env=environment(settings))
     os.close(theirs)
@@ -35,7 +35,7 @@ def on_a_terminal(**settings):
     try:
         while block := os.read(ours, 1 << 16):
             received += block
-    except OSError:  # so ends a pseudo-terminal
+    except OSError:  # how a pseudo-terminal signals its end
         pass
     os.close(ours)
     assert child.wait() == 0, received
@@ -43,39 +43,39 @@ def on_a_terminal(**settings):
 
 
 def in_files(**settings):
-    """Returns what redirected stdout and stderr get."""
+    """Returns what redirected stdout and stderr receive."""
     done = subprocess.run([sys.executable, "-c", SHOW], capture_output=True, text=True, env=environment(settings))
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
 
-def test_a_terminal_gets_live_lines_and_colours():
+def test_terminal_has_live_lines_and_colours():
     shown = on_a_terminal()
     assert COLOUR in shown and BOLD in shown and CURSOR in shown
 
 
-def test_no_color_leaves_the_live_lines_and_takes_every_colour():
+def test_no_color_removes_colours_and_keeps_live_lines():
     shown = on_a_terminal(NO_COLOR="1")
     assert CURSOR in shown and COLOUR not in shown and "\x1b[3" not in shown
 
 
-def test_an_empty_no_color_is_none():
+def test_empty_no_color_is_ignored():
     assert COLOUR in on_a_terminal(NO_COLOR="")
 
 
 @pytest.mark.parametrize("settings", [{"TERM": "dumb"}, {"TERM": "unknown"}])
-def test_a_terminal_that_can_do_nothing_gets_plain_lines(settings):
+def test_dumb_terminal_has_plain_lines(settings):
     shown = on_a_terminal(**settings)
     assert "\x1b" not in shown and "Trainer: complete" in shown
 
 
-def test_files_get_plain_lines_and_whole_cells():
+def test_files_have_plain_lines_and_full_cells():
     out, err = in_files()
     assert "\x1b" not in out + err and "x" * 200 in out
     assert err.splitlines()[0] == "Trainer: running" and err.splitlines()[1].startswith("Trainer: complete")
 
 
-def test_force_color_colours_a_file_and_keeps_its_lines_plain_and_its_cells_whole():
+def test_force_color_adds_colours_to_files_but_no_live_lines():
     out, err = in_files(FORCE_COLOR="1")
     assert BOLD in out and "x" * 200 in out
     assert CURSOR not in err and err.splitlines()[0] == "Trainer: running"

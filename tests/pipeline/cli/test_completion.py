@@ -1,4 +1,4 @@
-"""Completion as bash does it: the script that the command prints, and the function in it that TAB calls."""
+"""Completion in bash: runs the script that the command prints and the function that TAB calls."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ for COMP_LINE in "$@"; do
     echo "${COMPREPLY[@]}"
 done
 """
-ASKED = {  # what is typed before TAB, and what comes
+COMPLETIONS = {  # by what is typed before TAB
     "shiftvit ro": {"rollback"},
     "shiftvit kubeflow ": {"compile", "rehearse", "submit", "worker-job"},
     "shiftvit runs --js": {"--json"},
@@ -46,7 +46,7 @@ ASKED = {  # what is typed before TAB, and what comes
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """A PATH with `shiftvit` on it."""
+    """An environment with `shiftvit` on its PATH."""
     programs = tmp_path_factory.mktemp("bin")
     (programs / "shiftvit").write_text(f'#!{shutil.which("sh")}\nexec {sys.executable} -m pipeline.cli.main "$@"\n')
     (programs / "shiftvit").chmod(0o755)
@@ -56,7 +56,7 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def completed(tmp_path_factory, environment):
-    """What bash offers for each line of ASKED, in a folder with a workspace."""
+    """What bash offers for each line of COMPLETIONS, in a folder with a workspace."""
     folder = tmp_path_factory.mktemp("folder")
     for run in ("workspace/runs/20261123-153012", "workspace/runs/20261124-090000", "other/runs/20251231-235959"):
         (folder / run).mkdir(parents=True)
@@ -64,19 +64,23 @@ def completed(tmp_path_factory, environment):
     (folder / "workspace/serving/shiftvit/1795449784/saved_model.pb").touch()
     (folder / "local.tar.gz").touch()
     done = subprocess.run(
-        ["bash", "--norc", "-c", COMPLETE, "bash", *ASKED], cwd=folder, env=environment, capture_output=True, text=True
+        ["bash", "--norc", "-c", COMPLETE, "bash", *COMPLETIONS],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    return dict(zip(ASKED, done.stdout.splitlines(), strict=True))
+    return dict(zip(COMPLETIONS, done.stdout.splitlines(), strict=True))
 
 
-@pytest.mark.parametrize("line", ASKED)
+@pytest.mark.parametrize("line", COMPLETIONS)
 def test_bash_completes(completed, line):
-    assert set(completed[line].split()) == ASKED[line]
+    assert set(completed[line].split()) == COMPLETIONS[line]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_script_of_every_shell_is_for_this_command(environment, shell):
+def test_script_of_each_shell_is_valid(environment, shell):
     script = subprocess.run(
         ["shiftvit", "completion", shell], env=environment, capture_output=True, text=True, check=True
     ).stdout
@@ -90,17 +94,17 @@ def keys_of(tree, path=""):
         yield from keys_of(value, f"{path}{name}.") if isinstance(value, dict) else [path + name]
 
 
-def test_every_setting_there_is_is_offered_and_no_other():
+def test_completion_offers_all_settings():
     assert {key.rstrip("=") for key in settings("")} == {*keys_of(to_dict(preset("quickstart"))), "model"}
 
 
 @pytest.mark.parametrize("key", ["model", "model.norm", "data.flip", "tune.algorithm"])
-def test_every_value_that_is_offered_can_be_set(key):
+def test_offered_values_are_valid(key):
     offered = settings(f"{key}=")
     assert len({override(preset("cifar10"), [setting, "model.image_size=224"]) for setting in offered}) == len(offered)
 
 
-def test_what_a_shell_asks_loads_nothing_heavy():
+def test_completion_imports_nothing_heavy():
     heavy = ("tensorflow", "tfx", "apache_beam", "ml_metadata", "rich", "PIL")
     program = (
         "import sys\nfrom pipeline.cli import completion\nfrom pipeline.cli.main import make_parser\n"

@@ -45,7 +45,7 @@ def plain_lines(clock, timed_events):
     return out.getvalue().splitlines()
 
 
-def test_plain_lines_tell_each_change_of_state(clock):
+def test_plain_lines_show_each_change_of_state(clock):
     assert plain_lines(
         clock,
         [
@@ -65,7 +65,7 @@ def test_plain_lines_tell_each_change_of_state(clock):
     ]
 
 
-def test_a_note_is_a_line_of_its_own_on_every_display(clock):
+def test_note_is_a_line_on_both_displays(clock):
     note = {"event": "note", "message": "the head of 1000 classes was left out [sic]"}
     out = io.StringIO()
 
@@ -76,14 +76,14 @@ def test_a_note_is_a_line_of_its_own_on_every_display(clock):
     assert note["message"] in out.getvalue()
 
 
-def test_plan_that_comes_late_forgets_nothing(clock):
+def test_late_plan_keeps_the_components_so_far(clock):
     screen = live_screen(
         clock, [(0, node("Source", "running")), (5, node("Source", "complete")), (5, plan("Source", "Trainer"))]
     )
     assert len(screen) == 2 and screen[0].startswith("✓") and "0:05" in screen[0]
 
 
-def test_plain_progress_is_told_every_ten_seconds_and_at_the_end(clock):
+def test_plain_progress_is_printed_every_ten_seconds_and_at_the_end(clock):
     lines = plain_lines(
         clock,
         [
@@ -92,18 +92,18 @@ def test_plain_progress_is_told_every_ten_seconds_and_at_the_end(clock):
             (41, node("Trainer", "complete")),
         ],
     )
-    told = [line for line in lines if " train " in line]
-    assert len(told) == 5
-    assert told[2] == "Trainer: train 10/20 epochs, 2 s/epoch, 0:20 left, loss 0.04762"
-    assert told[-1] == "Trainer: train 20/20 epochs, 2 s/epoch, loss 0.02439"
+    printed = [line for line in lines if " train " in line]
+    assert len(printed) == 5
+    assert printed[2] == "Trainer: train 10/20 epochs, 2 s/epoch, 0:20 left, loss 0.04762"
+    assert printed[-1] == "Trainer: train 20/20 epochs, 2 s/epoch, loss 0.02439"
 
 
-def test_an_end_that_is_reported_again_and_again_is_told_once(clock):
+def test_end_that_is_reported_repeatedly_is_printed_once(clock):
     lines = plain_lines(clock, [(0, node("Trainer", "running")), *((second, train(20)) for second in range(1, 60))])
     assert [line for line in lines if " train " in line] == ["Trainer: train 20/20 epochs"]
 
 
-def test_rate_starts_anew_with_each_trial(clock):
+def test_rate_starts_again_with_each_trial(clock):
     lines = plain_lines(
         clock,
         [
@@ -118,35 +118,35 @@ def test_rate_starts_anew_with_each_trial(clock):
     assert lines[-2] == "Tuner: train 20/20 epochs, 1 epochs/s"
 
 
-def test_rate_is_that_of_minutes_where_work_comes_in_jerks(clock):
-    jerky = [(second, train(second // 60)) for second in range(600)]
-    lines = plain_lines(clock, [(0, node("Tuner", "running")), *jerky, (600, train(10)), (630, train(10.1))])
+def test_rate_of_work_in_steps_is_an_average_over_minutes(clock):
+    stepwise = [(second, train(second // 60)) for second in range(600)]
+    lines = plain_lines(clock, [(0, node("Tuner", "running")), *stepwise, (600, train(10)), (630, train(10.1))])
     assert lines[-2] == "Tuner: train 10.1/20 epochs, 61.8 s/epoch, 10:11 left"
 
 
-def test_rate_forgets_a_slow_start(clock):
+def test_rate_leaves_out_a_slow_start(clock):
     lines = plain_lines(
         clock, [(0, node("Trainer", "running")), (0, train(0)), *((100 + s, train(s / 10)) for s in range(0, 201, 10))]
     )
     assert lines[-2] == "Trainer: train 20/20 epochs, 10 s/epoch"
 
 
-def test_what_ran_when_the_run_broke_off_is_interrupted(clock):
+def test_component_that_ran_when_the_run_broke_off_is_interrupted(clock):
     assert plain_lines(clock, [(0, node("Trainer", "running")), (5, train(1))])[-1] == "Trainer: interrupted after 0:05"
 
 
-def test_a_budget_of_time_has_no_pace(clock):
+def test_time_budget_has_no_rate(clock):
     spent = [{"event": "progress", "stage": "time", "done": m, "total": 30, "unit": "minute"} for m in (0, 6, 12)]
     lines = plain_lines(clock, [(0, node("Tuner", "running")), *((event["done"] * 60, event) for event in spent)])
     assert lines[-2] == "Tuner: time 12/30 minutes, 18:00 left"
 
 
-def test_plain_lines_tell_each_trial_that_ends_once(clock):
+def test_plain_lines_show_each_ended_trial_once(clock):
     first, second = trial(0, score=0.5), trial(1, "failed", cause="diverged")
     lines = plain_lines(
         clock,
         [
-            (0, trials(first)),  # nothing runs that they could belong to
+            (0, trials(first)),  # ignored: no component runs
             (0, node("Tuner", "running")),
             (1, trials(trial(0, "running"))),
             (2, trials(first, trial(1, "running"))),
@@ -188,7 +188,7 @@ RUNNING = [
 ]
 
 
-def test_live_screen_has_a_line_per_component_and_a_bar_under_the_running_one(clock):
+def test_live_screen_has_a_line_per_component_and_a_bar_below_the_running_one(clock):
     screen = live_screen(clock, RUNNING)
     assert len(screen) == 5
     assert screen[0].startswith("= ") and "Source" in screen[0] and "cached" in screen[0]
@@ -204,7 +204,7 @@ def test_live_screen_keeps_the_running_component_in_a_low_window(clock):
     assert any("Trainer" in line for line in screen) and any("5/20 epochs" in line for line in screen)
 
 
-def test_live_screen_is_ascii_where_the_terminal_is(clock):
+def test_live_screen_is_ascii_on_an_ascii_terminal(clock):
     assert all(line.isascii() for line in live_screen(clock, RUNNING, encoding="ascii"))
 
 
@@ -219,18 +219,18 @@ SEARCHING = [
 
 
 def names(screen):
-    """Returns what each line begins with, marks aside."""
+    """Returns the first word of each line, without marks."""
     return [next(word for word in line.split() if word.isalnum()) for line in screen]
 
 
-def test_live_screen_has_a_table_of_trials_under_the_bars_of_the_tuner(clock):
+def test_live_screen_has_a_table_of_trials_below_the_tuner(clock):
     screen = live_screen(clock, SEARCHING)
     assert names(screen[:6]) == ["Source", "Ingest", "Tuner", "tune", "trial", "01"]
     assert names(screen[-3:]) == ["00", "Trainer", "Pusher"]
     assert not any("00" in line for line in live_screen(clock, [*SEARCHING, (9, node("Tuner", "complete"))]))
 
 
-def test_trials_give_way_where_the_window_has_no_room_for_all(clock):
+def test_table_of_trials_is_cut_to_fit_the_window(clock):
     screen = live_screen(clock, SEARCHING, height=20)
     assert len(screen) == 19
     assert names(screen) == [
@@ -240,7 +240,7 @@ def test_trials_give_way_where_the_window_has_no_room_for_all(clock):
     ]
 
 
-def test_in_a_low_window_some_trials_stay_under_their_tuner(clock):
+def test_low_window_still_shows_some_trials(clock):
     assert names(live_screen(clock, SEARCHING, height=12)) == [
         *("Tuner", "tune", "trial", "01", "02", "03", "04", "05", "06", "and"),
         "Trainer",
@@ -254,18 +254,18 @@ def test_live_screen_is_never_higher_than_its_window(clock, height):
     assert height < 5 or {"Tuner", "tune"} <= set(names(screen))
 
 
-def test_bars_are_whole_in_a_narrow_window(clock):
+def test_bar_fits_into_a_narrow_window(clock):
     row = live_screen(clock, RUNNING, width=60)[3]
     assert "train " in row and "━" in row and "5/20 epochs, 12 s/epoch" in row
 
 
 @pytest.mark.parametrize("encoding, cut", [("utf-8", "…"), ("ascii", "x")])
-def test_what_is_too_long_is_cut_as_the_terminal_can_show_it(clock, encoding, cut):
+def test_long_text_is_cut_with_an_ellipsis_if_the_terminal_has_one(clock, encoding, cut):
     row = live_screen(clock, [*RUNNING, (71, train(6, **{"x" * 160: 0.5}))], encoding=encoding)[3]
     assert row.rstrip().endswith(cut)
 
 
-def test_reports_of_this_process_become_events():
+def test_progress_reports_become_events():
     events = []
     handler = ProgressHandler(events.append)
     progress.LOGGER.addHandler(handler)
@@ -280,6 +280,6 @@ def test_reports_of_this_process_become_events():
     ]
 
 
-def test_table_into_a_pipe_cuts_nothing(capsys):
+def test_table_in_a_pipe_has_full_cells(capsys):
     print_table(("name", "place"), [("[bold]", "x" * 300)])
     assert "[bold]" in (shown := capsys.readouterr().out) and "x" * 300 in shown

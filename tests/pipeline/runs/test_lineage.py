@@ -1,4 +1,4 @@
-"""Lineage of two runs of a real TFX pipeline in miniature; the second takes the data from the cache."""
+"""Lineage of runs of a small real TFX pipeline; the second takes all but the push from the cache."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.types import standard_artifacts
 
+from components.data_gate.anomalies import read_anomalies
 from pipeline.cli import run_page
 from pipeline.config import config_file, presets
 from pipeline.graph.nodes import PIPELINE_NAME
@@ -105,7 +106,7 @@ def test_inputs_outputs_and_time(metadata):
     assert push.run == "run-2" and push.seconds >= 0 and push.started > 1.7e9
 
 
-def test_walk_goes_back_from_pushed_model_to_the_archive(metadata):
+def test_walk_leads_from_the_pushed_model_to_the_source(metadata):
     store = Lineage(metadata)
     pushed, maker = store.pushed()["12"]
     steps = list(store.walk(pushed))
@@ -116,12 +117,12 @@ def test_walk_goes_back_from_pushed_model_to_the_archive(metadata):
         ("HyperParameters", "Search", ["Examples"]),
         ("Examples", "Ingest", []),
     ]
-    assert {s.maker.run for s in steps[1:]} == {"run-1"}, "the cache was taken for the maker"
+    assert {s.maker.run for s in steps[1:]} == {"run-1"}, "a cached execution counts as the maker"
     assert steps[3].artifact.properties["source_sha256"] == "abc123"
     assert steps[2].facts == {"learning_rate": 0.01}
 
 
-def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata, capsys):
+def test_show_has_class_names_and_the_lineage_of_the_pushed_model(metadata, capsys):
     workspace = Workspace(metadata.parent)
     folder = RunFolder(workspace.runs / "run-2")
     folder.path.mkdir(parents=True)
@@ -151,7 +152,7 @@ def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata
     assert plain["lineage"][-1]["facts"] == {"source_sha256": "abc123"}
     run_page.print_run(details)
     page = capsys.readouterr().out
-    for told in (
+    for text in (
         "source_sha256 = abc123",
         "learning_rate = 0.01",
         "train.seed=0",
@@ -165,10 +166,10 @@ def test_show_names_the_classes_and_walks_back_from_what_the_run_pushed(metadata
         "Pushed version 12 to serving: top-1 75.0%",
         str(folder.config),
     ):
-        assert told in page
+        assert text in page
 
 
-def test_no_store_and_no_such_run_read_as_empty(metadata, tmp_path):
+def test_missing_store_and_unknown_run_read_as_empty(metadata, tmp_path):
     absent = tmp_path / "metadata.sqlite"
     assert Lineage(absent).executions("run-1") == [] and Lineage(absent).pushed() == {}
     assert not absent.exists()
@@ -183,4 +184,4 @@ def test_anomalies_name_split_and_feature(tmp_path):
     (tmp_path / "Split-train").mkdir()
     (tmp_path / "Split-train" / "SchemaDiff.pb").write_bytes(anomalies_pb2.Anomalies().SerializeToString())
     artifact = lineage.Artifact(1, "ExampleAnomalies", str(tmp_path), {})
-    assert lineage.read_anomalies(artifact) == ["eval, label: values out of range"]
+    assert read_anomalies(artifact.uri) == ["split eval, feature label: values out of range"]

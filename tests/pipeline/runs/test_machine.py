@@ -15,12 +15,12 @@ def make_zone(folder, name, microjoules, limit=1000):
     return zone / "energy_uj"
 
 
-def test_energy_is_that_of_all_processors_while_the_block_ran_also_past_the_end_of_a_counter(tmp_path):
+def test_energy_is_the_sum_over_processors_even_if_a_counter_wraps_around(tmp_path):
     one, two = make_zone(tmp_path, "intel-rapl:0", 700), make_zone(tmp_path, "intel-rapl:1", 100)
     part = make_zone(tmp_path, "intel-rapl:0:0", 0)
 
     with EnergyMeter(tmp_path, interval=0.02) as meter:
-        for value in (900, 200, 600):  # 200, then 300 over the end, then 400
+        for value in (900, 200, 600):  # +200, then +300 with a wrap-around, then +400
             atomic.write_file(one, str(value))
             wait_until(lambda value=value: meter._last[one.parent] == value)
         two.write_text("150")
@@ -29,20 +29,20 @@ def test_energy_is_that_of_all_processors_while_the_block_ran_also_past_the_end_
     assert meter.joules == pytest.approx((200 + 300 + 400 + 50) / 1e6)
 
 
-def test_energy_is_not_known_where_no_counter_is_or_one_cannot_be_read(tmp_path):
-    with EnergyMeter(tmp_path / "none") as nothing:
+def test_energy_is_unknown_without_readable_counters(tmp_path):
+    with EnergyMeter(tmp_path / "none") as without_counters:
         pass
     make_zone(tmp_path, "intel-rapl:0", 700)
     os.remove(make_zone(tmp_path, "intel-rapl:1", 700))
-    with EnergyMeter(tmp_path) as half:
+    with EnergyMeter(tmp_path) as with_unreadable_counter:
         pass
 
-    assert nothing.joules is half.joules is None
+    assert without_counters.joules is None and with_unreadable_counter.joules is None
 
 
-def test_the_machine_tells_what_a_run_ran_on():
-    told = describe()
+def test_description_has_hardware_and_versions():
+    machine = describe()
 
-    assert told["processor"] and told["cores"] == len(os.sched_getaffinity(0))
-    assert 2**28 < told["memory_bytes"] < 2**50
-    assert told["versions"]["tensorflow"].startswith("2.") and told["versions"]["python"].startswith("3.")
+    assert machine["processor"] and machine["cores"] == len(os.sched_getaffinity(0))
+    assert 2**28 < machine["memory_bytes"] < 2**50
+    assert machine["versions"]["tensorflow"].startswith("2.") and machine["versions"]["python"].startswith("3.")

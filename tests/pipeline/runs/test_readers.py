@@ -1,4 +1,4 @@
-"""Readers of the serving folder, each a process of its own, while versions are pushed, brought back and removed."""
+"""Processes that read the serving folder while versions are pushed, rolled back and removed."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def ask(version):
         print(version.name, answer, file=file)
 
 """
-HOLDS = (
+LOCKING_READER = (
     ASK
     + """
 while True:
@@ -40,17 +40,17 @@ while True:
         ask(version)
 """
 )
-AS_A_SERVER = (
+TENSORFLOW_SERVING = (
     ASK
     + """
-while True:  # knows numbers alone, and no locks, as TensorFlow Serving
+while True:  # reads the highest number without a lock, as TensorFlow Serving does
     ask(base / str(max(int(path.name) for path in base.iterdir() if path.name.isdigit())))
 """
 )
 
 
 class Constant(tf.Module):
-    """Answers its number, from a variable, so that all files of the SavedModel count."""
+    """Returns its number from a variable, so that loading needs all files of the SavedModel."""
 
     def __init__(self, number):
         super().__init__()
@@ -67,7 +67,7 @@ def workspace(tmp_path):
 
 
 def push(workspace, models, number, keep):
-    """Exports a model that answers `number`, and runs the Pusher on it; returns the version."""
+    """Pushes a model that returns `number`; returns the version."""
     model, pushed = standard_artifacts.Model(), standard_artifacts.PushedModel()
     model.uri, pushed.uri = str(models / f"model-{number}"), str(models / f"pushed-{number}")
     tf.saved_model.save(Constant(number), f"{model.uri}/Format-Serving")
@@ -86,7 +86,7 @@ def push(workspace, models, number, keep):
 
 @contextmanager
 def reader(program, base, log):
-    """A process that loads and asks the newest version in a loop, and must not have failed by the end."""
+    """Runs a process that loads the newest version in a loop, and asserts that it does not fail."""
     process = subprocess.Popen([sys.executable, "-c", program, str(base), str(log)], stderr=subprocess.PIPE, text=True)
     try:
         yield process
@@ -98,7 +98,7 @@ def reader(program, base, log):
 
 
 def answers(log: Path) -> list[tuple[int, int]]:
-    """Returns (version, answer) of what the reader has asked so far."""
+    """Returns the (version, answer) pairs of the reader so far."""
     lines = log.read_text().splitlines() if log.exists() else []
     return [(int(version), int(answer)) for version, answer in map(str.split, lines)]
 
@@ -107,9 +107,9 @@ def wait_for_answers(process, log, count):
     wait_until(lambda: len(answers(log)) >= count, process)
 
 
-@pytest.mark.parametrize("program, keep, at_once", [(HOLDS, 2, CHANGES + 1), (AS_A_SERVER, 3, 2)])
-def test_a_reader_of_the_newest_never_fails_while_versions_come_and_go(program, keep, at_once, workspace, tmp_path):
-    """A reader that knows no locks has time for a load in fewer changes than are kept; one that holds needs none."""
+@pytest.mark.parametrize("program, keep, at_once", [(LOCKING_READER, 2, CHANGES + 1), (TENSORFLOW_SERVING, 3, 2)])
+def test_reader_never_fails_while_versions_change(program, keep, at_once, workspace, tmp_path):
+    """Without a lock, a reader needs to finish a load before as many versions are pushed as are kept; with one, not."""
     expected = {push(workspace, tmp_path, 0, keep): 0}
     log = tmp_path / "answers"
     with reader(program, workspace.serving, log) as process:
@@ -128,6 +128,6 @@ def test_a_reader_of_the_newest_never_fails_while_versions_come_and_go(program, 
     assert len(expected) == CHANGES + 1
     assert [expected[version] for version, _ in asked] == [answer for _, answer in asked]
     assert asked[-1][0] == max(expected) and len({version for version, _ in asked}) > 5
-    assert len(list_versions(workspace)) in (keep, keep + 1), "one may have been held to the end"
+    assert len(list_versions(workspace)) in (keep, keep + 1), "the reader may hold one more"
     push(workspace, tmp_path, CHANGES + 1, keep)
     assert len(list(workspace.serving.iterdir())) == keep

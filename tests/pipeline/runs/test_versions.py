@@ -19,22 +19,22 @@ from shiftvit.errors import ConfigError, UserError
 
 @pytest.fixture
 def workspace(tmp_path):
-    """Two versions, 100 and 200, pushed by the runs `old` and `new`."""
-    place = Workspace(tmp_path)
+    """A workspace with the versions 100 and 200, which the runs `old` and `new` pushed."""
+    workspace = Workspace(tmp_path)
     for run_id, version, top1 in (("old", "100", 0.75), ("new", "200", 0.5)):
-        folder = place.serving / version
+        folder = workspace.serving / version
         (folder / "variables").mkdir(parents=True)
         (folder / "saved_model.pb").write_text(run_id)
         (folder / "variables" / "variables.index").write_text(version)
-        record_push(place, version, run_id)
-        run_folder = RunFolder(place.runs / run_id)
+        record_push(workspace, version, run_id)
+        run_folder = RunFolder(workspace.runs / run_id)
         run_folder.path.mkdir(parents=True)
         run_folder.result.write_text(json.dumps({"metrics": {"top1": top1}}))
-    return place
+    return workspace
 
 
 def record_push(workspace, version, run_id):
-    """Records in ML Metadata that the run's Pusher pushed that version."""
+    """Records in ML Metadata that a run pushed the version."""
     lineage = Lineage(workspace.metadata, writable=True)
     store = lineage.store
     pushed_type = store.put_artifact_type(mlmd.ArtifactType(name="PushedModel", base_type=mlmd.ArtifactType.MODEL))
@@ -51,27 +51,27 @@ def record_push(workspace, version, run_id):
     )
 
 
-def test_a_run_that_found_its_model_pushed_already_is_not_taken_for_the_one_that_pushed_it(workspace):
+def test_the_first_run_that_pushed_a_version_counts(workspace):
     record_push(workspace, "100", "again")
 
     assert [(v.number, v.run) for v in list_versions(workspace)] == [(200, "new"), (100, "old")]
 
 
-def test_versions_newest_first_with_run_and_quality(workspace):
+def test_versions_are_listed_newest_first_with_run_and_top1(workspace):
     assert [(v.number, v.served, v.run, v.top1, v.rollback_of) for v in list_versions(workspace)] == [
         (200, True, "new", 0.5, None),
         (100, False, "old", 0.75, None),
     ]
 
 
-def test_half_versions_and_other_names_do_not_count(workspace):
+def test_folders_without_a_model_or_a_number_are_no_versions(workspace):
     (workspace.serving / "300").mkdir()
     (workspace.serving / "latest").mkdir()
     (workspace.serving / "latest" / "saved_model.pb").write_text("")
     assert serving_folder.numbers(workspace.serving) == [200, 100]
 
 
-def test_find_gives_the_newest_or_the_one_asked_for(workspace, tmp_path):
+def test_find_returns_the_newest_or_a_given_version(workspace, tmp_path):
     assert find(workspace, None).name == "200" and find(workspace, 100).name == "100"
     with pytest.raises(ConfigError, match=r"version 150 was never pushed .*, which has 200, 100"):
         find(workspace, 150)
@@ -79,7 +79,7 @@ def test_find_gives_the_newest_or_the_one_asked_for(workspace, tmp_path):
         find(Workspace(tmp_path / "empty"), None)
 
 
-def test_rollback_serves_a_whole_copy_under_the_next_number(workspace):
+def test_rollback_copies_a_version_under_the_next_number(workspace):
     assert rollback(workspace, 100) == 201
     origin = str(Path("assets.extra", "origin.json"))
     copied = contents(workspace.serving / "201")
@@ -92,7 +92,7 @@ def test_rollback_serves_a_whole_copy_under_the_next_number(workspace):
     ]
 
 
-def test_rollback_is_an_execution_that_leads_back_to_the_pusher(workspace):
+def test_lineage_of_a_rollback_leads_to_the_pusher(workspace):
     rollback(workspace, 100)
     lineage = Lineage(workspace.metadata)
     steps = list(lineage.walk(lineage.pushed()["201"][0]))
@@ -102,7 +102,7 @@ def test_rollback_is_an_execution_that_leads_back_to_the_pusher(workspace):
     assert "Rollback" in {e.type for e in lineage.store.get_executions_by_context(lineage.pipeline_contexts()[0].id)}
 
 
-def test_rollback_of_a_rollback_remembers_the_run(workspace):
+def test_rollback_of_a_rollback_has_the_run_of_the_model(workspace):
     for number in (100, 200, 201):
         rollback(workspace, number)
     assert [(v.number, v.run, v.rollback_of) for v in list_versions(workspace)][:3] == [
@@ -124,7 +124,7 @@ def test_rollback_to_the_model_that_a_rollback_serves_changes_nothing(workspace)
     assert served_as(workspace, 200) is None and serving_folder.numbers(workspace.serving) == [201, 200, 100]
 
 
-def test_json_of_a_rollback_is_the_version_that_is_served_now(workspace, capsys):
+def test_json_of_a_rollback_has_the_served_version(workspace, capsys):
     for new in (True, False):
         assert main(["rollback", "100", "--json", "--workspace", str(workspace.root)]) == 0
         assert json.loads(capsys.readouterr().out) == {"version": 201, "same_as": 100, "new": new}
@@ -145,13 +145,13 @@ def test_rollback_that_cannot_be_written_leaves_nothing(workspace):
 
 
 def archive(workspace, number):
-    """Moves a version to where the Pusher keeps its copy, as if newer ones had taken its place."""
+    """Moves a version to the folder of the Pusher's copy, as if newer versions had replaced it."""
     (workspace.root / "artifacts").mkdir(exist_ok=True)
     (workspace.serving / str(number)).rename(workspace.root / "artifacts" / str(number))
 
 
-def test_a_version_that_was_removed_is_brought_back_from_the_archive(workspace):
-    whole = contents(workspace.serving / "100")
+def test_rollback_to_a_replaced_version_uses_the_pushers_copy(workspace):
+    original = contents(workspace.serving / "100")
     archive(workspace, 100)
 
     assert [v.number for v in list_versions(workspace)] == [200]
@@ -165,7 +165,7 @@ def test_a_version_that_was_removed_is_brought_back_from_the_archive(workspace):
         rollback(workspace, 7)
     assert rollback(workspace, 100) == 201
 
-    assert whole.items() <= contents(workspace.serving / "201").items()
+    assert original.items() <= contents(workspace.serving / "201").items()
     assert [(v.number, v.run, v.rollback_of) for v in list_versions(workspace)] == [
         (201, "old", 100),
         (200, "new", None),
@@ -173,14 +173,14 @@ def test_a_version_that_was_removed_is_brought_back_from_the_archive(workspace):
     assert rollback(workspace, 100) is None and served_as(workspace, 100) == 201
 
 
-def test_a_version_of_which_nothing_is_left_is_told(workspace):
+def test_rollback_to_a_deleted_version_is_refused(workspace):
     shutil.rmtree(workspace.serving / "100")
 
     with pytest.raises(ConfigError, match=r"version 100 and its archived copy were deleted from .*, which has 200$"):
         rollback(workspace, 100)
 
 
-def test_what_a_rollback_made_is_brought_back_too_once_it_was_removed(workspace):
+def test_rollback_to_a_deleted_rollback_uses_the_original_model(workspace):
     rollback(workspace, 100)
     rollback(workspace, 200)
     archive(workspace, 100)
@@ -191,17 +191,17 @@ def test_what_a_rollback_made_is_brought_back_too_once_it_was_removed(workspace)
     assert next((v.number, v.run, v.rollback_of) for v in list_versions(workspace)) == (203, "old", 201)
 
 
-def test_with_nothing_left_to_serve_the_archive_is_gone_back_to(workspace):
+def test_rollback_works_with_an_empty_serving_folder(workspace):
     archive(workspace, 100)
     shutil.rmtree(workspace.serving)
 
     with pytest.raises(ConfigError, match="no version was pushed yet"):
         find(workspace, None)
-    assert rollback(workspace, 100) == 201, "200 was another one, whatever became of it"
+    assert rollback(workspace, 100) == 201, "200 is taken, even though it was deleted"
     assert find(workspace, None).name == "201"
 
 
-def test_a_rollback_keeps_as_many_versions_as_the_last_push_did(workspace, tmp_path):
+def test_rollback_keeps_as_many_versions_as_the_last_push(workspace, tmp_path):
     shutil.copytree(workspace.serving / "200", tmp_path / "model")
     serving_folder.publish(
         tmp_path / "model", workspace.serving, serving_folder.Origin(model="a", keep=3), at_least=300
@@ -212,14 +212,14 @@ def test_a_rollback_keeps_as_many_versions_as_the_last_push_did(workspace, tmp_p
     assert made == [301, 302] and serving_folder.numbers(workspace.serving) == [302, 301, 300]
 
 
-def test_where_no_push_said_how_many_to_keep_a_rollback_keeps_five(workspace):
+def test_rollback_keeps_five_versions_if_no_push_is_known(workspace):
     for number in (100, 200, 100, 200):
         rollback(workspace, number)
 
     assert serving_folder.numbers(workspace.serving) == [204, 203, 202, 201, 200]
 
 
-def test_a_rollback_is_recorded_also_where_ml_metadata_was_begun_anew(workspace):
+def test_rollback_is_recorded_after_ml_metadata_was_deleted(workspace):
     workspace.metadata.unlink()
 
     assert [rollback(workspace, number) for number in (100, 200)] == [201, 202]
@@ -227,8 +227,8 @@ def test_a_rollback_is_recorded_also_where_ml_metadata_was_begun_anew(workspace)
     assert set(Lineage(workspace.metadata).pushed()) == {"201", "202"}
 
 
-def test_a_rollback_killed_before_it_was_recorded_is_known_and_recorded_by_the_next(workspace):
-    killed = Process(target=die_before_the_record, args=(workspace,))
+def test_rollback_that_was_killed_before_its_record_is_recorded_by_the_next(workspace):
+    killed = Process(target=rollback_killed_before_record, args=(workspace,))
     killed.start()
     killed.join()
 
@@ -242,7 +242,7 @@ def test_a_rollback_killed_before_it_was_recorded_is_known_and_recorded_by_the_n
     assert rollback(workspace, 200) == 202
 
 
-def die_before_the_record(workspace):
+def rollback_killed_before_record(workspace):
     versions._record = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     versions.rollback(workspace, 100)
 
