@@ -23,19 +23,14 @@ def create(config: PipelineConfig) -> RunFolder:
         DiskFullError: when its disk is full.
     """
     config = locate(config)
-    with disk.ensure_space(config.workspace, _MIN_FREE, "the run's folder"):
-        return _create(config)
-
-
-def _create(config: PipelineConfig) -> RunFolder:
     runs = Workspace(Path(config.workspace)).runs
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        folder = RunFolder(_make_folder(runs, stamp))
-        config_file.save(config, folder.config)
-    except OSError as error:
-        raise ConfigError(f"--workspace {config.workspace}: cannot write there ({error.strerror})") from error
+    with disk.ensure_space(config.workspace, _MIN_FREE, "the run's folder"):
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            folder = RunFolder(_make_folder(runs, time.strftime("%Y%m%d-%H%M%S")))
+            config_file.save(config, folder.config)
+        except OSError as error:
+            raise ConfigError(f"--workspace {config.workspace}: cannot write there ({error.strerror})") from error
     return folder
 
 

@@ -36,7 +36,7 @@ def no_grace_period(monkeypatch):
 
 @contextmanager
 def locked(folder, mode="alone"):
-    """Yields a process that locks the workspace, and the id of its child, which inherits the lock unless `mode` is alone."""
+    """Yields a process that locks the workspace, and the id of its child, which inherits the lock if it lives."""
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder), mode], stdout=subprocess.PIPE, text=True)
     child = int(holder.stdout.readline())
     try:
