@@ -6,9 +6,8 @@ from typing import Any
 from charts.formats import count, duration, percent
 from pipeline.cli.output import print_table
 from pipeline.reports.details import RunDetails
-from pipeline.reports.wording import NOT_A_NUMBER, describe_lite
+from pipeline.reports.wording import describe_lite, format_metrics
 from pipeline.runs.lineage import Step
-from pipeline.runs.run import Run
 from pipeline.runs.search import SearchSummary, describe_best
 from shiftvit.metrics import TITLES, TOP1
 
@@ -43,7 +42,7 @@ def _print_quality(details: RunDetails) -> None:
     run = details.run
     result, top1 = run.result, TITLES[TOP1].capitalize()
     sections = {
-        "Metrics on the test split": _metrics(run),
+        "Metrics on the test split": format_metrics(run.metrics),
         f"{top1} per class": {name: percent(share) or "no images" for name, share in details.class_top1.items()},
         f"{top1} under corruption": {
             name: f"{percent(corrupted[TOP1])} of {corrupted['examples']:,} images"
@@ -58,22 +57,6 @@ def _print_quality(details: RunDetails) -> None:
     for title, figures in sections.items():
         if figures:
             _print_section(title, _columns(figures))
-
-
-def _metrics(run: Run) -> dict[str, str]:
-    metrics = run.metrics
-    figures = {name: _figure(value) for name, value in metrics.items() if isinstance(value, (int, float))}
-    figures |= {name: NOT_A_NUMBER for name, value in metrics.items() if value is None}
-    if "top1_interval" in metrics:
-        low, high = metrics["top1_interval"]
-        figures[TOP1] += f" (95% interval {low:.4g} to {high:.4g})"
-    if "top1_change" in metrics:
-        change = metrics["top1_change"]
-        figures["top1_change"] = (
-            f"{change['estimate']:+.4f} from the baseline (95% interval {change['low']:+.4f} to {change['high']:+.4f}; "
-            f"{change['gained']} images gained, {change['lost']} lost)"
-        )
-    return figures
 
 
 def _print_section(title: str, lines: Iterable[str], note: str = "") -> None:

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from charts.formats import count, percent
+from charts.formats import count, percent, significant
 from components.evaluator.intervals import Change, share_interval
 from components.lite.report import LiteFile, LiteReport
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import describe_search
-from shiftvit.metrics import SHARES, TITLES
+from shiftvit.metrics import ECE, LOSS, SHARES, TITLES, TOP1, TOP5
 
-NOT_A_NUMBER = "not a number"
+WITH_INTERVAL = f"{TITLES[TOP1]} (95% interval)"
 
 
 def describe_share(share: float, images: int) -> str:
@@ -28,6 +28,30 @@ def describe_change(change: Change) -> str:
     if high < 0:
         return f"worse by {-estimate:.1f} points ({-high:.1f} to {-low:.1f})"
     return f"no significant difference: {estimate:+.1f} points ({low:+.1f} to {high:+.1f})"
+
+
+def format_metrics(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Returns a model's metrics on all test images by title, formatted.
+
+    Args:
+        metrics: as `components.evaluator.results.read_metrics` returns them; empty without a model.
+    """
+    if not metrics:
+        return {}
+    figures = {WITH_INTERVAL: describe_share(metrics[TOP1], metrics["examples"])}
+    if "top1_change" in metrics:
+        change = dict(metrics["top1_change"])
+        gained, lost = change.pop("gained"), change.pop("lost")
+        images = f"{count(gained, 'image')} gained, {lost:,} lost"
+        figures["change from the baseline"] = f"{describe_change(Change(**change))}; {images}"
+    figures[TITLES[TOP5]] = percent(metrics[TOP5])
+    figures |= {TITLES[name]: format_loss(metrics[name]) for name in (LOSS, ECE)}
+    return figures | {"test images": f"{metrics['examples']:,}"}
+
+
+def format_loss(value: float | None) -> str:
+    """Returns a loss or a calibration error with four digits; None, the Evaluator's NaN, as `not a number`."""
+    return "not a number" if value is None else significant(value)
 
 
 def conclusion(result: RunResult) -> str:

@@ -11,7 +11,7 @@ from charts.formats import percent
 from components.evaluator.intervals import Change, paired_change, unpaired_change
 from components.example_gen.source_identity import SHA256
 from pipeline.reports.settings import flatten
-from pipeline.reports.wording import NOT_A_NUMBER, describe_change, describe_share
+from pipeline.reports.wording import WITH_INTERVAL, describe_change, describe_share, format_loss
 from pipeline.runs import predictions as saved_predictions
 from pipeline.runs.lineage import Lineage
 from pipeline.runs.predictions import Predictions
@@ -94,10 +94,10 @@ class Comparison:
         metrics = [each.run.metrics for each in self.runs]
         corruptions = dict.fromkeys(name for each in metrics for name in each.get("corrupted_top1", {}))
         return {
-            f"{TITLES[TOP1]} (95% interval)": [_share(each) for each in metrics],
+            WITH_INTERVAL: [_share(each) for each in metrics],
             TITLES[TOP5]: [percent(each.get(TOP5)) for each in metrics],
-            TITLES[LOSS]: [_figure(each, LOSS) for each in metrics],
-            TITLES[ECE]: [_figure(each, ECE) for each in metrics],
+            TITLES[LOSS]: [format_loss(each[LOSS]) if each else "" for each in metrics],
+            TITLES[ECE]: [format_loss(each[ECE]) if each else "" for each in metrics],
             **{
                 f"{TITLES[TOP1]} with {name}": [
                     _share(each.get("corrupted_top1", {}).get(name, {})) for each in metrics
@@ -168,9 +168,3 @@ def _describe(change: Top1Change | None) -> str:
 
 def _share(metrics: Mapping[str, Any]) -> str:
     return describe_share(metrics[TOP1], metrics["examples"]) if metrics else ""
-
-
-def _figure(metrics: Mapping[str, Any], name: str) -> str:
-    if name not in metrics:
-        return ""
-    return NOT_A_NUMBER if metrics[name] is None else f"{metrics[name]:.4f}"

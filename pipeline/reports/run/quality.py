@@ -5,18 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from charts import line_chart
-from charts.formats import count, percent, significant
+from charts.formats import count, percent
 from charts.line_chart import Axes, Series
 from charts.markup import definitions, element, escape, note, scrollable, section, table
-from components.evaluator.intervals import Change
 from pipeline.reports.run.contents import ReportContents
 from pipeline.reports.run.pictures import picture
-from pipeline.reports.wording import NOT_A_NUMBER, describe_change, describe_lite, describe_share
+from pipeline.reports.wording import WITH_INTERVAL, describe_lite, describe_share, format_metrics
 from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run
-from shiftvit.metrics import ECE, LOSS, TITLES, TOP1, TOP5
-
-_WITH_INTERVAL = f"{TITLES[TOP1]} (95% interval)"
+from shiftvit.metrics import TITLES, TOP1
 
 
 def render(contents: ReportContents) -> str:
@@ -39,24 +36,7 @@ def render(contents: ReportContents) -> str:
 
 
 def _metrics(run: Run) -> dict[str, str]:
-    metrics = run.metrics
-    figures = {_WITH_INTERVAL: describe_share(metrics[TOP1], metrics["examples"])}
-    if "top1_change" in metrics:
-        gained, lost = metrics["top1_change"]["gained"], metrics["top1_change"]["lost"]
-        change = Change(**{name: metrics["top1_change"][name] for name in ("estimate", "low", "high")})
-        figures["change from the baseline"] = (
-            f"{describe_change(change)}; {count(gained, 'image')} gained, {lost:,} lost"
-        )
-    figures[TITLES[TOP5]] = percent(metrics[TOP5])
-    for name in (LOSS, ECE):
-        value = metrics.get(name)
-        figures[TITLES[name]] = NOT_A_NUMBER if value is None else significant(value)
-    figures["test images"] = f"{metrics['examples']:,}"
-    return {_capitalize(name): figure for name, figure in figures.items()}
-
-
-def _capitalize(title: str) -> str:
-    return title[0].upper() + title[1:]
+    return {title[0].upper() + title[1:]: figure for title, figure in format_metrics(run.metrics).items()}
 
 
 def _latency(run: Run) -> dict[str, str]:
@@ -90,7 +70,7 @@ def _classes(run: Run) -> str:
     if not confusion:
         return ""
     rows = [_class_row(confusion, run, k) for k in range(len(confusion))]
-    headings = ["class", "images", _WITH_INTERVAL, "precision", "most often mistaken for"]
+    headings = ["class", "images", WITH_INTERVAL, "precision", "most often mistaken for"]
     return element("h3", "Classes") + table("Quality per class", headings, rows)
 
 
@@ -135,7 +115,7 @@ def _robustness(run: Run) -> str:
         for name, metrics in [("none", run.metrics), *corrupted.items()]
     ]
     caption = "Top-1 on corrupted copies of the test images"
-    return element("h3", "Robustness") + table(caption, ["corruption", "images", _WITH_INTERVAL], rows)
+    return element("h3", "Robustness") + table(caption, ["corruption", "images", WITH_INTERVAL], rows)
 
 
 def _calibration(contents: ReportContents) -> str:
@@ -155,7 +135,7 @@ def _calibration(contents: ReportContents) -> str:
         ]
         for each in bins
     ]
-    headings = ["confidence", "images", "mean confidence", _WITH_INTERVAL]
+    headings = ["confidence", "images", "mean confidence", WITH_INTERVAL]
     figures = element("details", element("summary", "Table of the bins"), table("Bins by confidence", headings, rows))
     explanation = note(
         "Below the diagonal the model is overconfident, above it underconfident. Bins with few images say little: "

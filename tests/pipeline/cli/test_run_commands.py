@@ -36,7 +36,7 @@ def test_run_ends_with_the_pushed_version(tmp_path, capsys, execute, runs):
     program = """
         send(event="node", node="Trainer", state="complete")
         result = dict(event="result", pushed_version="17", new=True, destination="w/serving/shiftvit/17",
-                      metrics={"top1": 0.931, "top5": 0.998}, reasons=[])
+                      metrics={"top1": 0.931, "top5": 0.998, "loss": 0.2, "ece": 0.1, "examples": 1000}, reasons=[])
         send(**result)
         write_result(result)
     """
