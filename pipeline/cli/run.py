@@ -13,6 +13,7 @@ from pipeline.config.settings import PipelineConfig
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
+from shiftvit.features import SPLITS
 from shiftvit.quiet import hush_libraries
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _data(arguments: argparse.Namespace) -> int:
         "kind": source.kind,
         "location": source.location,
         "sha256": f"{source.sha256} ({'as published' if source.published else 'not a published checksum'})",
-        "images": ", ".join(f"{split} {count:,}" for split, count in source.counts.items()),
+        "images": ", ".join(f"{split} {source.counts[split]:,}" for split in SPLITS),
         "classes": ", ".join(source.class_names),
         "prepared in": str(source.folder),
     }
