@@ -1,1 +1,1 @@
-"""What the nodes of the TFX pipeline execute."""
+"""The components of the TFX pipeline."""

@@ -1,4 +1,4 @@
-"""Which model a candidate is compared with."""
+"""Resolves the baseline: the model that the Evaluator compares a candidate with."""
 
 import shutil
 from pathlib import Path
@@ -7,23 +7,26 @@ from tfx.components.evaluator import constants
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.common.resolver import ResolverStrategy
+from tfx.orchestration.metadata import Metadata
+from tfx.types import Artifact
 from tfx.types.standard_artifacts import Model
 from tfx.utils import path_utils
 
 from components import serving_folder
+from components.serving_folder import PUSHED_VERSION
 
 
 class BlessedBeforeStrategy(ResolverStrategy):
     """Resolves to the latest blessed model that is older than the candidate.
 
-    The stock strategy takes the latest blessed model of all, which after a run is the candidate itself: a repeated run
-    would then evaluate it against itself and push it once more. Older than the candidate is the same answer every time.
+    TFX's own strategy takes the latest blessed model of all. In a repeated run that is the candidate itself, which
+    would be evaluated against itself and pushed again. This strategy resolves to the same model every time.
 
     Inputs are `model` and `model_blessing`, each with all artifacts of its kind, and `candidate`, this run's model.
     """
 
-    def resolve_artifacts(self, store, input_dict):
-        """Returns the channels with the baseline and its blessing, or with nothing where there is none."""
+    def resolve_artifacts(self, store: Metadata, input_dict: dict[str, list[Artifact]]) -> dict[str, list[Artifact]]:
+        """Returns the baseline as `model` with its `model_blessing`; both are empty if there is none."""
         candidate = max(artifact.id for artifact in input_dict["candidate"])
         blessings = {
             blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): blessing
@@ -44,13 +47,13 @@ def PushedBaseline(
     candidate: InputArtifact[Model],
     model: OutputArtifact[Model],
     push_destination: Parameter[str],
-):
-    """Takes the newest pushed version as the baseline, where there is no ML Metadata to ask; none yet, and it is empty.
+) -> None:
+    """Copies the newest pushed version to `model`, for runners without ML Metadata; `model` is empty if there is none.
 
-    The candidate is an input for the sake of the cache: the same candidate is compared with the same baseline again,
-    not with itself once it is pushed, and so is not pushed twice.
+    The candidate is an input only for the cache: a repeated run compares the same candidate with the same baseline,
+    not with itself once it is pushed.
     """
     with serving_folder.hold_newest(Path(push_destination)) as newest:
         if newest is not None:
             shutil.copytree(newest, path_utils.serving_model_dir(model.uri))
-            model.set_string_custom_property("pushed_version", newest.name)
+            model.set_string_custom_property(PUSHED_VERSION, newest.name)

@@ -1,4 +1,4 @@
-"""The model card of a pushed version (Mitchell et al., 2019), in Markdown: what its artifacts tell and nothing else."""
+"""Writes the model card of a pushed version (Mitchell et al., 2019) in Markdown, from the artifacts of its run."""
 
 import json
 import time
@@ -11,20 +11,18 @@ from shiftvit.features import EVAL, IMAGE_SHAPE, TEST, TRAIN
 
 Json = Mapping[str, Any]
 
-_LAID_OUT = "Settings of the model, the augmentation and the training"
-
 
 def write(metrics: Json, experiment: Json, data: Json, pushed: float) -> str:
     """Returns the card.
 
     Args:
-        metrics: what the Evaluator measured, as `components.evaluator.results.read_metrics` gives it.
-        experiment: what was trained, as the Trainer keeps it.
-        data: those PROPERTIES.
-        pushed: when, in seconds since 1970.
+        metrics: as `components.evaluator.results.read_metrics` returns them.
+        experiment: the configuration that was trained, as the Trainer records it.
+        data: properties of the Examples artifact, `components.example_gen.source_identity.PROPERTIES`.
+        pushed: time of the push, in seconds since 1970.
     """
     names = class_names(data)
-    parts = {
+    sections = {
         "Model details": _details(experiment, pushed),
         "Intended use": _use(names),
         "Factors": _factors(metrics),
@@ -35,19 +33,22 @@ def write(metrics: Json, experiment: Json, data: Json, pushed: float) -> str:
         "Ethical considerations": _ethics(data),
         "Caveats and recommendations": _caveats(metrics),
     }
-    return "# Model card\n\n" + "\n".join(f"## {title}\n\n{_joined(lines)}\n" for title, lines in parts.items())
+    return "# Model card\n\n" + "\n".join(f"## {title}\n\n{_join(lines)}\n" for title, lines in sections.items())
 
 
-def _joined(lines: Iterator[str]) -> str:
+def _join(lines: Iterator[str]) -> str:
     return "\n".join(lines)
 
 
 def _details(experiment: Json, pushed: float) -> Iterator[str]:
     yield (
         'ShiftViT (Wang et al., "When Shift Operation Meets Vision Transformer", 2022), an image classifier whose '
-        "blocks mix pixels by shifting some channels by a pixel instead of by attention."
+        "blocks mix pixels by shifting some channels by one pixel, without attention."
     )
-    yield f"\nPushed on {time.strftime('%Y-%m-%d', time.gmtime(pushed))} (UTC). {_LAID_OUT}:\n"
+    yield (
+        f"\nPushed on {time.strftime('%Y-%m-%d', time.gmtime(pushed))} (UTC). Settings of the model, the augmentation "
+        "(`data`) and the training:\n"
+    )
     for group in ("model", "data", "train"):
         yield f"- {group}: {', '.join(f'{name}={_value(v)}' for name, v in experiment[group].items())}"
 
@@ -55,40 +56,40 @@ def _details(experiment: Json, pushed: float) -> Iterator[str]:
 def _use(names: Sequence[str]) -> Iterator[str]:
     height, width, _ = IMAGE_SHAPE
     yield (
-        f"It tells which of {len(names)} classes a picture of {width} x {height} pixels shows: {', '.join(names)}. It "
-        "resizes pictures of other sizes to that."
+        f"Classifies images of {width} x {height} pixels into {len(names)} classes: {', '.join(names)}. Resizes images "
+        "of other sizes."
     )
     yield (
-        "\nIt has no answer for what belongs to none of these classes, and names one of them for any picture. The "
-        "pipeline that made it examines no use of it: what is told here is all that was measured."
+        "\nThe model assigns one of these classes to every image, even if none applies. The pipeline that made it "
+        "evaluates no particular use: this card lists all that was measured."
     )
 
 
 def _factors(metrics: Json) -> Iterator[str]:
     corrupted = ", ".join(metrics["corrupted_top1"])
-    copies = f", and on corrupted copies of the images: {corrupted}" if corrupted else ""
-    yield f"Quality was measured for each class{copies}."
-    yield "Nothing else about the pictures is known, so nothing else was told apart."
+    copies = f" and on corrupted copies of the images ({corrupted})" if corrupted else ""
+    yield f"Metrics were computed for each class{copies}."
+    yield "The data has no other attributes, so no other groups were compared."
 
 
 def _metrics() -> Iterator[str]:
-    yield "- Top-1 and top-5: how often the true class is the first answer, or among the first five."
-    yield "- Expected calibration error: the mean distance of the answers' confidence from how often they are right."
-    yield "- Intervals are of 95% (Wilson); a change from the baseline is paired (Agresti and Min)."
-    yield "\nThe first answer is the class of the greatest probability; there is no threshold."
+    yield "- Top-1 and top-5: share of images whose true class has the highest score, or one of the five highest."
+    yield "- Expected calibration error: mean gap between confidence and accuracy."
+    yield "- Intervals are at 95% (Wilson); the change from the baseline is paired (Agresti and Min)."
+    yield "\nThe model predicts the class with the highest probability; there is no decision threshold."
 
 
 def _evaluation_data(data: Json) -> Iterator[str]:
     yield (
-        f"Split {TEST}, {_count(data, TEST)} images, which neither training nor the search for settings read. "
+        f"Split {TEST}, {_count(data, TEST)} images, which neither training nor the hyperparameter search used. "
         f"{_source(data)}"
     )
 
 
 def _training_data(experiment: Json, data: Json) -> Iterator[str]:
     yield (
-        f"Split {TRAIN}, {_count(data, TRAIN)} images, augmented as the settings of `data` above say; after each of "
-        f"{experiment['train']['epochs']} epochs it was measured on split {EVAL}, {_count(data, EVAL)} images. "
+        f"Split {TRAIN}, {_count(data, TRAIN)} images, augmented with the `data` settings above, for "
+        f"{experiment['train']['epochs']} epochs. Split {EVAL}, {_count(data, EVAL)} images, served for validation. "
         f"{_source(data)}"
     )
 
@@ -98,7 +99,7 @@ def _count(data: Json, split: str) -> str:
 
 
 def _source(data: Json) -> str:
-    checksum = "a published one" if data[PUBLISHED] else "not a published one"  # on Kubeflow, 0 arrives as None
+    checksum = "as published" if data[PUBLISHED] else "not as published"  # on Kubeflow, 0 arrives as None
     return f"Source: {data[KIND]}, SHA-256 {data[SHA256]} ({checksum})."
 
 
@@ -108,14 +109,14 @@ def _analyses(metrics: Json, names: Sequence[str]) -> Iterator[str]:
     for name, row, top1 in zip(names, metrics["confusion"], metrics["class_top1"], strict=True):
         if top1 is not None:
             yield _row(name, top1, sum(row))
-    for name, found in metrics["corrupted_top1"].items():
-        yield _row(f"with {name}", found["top1"], found["examples"])
+    for name, corrupted in metrics["corrupted_top1"].items():
+        yield _row(f"with {name}", corrupted["top1"], corrupted["examples"])
     yield f"\nTop-5: {metrics['top5']:.1%}. Loss: {metrics['loss']:.4f}."
     yield f"Expected calibration error: {metrics['ece']:.4f}."
     if "top1_change" in metrics:
         change = metrics["top1_change"]
         yield (
-            f"\nFrom the baseline, top-1 changed by {100 * change['estimate']:+.1f} points (95% interval "
+            f"\nCompared with the baseline, top-1 changed by {100 * change['estimate']:+.1f} points (95% interval "
             f"{100 * change['low']:+.1f} to {100 * change['high']:+.1f}) on the same images."
         )
 
@@ -126,16 +127,14 @@ def _row(name: str, top1: float, images: int) -> str:
 
 
 def _ethics(data: Json) -> Iterator[str]:
-    yield (
-        f"The pipeline examines none. What the source ({data[KIND]}) holds, and what it leaves out, the model repeats."
-    )
+    yield (f"Not examined by the pipeline. The model reproduces the biases and gaps of its source ({data[KIND]}).")
 
 
 def _caveats(metrics: Json) -> Iterator[str]:
     yield (
-        f"All figures are of one training and of {metrics['examples']:,} test images from the same source as the "
-        "training images: on others, or trained again, expect other ones. Measure it on pictures of your own before "
-        "you rely on it."
+        f"All figures come from one training run and {metrics['examples']:,} test images from the same source as the "
+        "training images. Expect others on other images or after another training run: evaluate the model on your own "
+        "images before you rely on it."
     )
 
 

@@ -1,7 +1,4 @@
-"""What the Pusher component runs: TFX's own Pusher, but a version appears whole, is pushed once, and few are kept.
-
-A version has a model card and TFLite files, where the component is given what that tells, and them.
-"""
+"""TFX's Pusher, with atomic versions of which the newest are kept, a model card and TFLite files."""
 
 import json
 import os
@@ -26,19 +23,25 @@ from components.example_gen import source_identity
 from shiftvit.files import disk
 from shiftvit.training_record import EXPERIMENT_FILE
 
+LITE_KEY = "lite_model"  # the input with the TFLite files
+ALREADY_PUSHED = "already_pushed"  # property of a PushedModel, 1 if its version existed and nothing was copied
+
 _KEEP = "keep"  # key of custom_config
-LITE_KEY = "lite_model"  # the input that has the TFLite files
-ALREADY_PUSHED = "already_pushed"  # property of a PushedModel: its version was there, and nothing was copied
 
 
 class Executor(standard.Executor):
-    """Pushes as TFX's executor does where the destination or the model is remote: no rename is atomic there."""
+    """Publishes versions atomically if model and destination are local, and as TFX's executor does otherwise."""
 
-    def Do(self, input_dict, output_dict, exec_properties):
-        """Pushes the model if it is blessed; the arguments are TFX's, with `keep` in `custom_config`.
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Pushes the model if it is blessed.
 
         Raises:
-            DiskFullError: when there is no room for it; no version is there then.
+            DiskFullError: if there is no room for the version; none is left behind.
         """
         base, source = _filesystem_destination(exec_properties), self.GetModelPath(input_dict)
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
@@ -55,7 +58,7 @@ class Executor(standard.Executor):
             disk.folder_size(Path(lite.uri)) for lite in input_dict.get(LITE_KEY, ())
         )
         with disk.ensure_space(base, 2 * size, "the pushed model and its archived copy"):
-            io_utils.copy_dir(source, pushed.uri)  # first the archive: every version that is served can be brought back
+            io_utils.copy_dir(source, pushed.uri)  # the archive comes first, so that any served version can be restored
             _add_extras(input_dict, pushed.uri)
             number, new = serving_folder.publish(Path(pushed.uri), Path(base), origin, at_least=int(time.time()))
         self._MarkPushed(pushed, pushed_destination=os.path.join(base, str(number)), pushed_version=str(number))
@@ -63,7 +66,7 @@ class Executor(standard.Executor):
 
 
 class PusherSpec(standard_component_specs.PusherSpec):
-    """What the Pusher takes and gives: TFX's, what the model card tells, and the TFLite files."""
+    """Adds the sources of the model card and the TFLite files to the inputs of TFX's Pusher."""
 
     INPUTS: ClassVar = {
         **standard_component_specs.PusherSpec.INPUTS,
@@ -75,7 +78,7 @@ class PusherSpec(standard_component_specs.PusherSpec):
 
 
 class Pusher(StockPusher):
-    """TFX's Pusher with that executor."""
+    """TFX's Pusher with our executor and its inputs."""
 
     SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)
@@ -92,11 +95,10 @@ class Pusher(StockPusher):
 
         Args:
             model: the exported Model.
-            push_destination: where to.
-            keep: how many versions stay in the serving folder.
-            **channels: `model_blessing` and `infra_blessing` as TFX has them; `evaluation` of the Evaluator,
-                `model_run` of the Trainer and `examples`, all three or none: with them, a version has a model card;
-                `lite_model` of LiteExport, for the TFLite files.
+            push_destination: the serving folder.
+            keep: number of versions to keep in the serving folder.
+            **channels: `model_blessing` and `infra_blessing`, as in TFX; `evaluation`, `model_run` and `examples`,
+                which together give the version a model card; `lite_model`, which gives it TFLite files.
         """
         pushed = Channel(type=standard_artifacts.PushedModel)
         config = {"push_destination": push_destination, "custom_config": json_utils.dumps({_KEEP: keep})}
@@ -111,11 +113,11 @@ def _add_extras(input_dict: dict[str, list[Artifact]], folder: str) -> None:
 
 
 def _write_card(input_dict: dict[str, list[Artifact]], folder: str) -> None:
-    """Writes the card into the folder of a SavedModel, if what it tells is given."""
-    given = [input_dict.get(key) for key in (EVALUATION_KEY, MODEL_RUN_KEY, EXAMPLES_KEY)]
-    if not all(given):
+    """Writes the model card into the folder of a SavedModel, if all its sources are among the inputs."""
+    sources = [input_dict.get(key) for key in (EVALUATION_KEY, MODEL_RUN_KEY, EXAMPLES_KEY)]
+    if not all(sources):
         return
-    evaluation, model_run, examples = map(artifact_utils.get_single_instance, given)
+    evaluation, model_run, examples = map(artifact_utils.get_single_instance, sources)
     with fileio.open(os.path.join(model_run.uri, EXPERIMENT_FILE)) as file:
         experiment = json.load(file)
     properties = {name: examples.get_custom_property(name) for name in source_identity.PROPERTIES}

@@ -1,7 +1,7 @@
-"""The folder that a model server reads, in TensorFlow Serving's layout: the one owner of its versions.
+"""The folder that a model server reads, in TensorFlow Serving's layout.
 
-A version is a SavedModel in a folder that is named by a number; the highest number is served. It is there under its
-number whole or not at all. One process at a time changes the folder; others may read it meanwhile.
+A version is a SavedModel in a folder named by a number; the highest number is served. Versions appear and disappear
+atomically. One process at a time changes the folder, while others may read it.
 
 Imports nothing heavy.
 """
@@ -18,38 +18,40 @@ from pathlib import Path
 from shiftvit.files import atomic, locks
 
 MODEL_FILE = "saved_model.pb"
-EXTRA_FOLDER = "assets.extra"  # of a SavedModel: what others add to it
+EXTRA_FOLDER = "assets.extra"  # of a SavedModel, for files that TensorFlow ignores
 
-CARD_FILE = f"{EXTRA_FOLDER}/model_card.md"  # for people: `components.model_card`
-LITE_FOLDER = f"{EXTRA_FOLDER}/lite"  # for devices: `components.lite`
+CARD_FILE = f"{EXTRA_FOLDER}/model_card.md"  # written by `components.model_card`
+LITE_FOLDER = f"{EXTRA_FOLDER}/lite"  # written by `components.lite`
+
+PUSHED_VERSION = "pushed_version"  # property of an artifact, as TFX's Pusher names it
 
 _LOGGER = logging.getLogger(__name__)
 
 _ORIGIN_FILE = f"{EXTRA_FOLDER}/origin.json"
-_TOLD = {_ORIGIN_FILE, CARD_FILE}  # of a model, and no part of it
+_DESCRIPTIONS = {_ORIGIN_FILE, CARD_FILE}  # files about the model, which differ between copies of it
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a version is from; it is kept in the version, so that it is known whatever dies."""
+    """Where a version comes from; stored in its folder, so that a crash cannot separate them."""
 
-    model: str | None = None  # uri of the Model artifact, where a run pushed it
-    rollback_of: int | None = None  # the version that it brings back, where a rollback made it
-    keep: int | None = None  # how many versions were to be kept when it came
+    model: str | None = None  # uri of the Model artifact, if a run pushed it
+    rollback_of: int | None = None  # the version that it restores, if a rollback made it
+    keep: int | None = None  # number of versions to keep, as configured when it was published
 
 
 def numbers(base: Path) -> list[int]:
     """Returns the numbers of the versions in the folder, the served one first."""
-    return sorted((number for number in _named(base) if is_model(base / str(number))), reverse=True)
+    return sorted((number for number in _taken_numbers(base) if is_model(base / str(number))), reverse=True)
 
 
 def is_model(folder: Path) -> bool:
-    """Says whether the folder holds a SavedModel."""
+    """Returns True if the folder holds a SavedModel."""
     return (folder / MODEL_FILE).is_file()
 
 
 def read_origin(version: Path) -> Origin:
-    """Returns what `publish` noted in the folder of a version; nothing where another one made it."""
+    """Returns the origin that `publish` stored in a version; an empty one if something else made the version."""
     try:
         values = json.loads((version / _ORIGIN_FILE).read_text())
     except FileNotFoundError:
@@ -59,48 +61,51 @@ def read_origin(version: Path) -> Origin:
 
 @contextlib.contextmanager
 def hold_newest(base: Path) -> Iterator[Path | None]:
-    """Gives the folder of the served version, which stays as long as the block or its process lives; None without one.
+    """Yields the folder of the served version, protected from removal inside the block; None if there is no version.
 
-    `atomic.hold` does so for any other version.
+    `atomic.hold` protects any other version.
     """
     with contextlib.ExitStack() as stack:
         yield _enter_newest(stack, base)
 
 
 def publish(source: Path, base: Path, origin: Origin, at_least: int = 0) -> tuple[int, bool]:
-    """Makes a copy of a SavedModel the served version, unless that Model was pushed before and is there still.
+    """Copies a SavedModel to a new version, unless the same Model has one already.
 
-    Versions that are older than the newest `origin.keep` are removed then, but for those that a reader holds.
+    Then removes all but the newest `origin.keep` versions; a version that a reader holds stays.
 
     Args:
         source: folder of the SavedModel.
-        base: the folder of the versions; it is made if it is not there.
-        origin: where the model is from.
-        at_least: its number is this one, or the one after the newest if that is higher: nothing hides it.
+        base: folder of the versions; created if needed.
+        origin: where the model comes from.
+        at_least: lowest number for the version; one above the newest is used if that is higher.
 
     Returns:
-        The number of the version, and whether it is new.
+        The number of the version, and True if it is new.
 
     Raises:
-        OSError, shutil.Error: when it cannot be copied; nothing of it is left then.
+        OSError, shutil.Error: if the model cannot be copied; no version is left behind.
     """
     base.mkdir(parents=True, exist_ok=True)
     with locks.hold(base):
         atomic.remove_leftovers(base)
-        number = _find(source, base, origin)
-        new = number is None
-        if new:
-            number = max(at_least, *(earlier + 1 for earlier in (0, *_named(base))))
-            with atomic.folder(base / str(number)) as unfinished:
-                shutil.copytree(source, unfinished, dirs_exist_ok=True)
-                (unfinished / EXTRA_FOLDER).mkdir(exist_ok=True)
-                (unfinished / _ORIGIN_FILE).write_text(json.dumps(asdict(origin), indent=2) + "\n")
+        existing = _find(source, base, origin)
+        number = _add(source, base, origin, at_least) if existing is None else existing
         _prune(base, origin.keep)
-    return number, new
+    return number, existing is None
 
 
-def _named(base: Path) -> list[int]:
-    """Returns every number that has something in the folder, a version or not: a server may take it for one."""
+def _add(source: Path, base: Path, origin: Origin, at_least: int) -> int:
+    number = max([at_least, 1, *(earlier + 1 for earlier in _taken_numbers(base))])
+    with atomic.folder(base / str(number)) as unfinished:
+        shutil.copytree(source, unfinished, dirs_exist_ok=True)
+        (unfinished / EXTRA_FOLDER).mkdir(exist_ok=True)
+        (unfinished / _ORIGIN_FILE).write_text(json.dumps(asdict(origin), indent=2) + "\n")
+    return number
+
+
+def _taken_numbers(base: Path) -> list[int]:
+    """Returns every number that names something in the folder, even if it is no model: a server may load it."""
     if not base.is_dir():
         return []
     names = [path.name for path in base.iterdir()]
@@ -108,18 +113,18 @@ def _named(base: Path) -> list[int]:
 
 
 def _enter_newest(stack: contextlib.ExitStack, base: Path) -> Path | None:
-    while found := numbers(base):
-        version = base / str(found[0])
-        with contextlib.suppress(FileNotFoundError):  # removed since, so there are newer ones
+    while existing := numbers(base):
+        version = base / str(existing[0])
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile, so there are newer ones
             stack.enter_context(atomic.hold(version))
             return version
     return None
 
 
 def _find(source: Path, base: Path, origin: Origin) -> int | None:
-    """Returns the version that the same Model is already, perhaps pushed by one that was killed right after.
+    """Returns the version of the same Model, or None; a push that was killed at its end may have left it.
 
-    Its uri alone does not tell: where ML Metadata was begun anew, uris come again, with other models.
+    The files are compared too: with a new ML Metadata store, uris repeat for other models.
     """
     for number in numbers(base):
         version = base / str(number)
@@ -129,9 +134,9 @@ def _find(source: Path, base: Path, origin: Origin) -> int | None:
 
 
 def _is_copy(version: Path, source: Path) -> bool:
-    copied = _files(source) - _TOLD
-    return copied == _files(version) - _TOLD and all(
-        filecmp.cmp(source / name, version / name, shallow=False) for name in copied
+    names = _files(source) - _DESCRIPTIONS
+    return names == _files(version) - _DESCRIPTIONS and all(
+        filecmp.cmp(source / name, version / name, shallow=False) for name in names
     )
 
 
@@ -142,6 +147,6 @@ def _files(folder: Path) -> set[str]:
 def _prune(base: Path, keep: int | None) -> None:
     for number in numbers(base)[keep:] if keep else ():
         try:
-            atomic.remove(base / str(number))  # one that is held is left for the next time
+            atomic.remove(base / str(number))  # returns False for a version that is held: the next push removes it
         except OSError as error:
-            _LOGGER.warning("%s cannot be removed, though newer versions took its place: %s", base / str(number), error)
+            _LOGGER.warning("%s is outdated but cannot be removed: %s", base / str(number), error)

@@ -1,1 +1,1 @@
-"""Tries the exported model in a process of its own, before anything is pushed."""
+"""Tests the exported model in a fresh process before it is pushed."""

@@ -9,7 +9,7 @@ from components.canary import executor
 
 
 class CanarySpec(ComponentSpec):
-    """What the Canary takes and gives."""
+    """Parameters, inputs and output of the Canary."""
 
     PARAMETERS = {
         "images": ExecutionParameter(type=int),
@@ -24,10 +24,9 @@ class CanarySpec(ComponentSpec):
 
 
 class Canary(base_component.BaseComponent):
-    """Loads the exported model in a fresh process, without this project's code, and asks it through every signature.
+    """Loads the exported model in a fresh process, without this project's code, and tests every signature.
 
-    Stands where TFX's InfraValidator stands, which needs Docker or Kubernetes; the Pusher takes its `blessing` as
-    `infra_blessing`.
+    Replaces TFX's InfraValidator, which needs Docker or Kubernetes. The Pusher takes `blessing` as `infra_blessing`.
     """
 
     SPEC_CLASS = CanarySpec
@@ -40,10 +39,10 @@ class Canary(base_component.BaseComponent):
 
         Args:
             model: the exported Model.
-            examples: Examples, of which the first `images` of split test are sent.
-            images: how many.
-            timeout: seconds that the process may take, its start included.
-            max_latency_ms: milliseconds that a request with one image may take, as the median of several.
+            examples: Examples whose split test has the images.
+            images: number of images to send, the first of the split.
+            timeout: time limit of the process in seconds, including its start.
+            max_latency_ms: limit of the median latency of a request with one image, in milliseconds.
         """
         blessing = types.Channel(type=standard_artifacts.InfraBlessing)
         settings = {"images": images, "timeout": timeout, "max_latency_ms": max_latency_ms}

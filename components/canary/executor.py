@@ -1,4 +1,4 @@
-"""Runs the probe on the exported model and blesses the model, or not, as TFX's InfraValidator does."""
+"""Runs the probe on the exported model, and blesses the model or not, as TFX's InfraValidator does."""
 
 import base64
 import json
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
+from components.canary.report import REPORT_FILE, CanaryReport
 from shiftvit import export, features
-from shiftvit.errors import DataError, UserError
+from shiftvit.errors import UserError
+from shiftvit.input_pipeline import first_records
+from shiftvit.processes import describe_signal
 
-REPORT = "canary.json"  # beside the blessing: `passed`, `reason` and, where it was measured, `latency_ms`
-
-# The marks by which TFX's Pusher and its users know the verdict.
+# Marks of the verdict, as TFX's InfraValidator sets them and its Pusher reads them.
 BLESSED_FILE, NOT_BLESSED_FILE = "INFRA_BLESSED", "INFRA_NOT_BLESSED"
-BLESSED_PROPERTY = "blessed"
+BLESSED = "blessed"  # property of the artifact, 0 or 1
 
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)  # what a model cannot do to its own process
+_EXTERNAL = (signal.SIGKILL, signal.SIGTERM)  # no fault of the model's raises these
 _PROBE = Path(__file__).with_name("probe.py")
 
 
@@ -38,37 +40,21 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Blesses the model, or leaves it unblessed with the reason in the report; a failing model is no exception.
+        """Blesses the model, or writes the reason why not; a bad model raises no error.
 
         Raises:
-            DataError: when split test holds no records.
-            UserError: when the process that asks the model was killed, which is no verdict.
+            DataError: if split test has no records.
+            UserError: if the probe's process was killed, which says nothing about the model.
         """
-        model = artifact_utils.get_single_instance(input_dict["model"])
+        model = artifact_utils.get_single_uri(input_dict["model"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        records = _first_records(
-            artifact_utils.get_split_uri(input_dict["examples"], features.TEST), int(exec_properties["images"])
-        )
-        task = _make_task(path_utils.serving_model_path(model.uri), records, float(exec_properties["max_latency_ms"]))
-        verdict = _run_probe(task, float(exec_properties["timeout"]))
-        _write(blessing.uri, REPORT, json.dumps(verdict, indent=2) + "\n")
-        _write(blessing.uri, BLESSED_FILE if verdict["passed"] else NOT_BLESSED_FILE, "")
-        blessing.set_int_custom_property(BLESSED_PROPERTY, int(verdict["passed"]))
-
-
-def explain(blessing_uri: str) -> str:
-    """Returns, in words, why the model was blessed or not."""
-    return _read_report(blessing_uri)["reason"]
-
-
-def read_latency(blessing_uri: str) -> dict[str, float]:
-    """Returns the median milliseconds of a request by its number of images; nothing where it was not measured."""
-    return _read_report(blessing_uri).get("latency_ms", {})
-
-
-def _read_report(blessing_uri: str) -> dict[str, Any]:
-    with fileio.open(os.path.join(blessing_uri, REPORT)) as report:
-        return json.load(report)
+        test_split = artifact_utils.get_split_uri(input_dict["examples"], features.TEST)
+        records = first_records(test_split, int(exec_properties["images"]))
+        task = _make_task(path_utils.serving_model_path(model), records, float(exec_properties["max_latency_ms"]))
+        report = run_probe(task, float(exec_properties["timeout"]))
+        _write(blessing.uri, REPORT_FILE, json.dumps(asdict(report), indent=2) + "\n")
+        _write(blessing.uri, BLESSED_FILE if report.passed else NOT_BLESSED_FILE, "")
+        blessing.set_int_custom_property(BLESSED, int(report.passed))
 
 
 def _write(folder: str, name: str, text: str) -> None:
@@ -77,15 +63,8 @@ def _write(folder: str, name: str, text: str) -> None:
         file.write(text)
 
 
-def _first_records(folder: str, count: int) -> list[bytes]:
-    files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
-    records = list(tf.data.TFRecordDataset(files).take(count).as_numpy_iterator())
-    if not records:
-        raise DataError(f"{folder}: holds no records to try the model with")
-    return records
-
-
 def _make_task(model: str, records: list[bytes], max_latency_ms: float) -> dict[str, Any]:
+    """Returns the probe's input; the probe's docstring describes it."""
     images, _ = features.parse(tf.constant(records))
     return {
         "model": model,
@@ -108,13 +87,14 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _run_probe(task: dict[str, Any], timeout: float) -> dict[str, Any]:
-    # On the CPU: the Trainer's process may hold all the memory of the GPUs, and a model must serve without one.
+def run_probe(task: dict[str, Any], timeout: float) -> CanaryReport:
+    """Runs the probe in a fresh process, for at most `timeout` seconds, and returns its report."""
+    # On the CPU: the Trainer's process may hold all GPU memory, and a model must serve without a GPU.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder, REPORT)
+        report = Path(folder, REPORT_FILE)
         try:
-            ended = subprocess.run(
+            process = subprocess.run(
                 [sys.executable, "-I", str(_PROBE), str(report)],
                 env=environment,
                 timeout=timeout,
@@ -126,23 +106,22 @@ def _run_probe(task: dict[str, Any], timeout: float) -> dict[str, Any]:
             )
         except subprocess.TimeoutExpired:
             return _refusal(f"did not end within {timeout:g} seconds")
-        if ended.returncode == 0 and report.exists():
-            return json.loads(report.read_text())
-    return _refusal(_describe_end(ended))
+        if process.returncode == 0 and report.exists():
+            return CanaryReport(**json.loads(report.read_text()))
+    return _refusal(_describe_end(process.returncode, process.stderr))
 
 
-def _refusal(what_it_did: str) -> dict[str, Any]:
-    return {"passed": False, "reason": f"the process that asks the model {what_it_did}"}
+def _refusal(outcome: str) -> CanaryReport:
+    return CanaryReport(False, f"the process that tests the model {outcome}")
 
 
-def _describe_end(ended: subprocess.CompletedProcess) -> str:
-    if ended.returncode < 0:
-        name = signal.Signals(-ended.returncode).name
-        if -ended.returncode in _FROM_OUTSIDE:
-            raise UserError(
-                f"the process that asks the model was killed by {name}, which is what happens when memory runs out: "
-                "that says nothing of the model; the same command tries it again"
-            )
-        return f"was ended by {name}"
-    last_words = (ended.stderr.strip().splitlines() or ["nothing"])[-1]
-    return f"ended with code {ended.returncode}, saying: {last_words}"
+def _describe_end(status: int, stderr: str) -> str:
+    if -status in _EXTERNAL:
+        raise UserError(
+            f"the process that tests the model was killed by {describe_signal(status)}; this says nothing about the "
+            "model: run the same command again"
+        )
+    if status < 0:
+        return f"was ended by {describe_signal(status)}"
+    last_line = (stderr.strip().splitlines() or ["no output"])[-1]
+    return f"ended with code {status}: {last_line}"

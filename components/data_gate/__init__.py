@@ -1,1 +1,1 @@
-"""The gate between the data and everything that trains on it."""
+"""Refuses data that is not fit to train on."""

@@ -4,15 +4,18 @@ from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
+from shiftvit.features import SPLITS, split_folder
+
 ANOMALIES_FILE = "SchemaDiff.pb"  # one in each split's folder
-_SPLIT = "Split-"
 
 
 def read_anomalies(uri: str) -> list[str]:
     """Returns a sentence for each anomaly in an ExampleAnomalies artifact, with its split and feature."""
     sentences = []
-    for file in sorted(Path(uri).glob(f"{_SPLIT}*/{ANOMALIES_FILE}")):
-        split = file.parent.name.removeprefix(_SPLIT)
+    for split in SPLITS:
+        file = Path(split_folder(uri, split), ANOMALIES_FILE)
+        if not file.exists():
+            continue
         report = anomalies_pb2.Anomalies.FromString(file.read_bytes())
         if report.data_missing:
             sentences.append(f"split {split}: has no records")

@@ -1,6 +1,6 @@
-"""The gate between the data and all that trains on it.
+"""DataGate stops the run if the data is incomplete, does not fit the schema or is not fit to train on.
 
-ExampleValidator finds what does not fit the schema; the rest is measured here, record by record.
+ExampleValidator checks the schema; DataGate measures the rest record by record.
 """
 
 import json
@@ -15,7 +15,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies, Examples, ExampleStatistics
 
-from components.data_gate import quality
+from components.data_gate import measurements, quality
 from components.data_gate.anomalies import ANOMALIES_FILE, read_anomalies
 from components.data_gate.quality import Duplicate, Split
 from components.example_gen.executor import read_counts
@@ -24,7 +24,7 @@ from shiftvit.errors import DataError
 
 STATISTICS_FILE = "FeatureStats.pb"
 
-_TOLD = 3  # duplicates that a sentence lists
+_LISTED_DUPLICATES = 3  # in a message
 
 
 @component
@@ -37,14 +37,15 @@ def DataGate(
     max_duplicates: Parameter[float],
     max_label_drift: Parameter[float],
     max_image_drift: Parameter[float],
-):
-    """Fails the run when the data is not fit to train on, or was not seen whole; the limits are those of GateConfig.
+) -> None:
+    """Stops the run unless the data is complete, fits the schema and keeps the limits, which are those of GateConfig.
 
-    `drift` gets TensorFlow Data Validation's comparison of each split with train, and as properties what was measured.
+    `drift` holds TensorFlow Data Validation's comparison of each split with train; its properties hold the
+    measurements.
 
     Raises:
-        DataError: with every anomaly, its split and its feature; the split of whose images some were not seen; the
-            image that does not decode; or every limit that is exceeded, and by what.
+        DataError: if the statistics do not cover all images, if there are anomalies, if an image has a wrong size, or
+            if a limit is exceeded. The message names every split and feature concerned.
     """
     check_counts(statistics, read_counts(examples))
     _refuse("the data does not fit the schema", read_anomalies(anomalies.uri))
@@ -64,90 +65,94 @@ def check_records(
     names = [name for name in features.SPLITS if name in counts]  # train first: the others are compared with it
     splits = [quality.read_split(artifact_utils.get_split_uri([examples], name), name) for name in names]
     duplicates = quality.find_duplicates(splits)
-    compared = {split.name: quality.compare(splits[0], split, max_label_drift, max_image_drift) for split in splits[1:]}
+    comparisons = {
+        split.name: quality.compare(splits[0], split, max_label_drift, max_image_drift) for split in splits[1:]
+    }
     _refuse(
         "the data is not fit to train on",
         [
-            *_rare_classes(splits, min_class_share),
-            *_repeated_images(splits, duplicates, max_duplicates),
-            *_differing_splits(compared),
+            *_find_rare_classes(splits, min_class_share),
+            *_find_repeated_images(splits, duplicates, max_duplicates),
+            *_find_drift(comparisons),
         ],
     )
-    _write(drift, compared)
-    _describe(drift, splits, duplicates, compared)
+    _write(drift, comparisons)
+    _record_measurements(drift, splits, duplicates, comparisons)
 
 
 def check_counts(statistics: ExampleStatistics, counts: Mapping[str, int]) -> None:
-    """Raises DataError unless the statistics are those of all images: runners of Beam have been seen to lose some."""
+    """Raises DataError unless the statistics cover all images; some Beam runners lose elements without an error."""
     for split, expected in counts.items():
         path = os.path.join(artifact_utils.get_split_uris([statistics], split)[0], STATISTICS_FILE)
         found = tfdv.load_stats_binary(path).datasets[0].num_examples
         if found != expected:
             raise DataError(
                 f"{path}: statistics of {found:,} of the {expected:,} images of the split {split}; run again, with "
-                "--beam local if you chose another"
+                "--beam local if you chose another runner"
             )
 
 
-def _refuse(what: str, sentences: Sequence[str]) -> None:
-    if sentences:
-        raise DataError(f"{what}: {'; '.join(sentences)}")
+def _refuse(summary: str, reasons: Sequence[str]) -> None:
+    if reasons:
+        raise DataError(f"{summary}: {'; '.join(reasons)}")
 
 
-def _rare_classes(splits: Sequence[Split], smallest: float) -> Iterator[str]:
+def _find_rare_classes(splits: Sequence[Split], minimum: float) -> Iterator[str]:
     for split in splits:
-        share, class_id = split.least_class_share
-        if share < smallest:
+        share, class_id = split.rarest_class
+        if share < minimum:
             yield (
-                f"split {split.name}: {share:.2%} of the images are of class {class_id}, where "
-                f"gate.min_class_share={smallest:g} asks for {smallest:.2%}"
+                f"split {split.name}: {share:.2%} of the images are of class {class_id}, "
+                f"gate.min_class_share={minimum:g} requires {minimum:.2%}"
             )
 
 
-def _repeated_images(splits: Sequence[Split], duplicates: Sequence[Duplicate], largest: float) -> Iterator[str]:
+def _find_repeated_images(splits: Sequence[Split], duplicates: Sequence[Duplicate], maximum: float) -> Iterator[str]:
     for split in splits:
-        of_split = [duplicate for duplicate in duplicates if duplicate.split == split.name]
-        share = len(of_split) / len(split.labels)
-        if share > largest:
+        in_split = [duplicate for duplicate in duplicates if duplicate.split == split.name]
+        share = len(in_split) / len(split.labels)
+        if share > maximum:
             yield (
-                f"split {split.name}: {len(of_split):,} images ({share:.2%}) repeat earlier ones, such as "
-                f"{_list_first(of_split)}, where gate.max_duplicates={largest:g} allows {largest:.2%}"
+                f"split {split.name}: {len(in_split):,} images ({share:.2%}) repeat earlier ones, such as "
+                f"{_list_first(in_split)}; gate.max_duplicates={maximum:g} allows {maximum:.2%}"
             )
 
 
 def _list_first(duplicates: Sequence[Duplicate]) -> str:
-    return ", ".join(map(str, duplicates[:_TOLD]))
+    return ", ".join(map(str, duplicates[:_LISTED_DUPLICATES]))
 
 
-def _differing_splits(compared: Mapping[str, anomalies_pb2.Anomalies]) -> Iterator[str]:
-    for split, report in compared.items():
-        for feature, info in sorted(report.anomaly_info.items()):
+def _find_drift(comparisons: Mapping[str, anomalies_pb2.Anomalies]) -> Iterator[str]:
+    for split, comparison in comparisons.items():
+        for feature, info in sorted(comparison.anomaly_info.items()):
             limit = "max_label_drift" if feature == features.LABEL else "max_image_drift"
             yield f"split {split} against {features.TRAIN}, {feature}: {info.description} (gate.{limit})"
 
 
-def _write(drift: ExampleAnomalies, compared: Mapping[str, anomalies_pb2.Anomalies]) -> None:
-    drift.split_names = artifact_utils.encode_split_names(list(compared))
-    for split, report in compared.items():
+def _write(drift: ExampleAnomalies, comparisons: Mapping[str, anomalies_pb2.Anomalies]) -> None:
+    drift.split_names = artifact_utils.encode_split_names(list(comparisons))
+    for split, comparison in comparisons.items():
         folder = artifact_utils.get_split_uri([drift], split)
         fileio.makedirs(folder)
         with fileio.open(os.path.join(folder, ANOMALIES_FILE), "wb") as file:
-            file.write(report.SerializeToString())
+            file.write(comparison.SerializeToString())
 
 
-def _describe(
+def _record_measurements(
     drift: ExampleAnomalies,
     splits: Sequence[Split],
     duplicates: Sequence[Duplicate],
-    compared: Mapping[str, anomalies_pb2.Anomalies],
+    comparisons: Mapping[str, anomalies_pb2.Anomalies],
 ) -> None:
-    """Says in ML Metadata what was measured."""
+    """Sets the measurements as properties of the artifact."""
     for split in splits:
-        drift.set_string_custom_property(f"{split.name}_class_counts", json.dumps(split.class_counts.tolist()))
-        drift.set_float_custom_property(f"{split.name}_least_class_share", split.least_class_share[0])
-        drift.set_int_custom_property(f"{split.name}_duplicates", sum(d.split == split.name for d in duplicates))
+        count = sum(duplicate.split == split.name for duplicate in duplicates)
+        class_counts = json.dumps(split.class_counts.tolist())
+        drift.set_string_custom_property(measurements.class_counts(split.name), class_counts)
+        drift.set_float_custom_property(measurements.min_class_share(split.name), split.rarest_class[0])
+        drift.set_int_custom_property(measurements.duplicates(split.name), count)
     if duplicates:
-        drift.set_string_custom_property("first_duplicates", _list_first(duplicates))
-    for split, report in compared.items():
-        for feature, distance in quality.distances(report).items():
-            drift.set_float_custom_property(f"{split}_{feature}_drift", distance)
+        drift.set_string_custom_property(measurements.FIRST_DUPLICATES, _list_first(duplicates))
+    for name, comparison in comparisons.items():
+        for feature, distance in quality.distances(comparison).items():
+            drift.set_float_custom_property(measurements.drift(name, feature), distance)

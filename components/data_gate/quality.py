@@ -1,7 +1,7 @@
-"""Measures ingested records one by one, which statistics cannot: sizes, exact duplicates, classes, looks of the images.
+"""Measures what statistics over features cannot: image sizes, exact duplicates, classes, colours and contrast.
 
-The distance between splits is TensorFlow Data Validation's own. How an image looks is told by the means of its three
-colour channels and by its contrast, the standard deviation of its values.
+Distances between splits are TensorFlow Data Validation's. Of each image, they compare the mean of each colour channel,
+and the contrast, which is the standard deviation of all its values.
 """
 
 import hashlib
@@ -13,34 +13,34 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from shiftvit import features
 from shiftvit.errors import DataError
 
-LOOKS = ("red", "green", "blue", "contrast")
+IMAGE_FEATURES = ("red", "green", "blue", "contrast")  # means of the channels; standard deviation
 
 _BLOCK = 1000  # records read at once
 _DIGEST_BYTES = 16
-_SAMPLING_NOISE = 10.0  # times 1/n + 1/m: the divergence that samples of n and of m images of the same kind stay below
+_SAMPLING_NOISE = 10.0  # samples of n and m images from one distribution diverge by less than this times 1/n + 1/m
 
 
 @dataclass(frozen=True)
 class Split:
-    """What was measured of each record of a split, in the order of the records."""
+    """Measurements of each record of a split, in the order of the records."""
 
     name: str
     labels: np.ndarray  # (N,)
     digests: tuple[bytes, ...]  # of the pixels
-    looks: np.ndarray  # (N, len(LOOKS))
+    image_features: np.ndarray  # (N, len(IMAGE_FEATURES))
 
     @property
     def class_counts(self) -> np.ndarray:
-        """How many images each class has, by class id."""
+        """Number of images by class id."""
         return np.bincount(self.labels, minlength=features.NUM_CLASSES)
 
     @property
-    def least_class_share(self) -> tuple[float, int]:
+    def rarest_class(self) -> tuple[float, int]:
         """The share of the rarest class, and its id."""
         counts = self.class_counts
         return counts.min() / len(self.labels), int(counts.argmin())
@@ -48,7 +48,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """An image that has the very pixels of an earlier one."""
+    """An image with the same pixels as an earlier one."""
 
     split: str
     position: int  # in the split, from 0
@@ -63,37 +63,39 @@ def read_split(folder: str, name: str) -> Split:
     """Measures the records in `folder`.
 
     Raises:
-        DataError: at the first image that does not decode: stored raw, it must have just IMAGE_BYTES bytes.
+        DataError: at the first image that does not have IMAGE_BYTES bytes.
     """
     files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
     blocks = tf.data.TFRecordDataset(files).batch(_BLOCK)
-    labels, digests, looks = [], [], []
+    labels, image_features = [], []
+    digests: list[bytes] = []
     for block in blocks.map(lambda records: tf.io.parse_example(records, features.feature_spec())).as_numpy_iterator():
         images = block[features.IMAGE].tolist()
         _check_sizes(images, name, len(digests))
         labels.append(block[features.LABEL])
         digests += [hashlib.blake2b(image, digest_size=_DIGEST_BYTES).digest() for image in images]
-        looks.append(_measure_looks(b"".join(images)))
-    return Split(name, np.concatenate(labels), tuple(digests), np.concatenate(looks))
+        image_features.append(_measure(b"".join(images)))
+    return Split(name, np.concatenate(labels), tuple(digests), np.concatenate(image_features))
 
 
 def _check_sizes(images: list[bytes], split: str, start: int) -> None:
     for position, image in enumerate(images, start):
         if len(image) != features.IMAGE_BYTES:
             raise DataError(
-                f"split {split}, image {position:,}: {len(image):,} bytes do not decode, an image has "
-                f"{features.IMAGE_BYTES:,}; get the data anew"
+                f"split {split}, image {position:,}: {len(image):,} bytes, but an image has {features.IMAGE_BYTES:,}; "
+                "get the data again"
             )
 
 
-def _measure_looks(pixels: bytes) -> np.ndarray:
+def _measure(pixels: bytes) -> np.ndarray:
+    """Returns the IMAGE_FEATURES of the images in a block of pixels."""
     images = np.frombuffer(pixels, np.uint8).reshape(-1, features.IMAGE_BYTES).astype(np.float32)
     means = images.reshape(len(images), -1, features.IMAGE_SHAPE[-1]).mean(axis=1)
     return np.column_stack([means, images.std(axis=1)])
 
 
 def find_duplicates(splits: Iterable[Split]) -> list[Duplicate]:
-    """Returns every image whose pixels were there before, in its own split or in one that comes earlier in `splits`."""
+    """Returns every image that repeats an earlier one, of its own or an earlier split."""
     first: dict[bytes, tuple[str, int]] = {}
     found = []
     for split in splits:
@@ -105,30 +107,31 @@ def find_duplicates(splits: Iterable[Split]) -> list[Duplicate]:
 
 
 def compare(reference: Split, other: Split, max_label_drift: float, max_image_drift: float) -> anomalies_pb2.Anomalies:
-    """Returns how far `other` is from `reference`, with an anomaly for each distance that is too large.
+    """Returns the distances of `other` from `reference`, with an anomaly for each that exceeds its limit.
 
     Args:
         reference: the split to compare with.
-        other: the split in question.
-        max_label_drift: of any class's share: the L-infinity distance.
-        max_image_drift: of each of LOOKS: the Jensen-Shannon divergence, beyond what chance makes of small splits.
+        other: the split to check.
+        max_label_drift: limit of the L-infinity distance between the shares of the classes.
+        max_image_drift: limit of the Jensen-Shannon divergence in each of IMAGE_FEATURES; sampling noise, which is
+            larger in small splits, is allowed on top.
     """
     allowed = max_image_drift + _SAMPLING_NOISE * (1 / len(reference.labels) + 1 / len(other.labels))
     schema = schema_pb2.Schema()
     label = schema.feature.add(name=features.LABEL, type=schema_pb2.BYTES)
     label.drift_comparator.infinity_norm.threshold = max_label_drift
-    for name in LOOKS:
-        look = schema.feature.add(name=name, type=schema_pb2.FLOAT)
-        look.drift_comparator.jensen_shannon_divergence.threshold = allowed
+    for name in IMAGE_FEATURES:
+        feature = schema.feature.add(name=name, type=schema_pb2.FLOAT)
+        feature.drift_comparator.jensen_shannon_divergence.threshold = allowed
     return tfdv.validate_statistics(_statistics(other), schema, previous_statistics=_statistics(reference))
 
 
-def _statistics(split: Split):
-    frame = pd.DataFrame(split.looks, columns=list(LOOKS))
+def _statistics(split: Split) -> statistics_pb2.DatasetFeatureStatisticsList:
+    frame = pd.DataFrame(split.image_features, columns=list(IMAGE_FEATURES))
     frame[features.LABEL] = split.labels.astype(str)  # a category, not a number
     return tfdv.generate_statistics_from_dataframe(frame)
 
 
-def distances(compared: anomalies_pb2.Anomalies) -> dict[str, float]:
-    """Returns the distance of each feature that `compare` measured."""
-    return {info.path.step[0]: info.drift_measurements[0].value for info in compared.drift_skew_info}
+def distances(comparison: anomalies_pb2.Anomalies) -> dict[str, float]:
+    """Returns the distance in each feature, from what `compare` returned."""
+    return {info.path.step[0]: info.drift_measurements[0].value for info in comparison.drift_skew_info}

@@ -1,1 +1,1 @@
-"""The gate on the test split: what is measured of a model and demanded of it, and why it was refused."""
+"""The quality gate on the test split: metrics, thresholds, and the reasons for a refusal."""

@@ -1,4 +1,4 @@
-"""What TFMA measures on the test split, and the bounds that a model must keep to be blessed."""
+"""The Evaluator's configuration: the metrics and slices that TFMA computes, and the thresholds for a blessing."""
 
 import json
 from collections.abc import Sequence
@@ -12,22 +12,21 @@ from components.evaluator.corruptions import CORRUPTIONS
 from components.evaluator.extraction import CLEAN, CORRUPTION
 from shiftvit import features
 from shiftvit.export import PROBABILITIES, SERVING_EXAMPLES
-from shiftvit.metrics import LOSS, TOP1, TOP5
+from shiftvit.metrics import ECE, LOSS, TOP1, TOP5
 
-SPLITS = (features.TEST,)  # the Evaluator reads no other
+SPLITS = (features.TEST,)  # that the Evaluator reads
 EXTRACTION = extraction.__name__  # the Evaluator's `module_path`
 
-# Names of metrics.
+# Names of metrics that only the Evaluator computes.
 EXAMPLES = "examples"
 CONFUSION = "confusion"
-ECE = "ece"
 TOP1_CHANGE = "top1_change"
 
 _CLEAN = {CORRUPTION: CLEAN}
 _OVERALL = tfma.SlicingSpec(feature_values=_CLEAN)
 _PER_CLASS = tfma.SlicingSpec(feature_values=_CLEAN, feature_keys=[features.LABEL])
 _CORRUPTED = [tfma.SlicingSpec(feature_values={CORRUPTION: name}) for name in CORRUPTIONS]
-_ROUNDING = 1e-6  # metrics are float32: 900 right of 1,000 is 0.89999998, and must pass a bound of 0.9
+_ROUNDING = 1e-6  # metrics are float32: 900 right of 1,000 is 0.89999998 and must pass a threshold of 0.9
 
 
 def make_eval_config(
@@ -39,25 +38,24 @@ def make_eval_config(
     max_ece: float,
     min_corrupted_top1: float,
 ) -> tfma.EvalConfig:
-    """Returns what TFMA measures, overall, per class and per corruption, and the bounds of a blessed model.
+    """Returns TFMA's configuration: metrics overall, per class and per corruption, with their thresholds.
 
-    What is not said of corrupted images is measured on the test images as they are.
+    All but `min_corrupted_top1` apply to the uncorrupted test images. Shares and errors are from 0 to 1.
 
     Args:
-        images: how many the test split has; a runner of Beam that lost some of them blesses nothing.
-        min_top1: least share of all test images whose class is the first answer, from 0 to 1.
-        min_top5: the same for the first five answers.
-        min_class_top1: least top-1 of every single class.
-        max_top1_drop: how far top-1 may be below the baseline's, and the whole interval of the change must tell that
-            it is not further; TFX leaves it out where there is no baseline.
-        max_ece: greatest expected calibration error; whatever it is, a model that answers NaN misses it.
-        min_corrupted_top1: least top-1 on the images of every single corruption.
+        images: number of images in the test split; if Beam's runner loses some, the model is not blessed.
+        min_top1: lowest top-1 over all test images.
+        min_top5: lowest top-5 over all test images.
+        min_class_top1: lowest top-1 of any class.
+        max_top1_drop: how far top-1 may fall below the baseline's; the lower end of the 95% interval of the change
+            must be within it. TFX skips this threshold if there is no baseline.
+        max_ece: highest expected calibration error; a model that answers NaN exceeds any.
+        min_corrupted_top1: lowest top-1 on the images of any corruption; 0 sets no threshold.
     """
-    # Just so many, half an image either way.
-    all_images = _bound(_OVERALL, _between(images - 0.5, images + 0.5))
-    floors = [_bound(_OVERALL, _least(min_top1)), _bound(_PER_CLASS, _least(min_class_top1))]
-    if min_corrupted_top1 > 0:  # else a test split so small that a corruption has no image would miss it
-        floors += [_bound(corrupted, _least(min_corrupted_top1)) for corrupted in _CORRUPTED]
+    all_images = _threshold(_OVERALL, _value_bounds(images - 0.5, images + 0.5))
+    top1 = [_threshold(_OVERALL, _at_least(min_top1)), _threshold(_PER_CLASS, _at_least(min_class_top1))]
+    if min_corrupted_top1 > 0:  # TFMA reports a slice without images as a failure, even of a threshold of 0
+        top1 += [_threshold(corrupted, _at_least(min_corrupted_top1)) for corrupted in _CORRUPTED]
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(signature_name=SERVING_EXAMPLES, label_key=features.LABEL, prediction_key=PROBABILITIES)
@@ -66,13 +64,15 @@ def make_eval_config(
         metrics_specs=[
             tfma.MetricsSpec(
                 metrics=[
-                    _metric("SparseCategoricalAccuracy", TOP1, floors),
-                    _metric("SparseTopKCategoricalAccuracy", TOP5, [_bound(_OVERALL, _least(min_top5))], k=5),
+                    _metric("SparseCategoricalAccuracy", TOP1, top1),
+                    _metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, _at_least(min_top5))], k=5),
                     _metric("SparseCategoricalCrossentropy", LOSS),
                     _metric("ExampleCount", EXAMPLES, [all_images]),
                     _metric("MultiClassConfusionMatrixAtThresholds", CONFUSION, thresholds=[0.0]),
-                    _own_metric(metrics.ExpectedCalibrationError, ECE, _bound(_OVERALL, _most(max_ece))),
-                    _own_metric(metrics.PairedTop1Change, TOP1_CHANGE, _bound(_OVERALL, _drop(max_top1_drop))),
+                    _own_metric(metrics.ExpectedCalibrationError, ECE, _threshold(_OVERALL, _at_most(max_ece))),
+                    _own_metric(
+                        metrics.PairedTop1Change, TOP1_CHANGE, _threshold(_OVERALL, _drop_at_most(max_top1_drop))
+                    ),
                 ]
             )
         ],
@@ -80,38 +80,42 @@ def make_eval_config(
     )
 
 
-def _metric(class_name: str, name: str, bounds: Sequence = (), **settings: Any) -> tfma.MetricConfig:
+def _metric(
+    class_name: str, name: str, slice_thresholds: Sequence[tfma.PerSliceMetricThreshold] = (), **settings: Any
+) -> tfma.MetricConfig:
     config = json.dumps({"name": name} | settings)
-    return tfma.MetricConfig(class_name=class_name, config=config, per_slice_thresholds=bounds)
+    return tfma.MetricConfig(class_name=class_name, config=config, per_slice_thresholds=slice_thresholds)
 
 
-def _own_metric(metric: type, name: str, bound: tfma.PerSliceMetricThreshold) -> tfma.MetricConfig:
-    config = _metric(metric.__name__, name, [bound])
+def _own_metric(metric: type, name: str, threshold: tfma.PerSliceMetricThreshold) -> tfma.MetricConfig:
+    config = _metric(metric.__name__, name, [threshold])
     config.module = metric.__module__
     return config
 
 
-def _bound(where: tfma.SlicingSpec, threshold: tfma.MetricThreshold) -> tfma.PerSliceMetricThreshold:
-    return tfma.PerSliceMetricThreshold(slicing_specs=[where], threshold=threshold)
+def _threshold(slicing: tfma.SlicingSpec, threshold: tfma.MetricThreshold) -> tfma.PerSliceMetricThreshold:
+    return tfma.PerSliceMetricThreshold(slicing_specs=[slicing], threshold=threshold)
 
 
-def _between(low: float, high: float) -> tfma.MetricThreshold:
-    bounds = {"lower_bound": DoubleValue(value=low), "upper_bound": DoubleValue(value=high)}
+def _at_least(minimum: float) -> tfma.MetricThreshold:
+    return _value_bounds(low=minimum - _ROUNDING)
+
+
+def _at_most(maximum: float) -> tfma.MetricThreshold:
+    return _value_bounds(high=maximum + _ROUNDING)
+
+
+def _value_bounds(low: float | None = None, high: float | None = None) -> tfma.MetricThreshold:
+    bounds = {
+        name: DoubleValue(value=value)
+        for name, value in (("lower_bound", low), ("upper_bound", high))
+        if value is not None
+    }
     return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(**bounds))
 
 
-def _least(low: float) -> tfma.MetricThreshold:
-    bound = DoubleValue(value=low - _ROUNDING)
-    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound=bound))
-
-
-def _most(high: float) -> tfma.MetricThreshold:
-    bound = DoubleValue(value=high + _ROUNDING)
-    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(upper_bound=bound))
-
-
-def _drop(most: float) -> tfma.MetricThreshold:
+def _drop_at_most(maximum: float) -> tfma.MetricThreshold:
     change = tfma.GenericChangeThreshold(
-        direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute=DoubleValue(value=-most)
+        direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute=DoubleValue(value=-maximum)
     )
     return tfma.MetricThreshold(change_threshold=change)

@@ -1,6 +1,6 @@
-"""What the Evaluator reads of the test split: each image, and one corrupted copy of it.
+"""Has the Evaluator measure each test image and one corrupted copy of it.
 
-TFX's Evaluator takes `custom_extractors` from the module that it is given by this name.
+TFX's Evaluator imports this module by its `module_path` and calls `custom_extractors`.
 """
 
 from typing import Any
@@ -9,18 +9,23 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from tfx_bsl.tfxio import tensor_adapter
 
 from components.evaluator.corruptions import CORRUPTIONS, choose
 from shiftvit import features
 
-CORRUPTION = "corruption"  # the feature by which TFMA slices: the name of a corruption, or
+CORRUPTION = "corruption"  # the feature by which TFMA slices: the name of a corruption, or CLEAN
 CLEAN = "none"
 
 Extracts = dict[str, Any]
 
 
-def custom_extractors(eval_shared_model, eval_config, tensor_adapter_config) -> list:
-    """Returns TFMA's extractors behind one that adds the corrupted copies; the arguments are TFX's."""
+def custom_extractors(
+    eval_shared_model: list[tfma.types.EvalSharedModel],
+    eval_config: tfma.EvalConfig,
+    tensor_adapter_config: tensor_adapter.TensorAdapterConfig | None,
+) -> list[tfma.extractors.Extractor]:
+    """Returns TFMA's default extractors, after one that adds the corrupted copies."""
     return [
         tfma.extractors.Extractor("AddCorrupted", beam.Map(add_corrupted)),
         *tfma.default_extractors(
@@ -30,9 +35,9 @@ def custom_extractors(eval_shared_model, eval_config, tensor_adapter_config) -> 
 
 
 def add_corrupted(extracts: Extracts) -> Extracts:
-    """Returns twice the batch: its records, then a corrupted copy of each, with the features LABEL and CORRUPTION.
+    """Doubles a batch: its records, then a corrupted copy of each, with the features LABEL and CORRUPTION.
 
-    The pixels are in the records alone, from which the model reads them.
+    The image is no feature: the model parses the serialized records itself.
     """
     batch = extracts[tfma.ARROW_RECORD_BATCH_KEY]
     records = np.asarray(batch.column(tfma.constants.ARROW_INPUT_COLUMN).flatten())

@@ -1,4 +1,4 @@
-"""Metrics that TFMA does not have. It imports them by this module's name, on every worker of Beam."""
+"""Metrics that TFMA lacks. TFMA imports them by this module's name on every Beam worker."""
 
 from collections.abc import Iterable
 
@@ -12,12 +12,13 @@ from components.evaluator.calibration import BINS, bin_of, expected_error
 from components.evaluator.intervals import paired_change
 from shiftvit.export import PROBABILITIES
 
-# What PairedTop1Change counts beside the change itself.
+# Metrics that PairedTop1Change adds to the change itself: images that only the candidate, or only the baseline,
+# classifies right.
 GAINED, LOST = "top1_gained", "top1_lost"
 
 
-class _Counts(beam.CombineFn):
-    """Adds up an array of counts and sums over the images of a slice."""
+class _Sums(beam.CombineFn):
+    """Adds up an array over the images of a slice."""
 
     shape: tuple[int, ...]
 
@@ -29,22 +30,27 @@ class _Counts(beam.CombineFn):
 
 
 class ExpectedCalibrationError(tfma.metrics.Metric):
-    """The mean distance of the confidence of the first answer from how often it is right, over bins of confidence.
+    """The mean gap between the model's confidence and its accuracy, over bins of confidence; from 0 to 1.
 
-    From 0 to 1; not a number if a single confidence is none.
+    NaN if any confidence is NaN.
     """
 
     def __init__(self, name: str = "expected_calibration_error"):
         super().__init__(_calibration_computations, name=name)
 
 
-def _calibration_computations(name, eval_config=None, model_names=None, example_weighted=False):
+def _calibration_computations(
+    name: str,
+    eval_config: tfma.EvalConfig | None = None,
+    model_names: list[str] | None = None,
+    example_weighted: bool = False,
+) -> list[metric_types.MetricComputation]:
     keys = _candidate_keys(name, eval_config, model_names, example_weighted)
     return [metric_types.MetricComputation([key], None, _CalibrationCombiner(key)) for key in keys]
 
 
-class _CalibrationCombiner(_Counts):
-    """Rows: images, sum of their confidences, how many are right. Columns: bins."""
+class _CalibrationCombiner(_Sums):
+    """Sums number of images, confidence and right predictions (rows) per bin of confidence (columns)."""
 
     shape = (3, BINS)
 
@@ -52,8 +58,8 @@ class _CalibrationCombiner(_Counts):
         self._key = key
 
     def add_input(self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs) -> np.ndarray:
-        confidence, right = _first_answer(element, self._key.model_name)
-        accumulator[:, bin_of(confidence)] += (1, confidence, right)  # what is not a number makes the bin's sum none
+        confidence, right = _prediction(element, self._key.model_name)
+        accumulator[:, bin_of(confidence)] += (1, confidence, right)  # a NaN makes the bin's sum NaN
         return accumulator
 
     def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, float]:
@@ -61,30 +67,35 @@ class _CalibrationCombiner(_Counts):
 
 
 class PairedTop1Change(tfma.metrics.Metric):
-    """How far top-1 is from the baseline's on the same images: the LOWER end of its interval, for a change threshold.
+    """The change of top-1 from the baseline on the same images: the LOWER end of its interval, for a threshold.
 
-    Also GAINED and LOST, the counts that tell estimate and interval. Without a baseline there is nothing to measure.
+    Also computes GAINED and LOST, from which estimate and interval follow. Computes nothing without a baseline.
     """
 
     def __init__(self, name: str = "paired_top1_change"):
         super().__init__(_change_computations, name=name)
 
 
-def _change_computations(name, eval_config=None, model_names=None, example_weighted=False):
+def _change_computations(
+    name: str,
+    eval_config: tfma.EvalConfig | None = None,
+    model_names: list[str] | None = None,
+    example_weighted: bool = False,
+) -> list[metric_types.MetricComputation]:
     baseline = model_util.get_baseline_model_spec(eval_config)
     keys = _candidate_keys(name, eval_config, model_names, example_weighted) if baseline else []
     combiners = [_ChangeCombiner(key, baseline.name) for key in keys]
     return [metric_types.MetricComputation(combiner.keys, None, combiner) for combiner in combiners]
 
 
-class _ChangeCombiner(_Counts):
-    """Images, those that only the candidate has right, those that only the baseline has, those that both have."""
+class _ChangeCombiner(_Sums):
+    """Counts images, and those that only the candidate, only the baseline, and both classify right."""
 
     shape = (4,)
 
     def __init__(self, key: metric_types.MetricKey, baseline: str):
         self._candidate, self._baseline = key.model_name, baseline
-        # A change threshold of TFMA is held against the first of these, and makes it a ratio to the second.
+        # TFMA compares a change threshold with the first key, and divides that by the second.
         self.keys = [
             key.make_diff_key(),
             key.make_baseline_key(baseline),
@@ -93,19 +104,21 @@ class _ChangeCombiner(_Counts):
         ]
 
     def add_input(self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs) -> np.ndarray:
-        candidate, baseline = (_first_answer(element, name)[1] for name in (self._candidate, self._baseline))
+        candidate, baseline = (_prediction(element, name)[1] for name in (self._candidate, self._baseline))
         accumulator += (1, candidate > baseline, candidate < baseline, candidate and baseline)
         return accumulator
 
     def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, float]:
         images, gained, lost, both = accumulator
-        # Of the paired table with its half images, too, so it is never the 0 by which TFMA could not divide.
+        # Half an image is added to each cell of the paired table here too, so that TFMA never divides by 0.
         baseline_top1 = (lost + both + 1) / (images + 2)
         values = (paired_change(images, gained, lost).low, baseline_top1, gained, lost)
         return dict(zip(self.keys, map(float, values), strict=True))
 
 
-def _candidate_keys(name, eval_config, model_names, example_weighted) -> list[metric_types.MetricKey]:
+def _candidate_keys(
+    name: str, eval_config: tfma.EvalConfig | None, model_names: list[str] | None, example_weighted: bool
+) -> list[metric_types.MetricKey]:
     baseline = model_util.get_baseline_model_spec(eval_config)
     return [
         metric_types.MetricKey(name, model_name, example_weighted=example_weighted)
@@ -114,7 +127,7 @@ def _candidate_keys(name, eval_config, model_names, example_weighted) -> list[me
     ]
 
 
-def _first_answer(element: metric_types.StandardMetricInputs, model_name: str) -> tuple[float, bool]:
-    """Returns the probability of the model's first answer to one image, and whether it is right."""
+def _prediction(element: metric_types.StandardMetricInputs, model_name: str) -> tuple[float, bool]:
+    """Returns the model's confidence for one image, and whether its class is right."""
     probabilities = element.get_predictions(model_name)[PROBABILITIES]
     return probabilities.max(), bool(probabilities.argmax() == element.get_labels(model_name)[0])

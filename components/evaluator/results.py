@@ -1,4 +1,4 @@
-"""What the Evaluator measured of the candidate."""
+"""Reads the metrics that the Evaluator computed."""
 
 import math
 from collections.abc import Iterator
@@ -6,26 +6,29 @@ from dataclasses import asdict
 from typing import Any
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
 from components.evaluator.corruptions import CORRUPTIONS
-from components.evaluator.eval_config import CONFUSION, ECE, EXAMPLES
+from components.evaluator.eval_config import CONFUSION, EXAMPLES, TOP1_CHANGE
 from components.evaluator.extraction import CLEAN, CORRUPTION
 from components.evaluator.intervals import paired_change, share_interval
 from components.evaluator.metrics import GAINED, LOST
 from shiftvit import features
-from shiftvit.metrics import LOSS, TOP1, TOP5
+from shiftvit.metrics import ECE, LOSS, TOP1, TOP5
 
 Values = dict[str, Any]  # of a slice, by the name of the metric
 
 
 def read_metrics(evaluation_uri: str) -> dict[str, Any]:
-    """Returns what was measured of the candidate on the test split, as JSON-able data.
+    """Returns the candidate's metrics on the test split, as plain data.
 
-    `top1` and its interval of 95%, `top5`, `loss`, `ece` (the last two are None where the model answers NaN) and
-    `examples` (a count) of all images; `class_top1`, a list by class id, None for a class without test images;
-    `confusion`, counts in rows by true class id and columns by answered class id; `corrupted_top1`, by corruption
-    `top1` and `examples`, of those that have images. Where there was a baseline, `top1_change` has `estimate` with
-    `low` and `high` of its interval of 95%, and how many images the model `gained` and `lost`.
+    - `top1`, `top1_interval` (its 95% interval), `top5`, `loss`, `ece`: the last two are None if the model answers NaN.
+    - `examples`: the number of test images.
+    - `class_top1`: top-1 by class id, None for a class without test images.
+    - `confusion`: counts, in rows by true class id and columns by predicted class id.
+    - `corrupted_top1`: for each corruption that has images, its `top1` and `examples`.
+    - `top1_change`, only if there was a baseline: `estimate`, its 95% interval `low` to `high`, and the numbers of
+      images `gained` and `lost`.
     """
     slices = _read_slices(evaluation_uri)
     overall = slices[CLEAN, None]
@@ -36,7 +39,7 @@ def read_metrics(evaluation_uri: str) -> dict[str, Any]:
         TOP5: overall[TOP5],
         **{name: overall[name] if math.isfinite(overall[name]) else None for name in (LOSS, ECE)},
         EXAMPLES: examples,
-        **({"top1_change": _change(overall, examples)} if GAINED in overall else {}),
+        **({TOP1_CHANGE: _change(overall, examples)} if GAINED in overall else {}),
         "class_top1": [slices.get((CLEAN, k), {}).get(TOP1) for k in range(features.NUM_CLASSES)],
         "corrupted_top1": {
             name: {TOP1: slices[name, None][TOP1], EXAMPLES: int(slices[name, None][EXAMPLES])}
@@ -48,7 +51,7 @@ def read_metrics(evaluation_uri: str) -> dict[str, Any]:
 
 
 def _read_slices(evaluation_uri: str) -> dict[tuple[str, int | None], Values]:
-    """Returns the metrics by corruption and class id; None is all classes."""
+    """Returns the metrics by corruption and class id; a class id of None stands for all classes."""
     slices = {}
     for record in tfma.load_metrics(evaluation_uri):
         keys = {key.column: key for key in record.slice_key.single_slice_keys}
@@ -57,7 +60,7 @@ def _read_slices(evaluation_uri: str) -> dict[tuple[str, int | None], Values]:
     return slices
 
 
-def _candidate_values(record) -> Iterator[tuple[str, Any]]:
+def _candidate_values(record: metrics_for_slice_pb2.MetricsForSlice) -> Iterator[tuple[str, Any]]:
     for item in record.metric_keys_and_values:
         if item.key.model_name != tfma.BASELINE_KEY and not item.key.is_diff:
             value = item.value
@@ -69,7 +72,7 @@ def _change(overall: Values, examples: int) -> dict[str, float]:
     return asdict(paired_change(examples, gained, lost)) | {"gained": gained, "lost": lost}
 
 
-def _confusion_matrix(value) -> list[list[int]]:
+def _confusion_matrix(value: metrics_for_slice_pb2.MetricValue) -> list[list[int]]:
     counts = [[0] * features.NUM_CLASSES for _ in range(features.NUM_CLASSES)]
     for entry in value.multi_class_confusion_matrix_at_thresholds.matrices[0].entries:
         counts[entry.actual_class_id][entry.predicted_class_id] = int(entry.num_weighted_examples)

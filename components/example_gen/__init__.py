@@ -1,1 +1,1 @@
-"""Ingestion: binary records of CIFAR-10 to TFRecords of Examples."""
+"""Ingestion: converts binary records of CIFAR-10 to TFRecord files of Examples."""

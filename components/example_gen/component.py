@@ -1,4 +1,6 @@
-"""The node of the graph that turns a prepared source into Examples."""
+"""The ExampleGen as a TFX component."""
+
+from typing import ClassVar
 
 from tfx import types
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
@@ -17,27 +19,27 @@ class Cifar10ExampleGenSpec(types.ComponentSpec):
         executor.IDENTITY: ExecutionParameter(type=str),
         executor.IMAGES_PER_SHARD: ExecutionParameter(type=int),
     }
-    INPUTS = {}
+    INPUTS: ClassVar[dict[str, ChannelParameter]] = {}
     OUTPUTS = {executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples)}
 
 
 class Cifar10ExampleGen(BaseBeamComponent):
     """Ingests CIFAR-10, or any set in its record format, into sharded TFRecords.
 
-    It is cached by the source's identity, not by the times of files as TFX's own ExampleGens are, and needs no driver
-    of its own, so it runs wherever TFX does.
+    TFX's own ExampleGens cache by file times and need a driver. This one caches by the source's identity and needs
+    none, so it runs on every runner.
     """
 
     SPEC_CLASS = Cifar10ExampleGenSpec
     EXECUTOR_SPEC = BeamExecutorSpec(executor.Executor)
 
     def __init__(self, input_base: str, identity: str, images_per_shard: int):
-        """Makes the node.
+        """Declares the node.
 
         Args:
             input_base: folder with a file `<split>.bin` of binary records for each split.
-            identity: the source's identity as JSON: kind, sha256, published, counts of each split, class_names.
-            images_per_shard: images in one TFRecord file.
+            identity: a SourceIdentity as JSON.
+            images_per_shard: number of images in one TFRecord file.
         """
         super().__init__(
             Cifar10ExampleGenSpec(

@@ -1,7 +1,7 @@
-"""Writes a source's records as TFRecords of Examples with Beam, one element for each file.
+"""Converts a source's records to TFRecord files of Examples with Beam, one element per file.
 
-Blocks of records are read and written whole, so no pixel passes through Beam, the files are the same whatever the
-runner, and a shard that Beam tries again ends in the same file.
+Each worker reads and writes whole shards, so no pixels pass through Beam, every runner writes the same files, and a
+retried shard overwrites its own file.
 """
 
 import json
@@ -35,15 +35,15 @@ IMAGES_PER_SHARD = "images_per_shard"
 
 @dataclass(frozen=True)
 class Shard:
-    """One file to be written, and where its records are read."""
+    """One TFRecord file to write, and the records that go into it."""
 
     split: str
     source: str  # file of binary records
-    start: int  # first record
+    start: int  # index of the first record
     images: int
-    split_images: int  # of all shards of the split together
-    target: str  # the TFRecord file
-    unfinished: str  # folder for files that are not whole yet; not one whose files are read as data
+    split_images: int  # in all shards of the split
+    target: str  # path of the TFRecord file
+    unfinished: str  # folder for incomplete files, outside the split folders, whose files are read as data
 
 
 def plan(counts: Mapping[str, int], input_base: str, output: str, images_per_shard: int) -> list[Shard]:
@@ -83,8 +83,8 @@ class WriteShards(beam.PTransform):
 class _WriteShard(beam.DoFn):
     def process(self, shard: Shard) -> Iterator[tuple[str, int]]:
         images, labels = _read(shard)
-        # Uncompressed: zlib alone would take longer than all the rest, and readers go by the file's suffix.
-        # The name is new at each try, since Beam may run one element twice at the same time.
+        # Uncompressed: zlib would take longer than everything else, and readers expect it from the file's suffix.
+        # The name is unique, since Beam may run one element twice at the same time.
         path = f"{shard.unfinished}/{uuid.uuid4().hex}"
         with tf.io.TFRecordWriter(path) as writer:
             for example in records.serialize(images, labels):
@@ -106,7 +106,7 @@ def _read(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Executor(BaseBeamExecutor):
-    """Ingests the source in `input_base` and verifies on disk that every image of every split arrived."""
+    """Ingests the source in `input_base`, then counts the records on disk."""
 
     def Do(
         self,
@@ -117,8 +117,8 @@ class Executor(BaseBeamExecutor):
         """Writes the splits of the `examples` artifact.
 
         Raises:
-            DataError: when a split on disk has not as many records as the source; the splits are removed then.
-            DiskFullError: when there is no room for the records; likewise.
+            DataError: if the number of records of a split differs from the source; the splits are removed.
+            DiskFullError: if there is no room for the records; the splits are removed.
         """
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES])
         identity = SourceIdentity.from_json(exec_properties[IDENTITY])
@@ -153,9 +153,9 @@ def _remove(folders: Iterable[str]) -> None:
 
 
 def verify(counts: Mapping[str, int], output: str) -> None:
-    """Counts the records of every split on disk; raises DataError at the first that are not as many as they should be.
+    """Raises DataError unless every split on disk has the expected number of records.
 
-    Runners have been seen to lose elements and report success.
+    Some Beam runners lose elements without an error.
     """
     for split, expected in counts.items():
         folder = split_folder(output, split)
@@ -163,18 +163,18 @@ def verify(counts: Mapping[str, int], output: str) -> None:
         if found != expected:
             raise DataError(
                 f"{folder}: {found:,} records were written of the {expected:,} images of the split "
-                f"{split}; run again, with --beam local if you chose another"
+                f"{split}; run again, with --beam local if you chose another runner"
             )
 
 
 def read_counts(examples: types.Artifact) -> dict[str, int]:
-    """Returns how many images each split has, as ingestion recorded it."""
+    """Returns the number of images in each split, as recorded by ingestion."""
     splits = artifact_utils.decode_split_names(examples.split_names)
     return {split: int(examples.get_custom_property(count_property(split))) for split in splits}
 
 
 def _describe(examples: types.Artifact, identity: SourceIdentity) -> None:
-    """Records in ML Metadata what the artifact holds and where it comes from."""
+    """Sets the splits, the format and the identity of the source as properties of the artifact."""
     examples.split_names = artifact_utils.encode_split_names(list(identity.counts))
     examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
     for name, value in identity.properties().items():

@@ -1,7 +1,7 @@
-"""The binary record layout of CIFAR-10, which every source is brought to, and the way from it to Examples. No Beam.
+"""The binary record format of CIFAR-10, in which every source is prepared, and its conversion to Examples. No Beam.
 
-A record is one label byte and then IMAGE_BYTES bytes: all red values of the picture in row-major order, then all
-green, then all blue (https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version").
+A record is one label byte and IMAGE_BYTES bytes: all red values of the image in row-major order, then all green, then
+all blue (https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version").
 """
 
 import functools
@@ -12,7 +12,7 @@ from shiftvit.errors import DataError
 from shiftvit.features import IMAGE_BYTES, IMAGE_SHAPE, NUM_CLASSES, encode
 
 RECORD_BYTES = 1 + IMAGE_BYTES
-_TFRECORD_FRAME = 16  # bytes: the length of a record, and the checksums of both
+_TFRECORD_FRAME = 16  # bytes per record: its length, and the checksums of length and data
 
 _HEIGHT, _WIDTH, _CHANNELS = IMAGE_SHAPE
 
@@ -22,11 +22,11 @@ def unpack(block: bytes, file: str, offset: int = 0) -> tuple[np.ndarray, np.nda
 
     Args:
         block: the bytes of N records.
-        file: where the block was read, for the error message.
-        offset: bytes before the block in that file.
+        file: file that the block comes from, for the error message.
+        offset: position of the block in that file, in bytes.
 
     Raises:
-        DataError: when the block ends inside a record or a label is no class id.
+        DataError: if the block ends inside a record or a label is no class id.
     """
     check(block, file, offset)
     records = np.frombuffer(block, np.uint8).reshape(-1, RECORD_BYTES)
@@ -35,12 +35,12 @@ def unpack(block: bytes, file: str, offset: int = 0) -> tuple[np.ndarray, np.nda
 
 
 def check(block: bytes, file: str, offset: int = 0) -> None:
-    """Raises DataError, naming file and byte offset, unless `block` is made of whole records with labels in range."""
+    """Raises DataError, with file and byte offset, unless `block` consists of whole records with valid labels."""
     excess = len(block) % RECORD_BYTES
     if excess:
         raise DataError(
             f"{file}: cut inside the record at byte {offset + len(block) - excess}: "
-            f"{excess} of its {RECORD_BYTES} bytes are there; get a whole copy"
+            f"{excess} of its {RECORD_BYTES} bytes are there; download the file again"
         )
     labels = np.frombuffer(block, np.uint8)[::RECORD_BYTES]
     wrong = np.flatnonzero(labels >= NUM_CLASSES)
@@ -58,14 +58,14 @@ def pack(images: np.ndarray, labels: np.ndarray) -> bytes:
 
 
 def pack_planes(planes: np.ndarray, labels: np.ndarray) -> bytes:
-    """Returns the records of images that are channel-planar already, uint8 (N, 3072), and their class ids (N,)."""
+    """Returns the records of channel-planar images, uint8 (N, 3072), and their class ids (N,)."""
     return np.concatenate([np.asarray(labels, np.uint8)[:, None], planes], axis=1).tobytes()
 
 
 def serialize(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
-    """Returns, for each image and label, the bytes that `features.encode` gives, some eight times as fast.
+    """Returns what `features.encode` returns for each image and label, about eight times as fast.
 
-    Examples of one class differ only in the image's bytes, so each is put together from two constant ends.
+    Examples of one class differ only in the bytes of the image, so each is joined from two constant ends.
     """
     pixels = memoryview(images.tobytes())
     serialized = []
@@ -76,14 +76,14 @@ def serialize(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
 
 
 def stored_bytes() -> int:
-    """Returns how many bytes an image takes in a TFRecord file."""
+    """Returns the number of bytes that one image occupies in a TFRecord file."""
     before, after = _frame(0)
     return len(before) + IMAGE_BYTES + len(after) + _TFRECORD_FRAME
 
 
 @functools.cache
 def _frame(label: int) -> tuple[bytes, bytes]:
-    """Returns what stands before and after the image's bytes in an Example of class `label`."""
+    """Returns the bytes before and after the image in a serialized Example of class `label`."""
     marker = np.arange(IMAGE_BYTES).astype(np.uint8)
     before, _, after = encode(marker.reshape(IMAGE_SHAPE), label).partition(marker.tobytes())
     return before, after

@@ -1,4 +1,4 @@
-"""What identifies a data source: handed to ExampleGen as JSON, and recorded as properties of its Examples artifact."""
+"""The identity of a data source: a JSON parameter of ExampleGen, and properties of its Examples artifact."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ PROPERTIES = (CLASS_NAMES, KIND, SHA256, PUBLISHED, *map(count_property, SPLITS)
 
 @dataclass(frozen=True)
 class SourceIdentity:
-    """A data source, without the path where it was found."""
+    """What identifies the content of a data source, wherever it is stored."""
 
     kind: str  # shapes, tfds, archive or folder
     sha256: str  # of the archive; of a folder, over its files; of the embedded set, over everything that determines it

@@ -34,7 +34,7 @@ class Int8:
         self._widest: list[str] | None = None
 
     def convert(self, float32_products: int) -> bytes:
-        """Returns a file that computes so many matrix products, those with the widest ranges, in float32."""
+        """Returns a file that computes this many matrix products, those with the widest ranges, in float32."""
         names = self._find_widest()[:float32_products] if float32_products else []
         return self._quantizer(names).get_nondebug_quantized_model()
 

@@ -1,4 +1,4 @@
-"""What every record must look like: the curated schema that the data is validated against."""
+"""The schema that every record must satisfy."""
 
 from pathlib import Path
 

@@ -30,10 +30,10 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
 
 
 def _digest(config: TunerConfig, train_files: list[str]) -> str:
-    """Returns a name for the state of the search: the same for a later one that differs in its budget alone."""
-    content = to_dict(config)
-    content["tune"] = {name: value for name, value in content["tune"].items() if name not in _BUDGET}
-    content = json.dumps([content, list(train_files)], sort_keys=True)
+    """Returns a name for the state of the search, the same for searches that differ only in their budget."""
+    settings = to_dict(config)
+    settings["tune"] = {name: value for name, value in settings["tune"].items() if name not in _BUDGET}
+    content = json.dumps([settings, list(train_files)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -116,14 +116,13 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 def _refusal(rehearsed: "Rehearsed") -> str:
     """Returns why the model of a rehearsal was not blessed and not pushed."""
     hush_libraries()
-    from components.canary import executor as canary
+    from components.canary.report import read_report
     from components.evaluator.explain import explain
 
     class_names = json.loads(rehearsed.metadata(Node.EXAMPLE_GEN, "examples")["class_names"])
     reasons = explain(str(rehearsed.path(Node.EVALUATOR, "evaluation")), class_names)
-    if not rehearsed.metadata(Node.CANARY, "blessing")["blessed"]:
-        reasons.append(canary.explain(str(rehearsed.path(Node.CANARY, "blessing"))))
-    return "; ".join(reasons)
+    canary = read_report(str(rehearsed.path(Node.CANARY, "blessing")))
+    return "; ".join(reasons if canary.passed else [*reasons, canary.reason])
 
 
 def _submit(arguments: argparse.Namespace) -> int:

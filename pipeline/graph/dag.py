@@ -1,4 +1,4 @@
-"""The graph. One for every runner."""
+"""Builds the TFX pipeline, the same for every runner."""
 
 import hashlib
 import json
@@ -40,13 +40,15 @@ from tuner import space
 
 @dataclass(frozen=True)
 class Site:
-    """What differs with the place where the graph runs."""
+    """What depends on where the graph runs."""
 
     root: str  # folder of the artifacts
-    training: str  # folder of the state of trainings that have not ended
-    tuning: str  # folder of the state of searches
-    push_destination: str
-    make_baseline: Callable[[Channel], BaseNode]  # takes the candidate; its output `model` is the baseline
+    training: str  # folder for the state of interrupted trainings
+    tuning: str  # folder for the state of interrupted searches
+    push_destination: str  # serving folder
+    make_baseline: Callable[
+        [Channel], BaseNode
+    ]  # from the candidate's channel; the node's output `model` is the baseline
     beam_args: Sequence[str]  # flags of Apache Beam
     metadata: metadata_store_pb2.ConnectionConfig | None = None  # None: the runner's own
 
@@ -56,35 +58,27 @@ def create_pipeline(config: PipelineConfig, source: Source, site: Site) -> Pipel
     return Pipeline(
         PIPELINE_NAME,
         site.root,
-        components=_make_nodes(config, source, site),
+        components=make_nodes(config, source, site),
         enable_cache=True,
         metadata_connection_config=site.metadata,
         beam_pipeline_args=list(site.beam_args),
     )
 
 
-def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseNode]:
+def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseNode]:
+    """Returns the nodes in the order of `Node`, without Tuner or LiteExport if the configuration disables them."""
     code = graph_fingerprint()
-    example_gen, *validation = _make_data_nodes(config, source)
-    gate = validation[-1]
+    example_gen, *_, data_gate = data_nodes = _make_data_nodes(config, source)
     examples = example_gen.outputs["examples"]
-    *search, trainer = training = _make_training_nodes(config, source, site, code, examples)
-    for node in training:
-        node.add_upstream_node(gate)
-    model = trainer.outputs["model"]
-    baseline = site.make_baseline(model)
-    evaluator = Evaluator(
-        examples,
-        model,
-        baseline_model=baseline.outputs["model"],
-        example_splits=list(EVALUATED_SPLITS),
-        eval_config=make_eval_config(source.counts[TEST], **asdict(config.evaluate)),
-        module_path=EXTRACTION,
-    )
-    canary = Canary(model, examples, **asdict(config.canary))
-    lite = _make_lite_nodes(config, model, examples)
+    *_, trainer = training_nodes = _make_training_nodes(config, source, site, code, examples)
+    for node in training_nodes:
+        node.add_upstream_node(data_gate)
+    baseline = site.make_baseline(trainer.outputs["model"])
+    evaluator = _make_evaluator(config, source, examples, trainer, baseline)
+    canary = Canary(trainer.outputs["model"], examples, **asdict(config.canary))
+    lite_nodes = _make_lite_nodes(config, trainer.outputs["model"], examples)
     pusher = Pusher(
-        model,
+        trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=canary.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
@@ -92,15 +86,10 @@ def _make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[Base
         examples=examples,
         push_destination=PushDestination(filesystem=PushDestination.Filesystem(base_directory=site.push_destination)),
         keep=config.push.keep,
-        lite_model=lite[0].outputs["lite_model"] if lite else None,
+        lite_model=lite_nodes[0].outputs["lite_model"] if lite_nodes else None,
     )
-    _show_code_to_cache([example_gen, *validation, *training, evaluator, canary, *lite, pusher], code)
-    return [example_gen, *validation, *search, trainer, baseline, evaluator, canary, *lite, pusher]
-
-
-def _make_lite_nodes(config: PipelineConfig, model: Channel, examples: Channel) -> list[BaseNode]:
-    settings = asdict(config.lite)
-    return [LiteExport(model, examples, **settings)] if settings.pop("enabled") else []
+    _add_to_cache_key(code, [*data_nodes, *training_nodes, evaluator, canary, *lite_nodes, pusher])
+    return [*data_nodes, *training_nodes, baseline, evaluator, canary, *lite_nodes, pusher]
 
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
@@ -110,22 +99,22 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
     statistics = StatisticsGen(example_gen.outputs["examples"])
     schema = ImportSchemaGen(schema_file=str(SCHEMA_FILE))
     validator = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
-    gate = DataGate(
+    data_gate = DataGate(
         examples=example_gen.outputs["examples"],
         statistics=statistics.outputs["statistics"],
         anomalies=validator.outputs["anomalies"],
         **asdict(config.gate),
     )
-    return [example_gen, statistics, schema, validator, gate]
+    return [example_gen, statistics, schema, validator, data_gate]
 
 
 def _make_training_nodes(
     config: PipelineConfig, source: Source, site: Site, code: str, examples: Channel
 ) -> list[BaseNode]:
-    """Returns the Tuner, if there is to be a search, and the Trainer."""
+    """Returns the Tuner, unless the search has no trials, and the Trainer."""
     arguments = {"examples": examples, "train_args": TrainArgs(), "eval_args": EvalArgs()}
-    # A file of the same name may come to hold others: what was made with those is not taken for this one's, from the
-    # cache or as a state to go on with. The same goes for the code.
+    # Digests of the code and of the initial weights, which may change in place, are part of the configuration and of
+    # the resume folder: neither the cache nor the state of a training is reused after such a change.
     weights = _digest(config.train.initial_weights)
     trial = config.tune.trial_of(config.experiment)
     search = Tuner(
@@ -154,7 +143,25 @@ def _digest(file: str) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
 
 
-def _show_code_to_cache(nodes: list[BaseNode], code: str) -> None:
-    """Makes the code part of what TFX's cache compares, which else would not see an edit behind a dotted path."""
+def _make_evaluator(
+    config: PipelineConfig, source: Source, examples: Channel, trainer: BaseNode, baseline: BaseNode
+) -> Evaluator:
+    return Evaluator(
+        examples,
+        trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        example_splits=list(EVALUATED_SPLITS),
+        eval_config=make_eval_config(source.counts[TEST], **asdict(config.evaluate)),
+        module_path=EXTRACTION,
+    )
+
+
+def _make_lite_nodes(config: PipelineConfig, model: Channel, examples: Channel) -> list[BaseNode]:
+    settings = asdict(config.lite)
+    return [LiteExport(model, examples, **settings)] if settings.pop("enabled") else []
+
+
+def _add_to_cache_key(code: str, nodes: list[BaseNode]) -> None:
+    """Adds the code's fingerprint to the key of TFX's cache, which ignores the code behind a module path."""
     for node in nodes:
-        node.executor_spec.add_extra_flags([f"--code={code}"])  # no executor reads it
+        node.executor_spec.add_extra_flags([f"--code={code}"])  # executors ignore the flag

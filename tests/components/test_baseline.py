@@ -15,7 +15,7 @@ def model(number):
 
 
 def blessing(of, blessed=True):
-    """The Evaluator's verdict on the model with that id."""
+    """Returns the Evaluator's verdict on the model with this id."""
     artifact = standard_artifacts.ModelBlessing()
     artifact.id = 1000 + of
     artifact.set_int_custom_property("current_model_id", of)
@@ -24,7 +24,7 @@ def blessing(of, blessed=True):
 
 
 def resolve(candidate, models, blessings):
-    """Returns the ids of (models, blessings) that the strategy chose."""
+    """Returns the ids of the models and the blessings that the strategy resolves to."""
     chosen = BlessedBeforeStrategy().resolve_artifacts(
         None, {"candidate": [model(candidate)], "model": [model(k) for k in models], "model_blessing": blessings}
     )
@@ -33,22 +33,22 @@ def resolve(candidate, models, blessings):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_latest_blessed_model_before_the_candidate_is_the_baseline(order):
+def test_baseline_is_the_latest_blessed_model_before_the_candidate(order):
     blessings = [blessing(3), blessing(5), blessing(7, blessed=False)]
 
     assert resolve(9, [3, 5, 7, 9][::order], blessings[::order]) == ([5], [1005])
 
 
-def test_the_candidate_is_never_its_own_baseline_nor_is_a_later_model():
+def test_baseline_is_neither_the_candidate_nor_a_later_model():
     assert resolve(5, [3, 5, 7], [blessing(3), blessing(5), blessing(7)]) == ([3], [1003])
 
 
-def test_a_first_model_has_no_baseline():
+def test_first_model_has_no_baseline():
     assert resolve(3, [3], [blessing(3)]) == ([], [])
     assert resolve(3, [], []) == ([], [])
 
 
-def test_a_model_that_was_refused_or_not_judged_is_no_baseline():
+def test_refused_and_unevaluated_models_are_no_baseline():
     assert resolve(9, [3, 5, 9], [blessing(3, blessed=False)]) == ([], [])
 
 
@@ -58,32 +58,32 @@ def push(destination, version, *files):
         (destination / version / file).write_text(version)
 
 
-def take_pushed(folder):
-    """Returns the output of the node for the models below folder/pushed."""
-    taken = artifact(standard_artifacts.Model, folder / "taken")
+def run_pushed_baseline(folder):
+    """Runs PushedBaseline on the models below folder/pushed; returns its output."""
+    baseline = artifact(standard_artifacts.Model, folder / "baseline")
     executor = PushedBaseline.EXECUTOR_SPEC.executor_class(context(folder))
     parameters = {"push_destination": str(folder / "pushed")}
-    executor.Do({"candidate": [model(1)]}, {"model": [taken]}, parameters)
-    return taken
+    executor.Do({"candidate": [model(1)]}, {"model": [baseline]}, parameters)
+    return baseline
 
 
-def test_the_newest_whole_version_is_the_baseline_by_number(tmp_path):
+def test_baseline_is_the_highest_version_with_a_model(tmp_path):
     for version in ("9", "1000", "200"):
         push(tmp_path / "pushed", version, "saved_model.pb", "variables/variables.index")
     push(tmp_path / "pushed", "2000", "variables/variables.index")
     push(tmp_path / "pushed", "latest", "saved_model.pb")
 
-    taken = take_pushed(tmp_path)
+    baseline = run_pushed_baseline(tmp_path)
 
-    served = Path(path_utils.serving_model_path(taken.uri))
+    served = Path(path_utils.serving_model_path(baseline.uri))
     assert {str(file.relative_to(served)): file.read_text() for file in served.rglob("*") if file.is_file()} == {
         "saved_model.pb": "1000",
         "variables/variables.index": "1000",
     }
-    assert taken.get_string_custom_property("pushed_version") == "1000"
+    assert baseline.get_string_custom_property("pushed_version") == "1000"
 
 
-def test_before_anything_is_pushed_there_is_no_baseline(tmp_path):
-    take_pushed(tmp_path)
+def test_no_baseline_before_the_first_push(tmp_path):
+    run_pushed_baseline(tmp_path)
 
-    assert not (tmp_path / "taken/Format-Serving").exists()
+    assert not (tmp_path / "baseline/Format-Serving").exists()

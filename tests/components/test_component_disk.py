@@ -16,16 +16,16 @@ EXPERIMENT = ExperimentConfig(
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A thousand pictures, which take 3.1 MB."""
-    pictures = ShapesConfig(train=800, eval=100, test=100)
+    """1,000 images, 3.1 MB."""
+    shapes = ShapesConfig(train=800, eval=100, test=100)
     return prepare.prepare(
-        PipelineConfig(source="shapes", workspace=str(tmp_path_factory.mktemp("source")), shapes=pictures)
+        PipelineConfig(source="shapes", workspace=str(tmp_path_factory.mktemp("source")), shapes=shapes)
     )
 
 
-@pytest.mark.parametrize("seen", [True, False])
-def test_ingestion_leaves_no_shard(small_disk, source, seen, monkeypatch):
-    """Also where it was not seen in the beginning that there is no room."""
+@pytest.mark.parametrize("check_ahead", [True, False])
+def test_ingestion_on_a_full_disk_leaves_no_shard(small_disk, source, check_ahead, monkeypatch):
+    """Whether the check ahead finds too little room, or the disk fills up later."""
 
     def ingest():
         Executor().Do(
@@ -34,7 +34,7 @@ def test_ingestion_leaves_no_shard(small_disk, source, seen, monkeypatch):
             {INPUT_BASE: str(source.folder), IDENTITY: source.identity.to_json(), IMAGES_PER_SHARD: 200},
         )
 
-    if not seen:
+    if not check_ahead:
         monkeypatch.setattr(disk, "_free_bytes", lambda folder: 2**40)
     with (
         small_disk.filled(left=2_000_000),
@@ -48,8 +48,8 @@ def test_ingestion_leaves_no_shard(small_disk, source, seen, monkeypatch):
 
 
 @pytest.mark.slow
-def test_an_export_without_room_is_told_and_the_training_is_not_done_again(small_disk, drawn_examples, tmp_path):
-    def make():
+def test_export_on_a_full_disk_raises_and_does_not_repeat_the_training(small_disk, drawn_examples, tmp_path):
+    def train():
         training.train_and_export(
             EXPERIMENT,
             [f"{drawn_examples}/Split-train/*"],
@@ -60,12 +60,12 @@ def test_an_export_without_room_is_told_and_the_training_is_not_done_again(small
             callbacks=[],
         )
 
-    def ended():
+    def end_of_training():
         return (tmp_path / "resume" / "history.csv").stat().st_mtime_ns
 
     with small_disk.filled(left=500_000), pytest.raises(DiskFullError, match=small_disk.refusal("the exported model")):
-        make()
-    before = ended()
-    make()
+        train()
+    before = end_of_training()
+    train()
 
-    assert ended() == before and (small_disk.folder / "model" / "saved_model.pb").exists()
+    assert end_of_training() == before and (small_disk.folder / "model" / "saved_model.pb").exists()

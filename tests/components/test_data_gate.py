@@ -1,4 +1,4 @@
-"""Real statistics of good and bad records, validated by TFX's own ExampleValidator, before the gate."""
+"""DataGate on statistics and anomalies that TFX's own components compute from good and bad records."""
 
 import json
 from dataclasses import asdict
@@ -22,8 +22,8 @@ IN_THIS_PROCESS = PipelineOptions(["--runner=FnApiRunner"])
 LIMITS = asdict(GateConfig())
 
 
-def drawn(count, seed):
-    """Returns images of noise, no two alike, and labels that are as many of each class."""
+def draw(count, seed):
+    """Returns images of noise, no two alike, and labels with equal shares of the classes."""
     images = np.random.default_rng(seed).integers(0, 256, (count, *IMAGE_SHAPE), np.uint8)
     return images, np.arange(count) % 10
 
@@ -33,7 +33,7 @@ def serialize(images, labels):
 
 
 def record(label=3, without=(), pixels=None):
-    """Returns a record with `label` and `pixels`, which need not fit, and without the features named."""
+    """Returns a record with any `label` and `pixels`, valid or not, and without the features named."""
     example = tf.train.Example.FromString(encode(np.zeros(IMAGE_SHAPE, np.uint8), 0))
     example.features.feature["label"].int64_list.value[0] = label
     if pixels is not None:
@@ -43,12 +43,12 @@ def record(label=3, without=(), pixels=None):
     return example.SerializeToString()
 
 
-GOOD = serialize(*drawn(20, 0))
-OTHER = serialize(*drawn(20, 1))
+GOOD = serialize(*draw(20, 0))
+OTHER = serialize(*draw(20, 1))
 
 
 def write(folder, **splits):
-    """Returns the Examples of the records of each split."""
+    """Writes the records of each split; returns their Examples artifact."""
     examples = artifact(standard_artifacts.Examples, folder / "Examples")
     examples.split_names = artifact_utils.encode_split_names(list(splits))
     for split, records in splits.items():
@@ -61,7 +61,7 @@ def write(folder, **splits):
 
 
 def validate(folder, **splits):
-    """Returns the inputs of the gate, with the statistics and anomalies that TFX finds in the records of each split."""
+    """Writes the records of each split; returns the inputs of DataGate, computed with TFX."""
     examples = write(folder, **splits)
     statistics, schema, anomalies = (
         artifact(kind, folder / kind.TYPE_NAME)
@@ -88,26 +88,26 @@ def validate(folder, **splits):
 
 
 def run_gate(folder, inputs):
-    """Returns what the gate measured."""
+    """Runs DataGate; returns its artifact `drift`."""
     drift = artifact(standard_artifacts.ExampleAnomalies, folder / "drift")
     component.DataGate.EXECUTOR_SPEC.executor_class().Do(inputs, {"drift": [drift]}, LIMITS)
     return drift
 
 
-def judge(folder, limits=None, **splits):
-    """Returns what the gate measures of records that fit the schema."""
+def check(folder, limits=None, **splits):
+    """Measures records that fit the schema; returns the artifact `drift`."""
     drift = artifact(standard_artifacts.ExampleAnomalies, folder / "drift")
     component.check_records(write(folder, **splits), drift, **(LIMITS | (limits or {})))
     return drift
 
 
-def test_good_records_pass_and_what_was_measured_is_kept(tmp_path):
+def test_good_records_pass_and_their_measurements_are_recorded(tmp_path):
     drift = run_gate(tmp_path, validate(tmp_path, train=GOOD, eval=OTHER))
 
     assert drift.get_int_custom_property("train_duplicates") == drift.get_int_custom_property("eval_duplicates") == 0
     assert drift.get_float_custom_property("eval_least_class_share") == pytest.approx(0.1)
     counted = json.loads(drift.get_string_custom_property("eval_class_counts"))
-    assert counted == np.bincount(drawn(20, 1)[1], minlength=10).tolist()
+    assert counted == np.bincount(draw(20, 1)[1], minlength=10).tolist()
     assert drift.get_float_custom_property("eval_label_drift") == 0
     assert 0 < drift.get_float_custom_property("eval_contrast_drift") < 1
     assert (tmp_path / "drift" / "Split-eval" / "SchemaDiff.pb").exists()
@@ -123,18 +123,18 @@ def test_good_records_pass_and_what_was_measured_is_kept(tmp_path):
     ],
     ids=["label too large", "label negative", "no image", "another feature"],
 )
-def test_a_bad_record_in_any_split_stops_the_run_by_split_and_feature(tmp_path, bad, sentence):
+def test_bad_record_stops_the_run_and_names_split_and_feature(tmp_path, bad, sentence):
     with pytest.raises(DataError, match=f"the data does not fit the schema: .*{sentence}"):
         run_gate(tmp_path, validate(tmp_path, train=GOOD, eval=[*OTHER, bad]))
 
 
-def test_a_split_without_records_stops_the_run(tmp_path):
+def test_split_without_records_stops_the_run(tmp_path):
     with pytest.raises(DataError, match="split eval: has no records"):
         run_gate(tmp_path, validate(tmp_path, train=GOOD, eval=[]))
 
 
 @pytest.mark.parametrize("count", [19, 21])
-def test_statistics_of_fewer_or_more_images_than_the_split_has_stop_the_run(tmp_path, count):
+def test_statistics_that_do_not_cover_the_split_stop_the_run(tmp_path, count):
     inputs = validate(tmp_path, train=GOOD, eval=OTHER)
     inputs["examples"][0].set_int_custom_property("count_eval", count)
 
@@ -143,46 +143,46 @@ def test_statistics_of_fewer_or_more_images_than_the_split_has_stop_the_run(tmp_
 
 
 @pytest.mark.parametrize("size", [0, 3071, 3073, 6144])
-def test_an_image_that_does_not_decode_stops_the_run_by_split_and_place(tmp_path, size):
-    with pytest.raises(DataError, match=f"split eval, image 20: {size:,} bytes do not decode, an image has 3,072"):
-        judge(tmp_path, train=GOOD, eval=[*OTHER, record(pixels=bytes(size))])
+def test_image_of_the_wrong_size_stops_the_run_and_names_its_position(tmp_path, size):
+    with pytest.raises(DataError, match=f"split eval, image 20: {size:,} bytes, but an image has 3,072"):
+        check(tmp_path, train=GOOD, eval=[*OTHER, record(pixels=bytes(size))])
 
 
-def test_duplicates_within_and_across_splits_are_counted_listed_and_stop_the_run(tmp_path):
-    splits = {"train": [*GOOD, GOOD[3]], "eval": [GOOD[5], *OTHER], "test": serialize(*drawn(20, 2))}
+def test_duplicates_within_and_across_splits_stop_the_run(tmp_path):
+    splits = {"train": [*GOOD, GOOD[3]], "eval": [GOOD[5], *OTHER], "test": serialize(*draw(20, 2))}
 
     with pytest.raises(DataError) as caught:
-        judge(tmp_path, **splits)
+        check(tmp_path, **splits)
 
-    told = str(caught.value)
-    assert "split train: 1 images (4.76%) repeat earlier ones, such as train 20 is train 3, where " in told
-    assert "split eval: 1 images (4.76%) repeat earlier ones, such as eval 0 is train 5, where " in told
-    assert "gate.max_duplicates=0.01 allows 1.00%" in told and "split test" not in told
+    message = str(caught.value)
+    assert "split train: 1 images (4.76%) repeat earlier ones, such as train 20 is train 3; " in message
+    assert "split eval: 1 images (4.76%) repeat earlier ones, such as eval 0 is train 5; " in message
+    assert "gate.max_duplicates=0.01 allows 1.00%" in message and "split test" not in message
 
 
-def test_duplicates_within_the_limit_pass_and_are_told(tmp_path):
-    splits = {"train": GOOD, "eval": OTHER, "test": [*serialize(*drawn(20, 2)), OTHER[7]]}
+def test_duplicates_within_the_limit_pass_and_are_recorded(tmp_path):
+    splits = {"train": GOOD, "eval": OTHER, "test": [*serialize(*draw(20, 2)), OTHER[7]]}
 
-    drift = judge(tmp_path, {"max_duplicates": 0.05}, **splits)
+    drift = check(tmp_path, {"max_duplicates": 0.05}, **splits)
 
     assert drift.get_int_custom_property("test_duplicates") == 1
     assert drift.get_string_custom_property("first_duplicates") == "test 20 is eval 7"
 
 
-def test_a_rare_class_stops_the_run_by_split_and_class(tmp_path):
-    images, labels = drawn(40, 1)
+def test_rare_class_stops_the_run_and_is_named(tmp_path):
+    images, labels = draw(40, 1)
     labels[labels == 6] = 5
 
-    with pytest.raises(DataError, match=r"split eval: 0.00% of the images are of class 6, where gate.min_class_share="):
-        judge(tmp_path, {"max_label_drift": 1.0}, train=GOOD, eval=serialize(images, labels))
+    with pytest.raises(DataError, match=r"split eval: 0.00% of the images are of class 6, gate.min_class_share="):
+        check(tmp_path, {"max_label_drift": 1.0}, train=GOOD, eval=serialize(images, labels))
 
 
-def test_other_shares_of_classes_than_in_train_stop_the_run(tmp_path):
-    images, labels = drawn(40, 1)
+def test_label_drift_stops_the_run(tmp_path):
+    images, labels = draw(40, 1)
     labels[:3] = 9
 
     with pytest.raises(DataError, match=r"split eval against train, label: .*0\.075.*\(gate.max_label_drift\)"):
-        judge(tmp_path, {"min_class_share": 0.0}, train=GOOD, eval=serialize(images, labels))
+        check(tmp_path, {"min_class_share": 0.0}, train=GOOD, eval=serialize(images, labels))
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ def test_other_shares_of_classes_than_in_train_stop_the_run(tmp_path):
     [(lambda images: images // 2, "contrast"), (lambda images: images // (1, 1, 2), "blue")],
     ids=["darker", "less blue"],
 )
-def test_images_that_look_otherwise_than_those_of_train_stop_the_run(tmp_path, spoil, feature):
-    images, labels = drawn(200, 1)
+def test_image_drift_stops_the_run(tmp_path, spoil, feature):
+    images, labels = draw(200, 1)
 
     with pytest.raises(DataError, match=rf"split test against train, {feature}: .*\(gate.max_image_drift\)"):
-        judge(
+        check(
             tmp_path,
-            train=serialize(*drawn(200, 0)),
-            eval=serialize(*drawn(100, 2)),
+            train=serialize(*draw(200, 0)),
+            eval=serialize(*draw(100, 2)),
             test=serialize(spoil(images).astype(np.uint8), labels),
         )

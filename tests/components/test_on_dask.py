@@ -1,4 +1,4 @@
-"""Ingestion, statistics and evaluation on two workers of a Dask cluster, beside the same on the local runner."""
+"""Ingestion, statistics and evaluation on a Dask cluster of two workers, compared with the local runner."""
 
 import json
 import os
@@ -38,8 +38,8 @@ COUNTS = {"train": 300, "eval": 100, "test": 100}
 
 @pytest.fixture(scope="module")
 def cluster():
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made:
-        yield made
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def read_records(examples, split):
 
 
 def read_statistics(statistics, split):
-    """Returns how many examples were seen, and of the labels how many, the least, the greatest and the mean."""
+    """Returns the number of examples, and the count, minimum, maximum and mean of the labels."""
     folder = artifact_utils.get_split_uri([statistics], split)
     found = tfdv.load_stats_binary(f"{folder}/FeatureStats.pb").datasets[0]
     labels = next(feature.num_stats for feature in found.features if list(feature.path.step) == ["label"])
@@ -106,7 +106,7 @@ def flags(cluster):
     return arguments(BeamConfig(runner="dask", address=cluster.scheduler_address))
 
 
-def test_a_cluster_of_two_workers_gives_what_the_local_runner_gives(flags, source, model, tmp_path):
+def test_cluster_of_two_workers_equals_the_local_runner(flags, source, model, tmp_path):
     local = run(arguments(BeamConfig()), source, model, tmp_path / "local")
     dask = run(flags, source, model, tmp_path / "dask")
 
@@ -116,7 +116,7 @@ def test_a_cluster_of_two_workers_gives_what_the_local_runner_gives(flags, sourc
         assert dask["statistics"][split] == pytest.approx(local["statistics"][split], abs=1e-6)
         assert dask["statistics"][split][0] == count
     assert (dask["metrics"]["examples"], dask["metrics"]["top1"]) == (COUNTS["test"], pytest.approx(0.8, abs=1e-6))
-    for name in ("confusion", "corrupted_top1"):  # the copies are the same, whichever worker made them
+    for name in ("confusion", "corrupted_top1"):  # corrupted copies do not depend on the worker
         assert dask["metrics"].pop(name) == local["metrics"].pop(name)
     for name in ("class_top1", "top1_interval"):
         assert dask["metrics"].pop(name) == pytest.approx(local["metrics"].pop(name), abs=1e-6)
@@ -124,12 +124,12 @@ def test_a_cluster_of_two_workers_gives_what_the_local_runner_gives(flags, sourc
 
 
 def mark(number, folder):
-    """Leaves a file named after the process."""
+    """Writes a file named after the process."""
     (folder / str(os.getpid())).touch()
     return number
 
 
-def test_every_worker_works_and_every_branch_is_computed(flags, cluster, tmp_path):
+def test_every_worker_and_every_branch_runs(flags, cluster, tmp_path):
     folders = [tmp_path / name for name in ("first", "second")]
     with beam.Pipeline(argv=flags) as pipeline:
         numbers = pipeline | beam.Create(range(100)) | beam.Reshuffle()
@@ -143,7 +143,7 @@ def test_every_worker_works_and_every_branch_is_computed(flags, cluster, tmp_pat
     assert [{file.name for file in folder.iterdir()} for folder in folders] == [workers, workers]
 
 
-def test_without_an_address_workers_are_started_on_this_host_and_ended(tmp_path):
+def test_without_address_local_workers_are_started_and_stopped(tmp_path):
     with beam.Pipeline(argv=arguments(BeamConfig(runner="dask", workers=1))) as pipeline:
         _ = pipeline | beam.Create(range(10)) | beam.Map(mark, tmp_path)
 
@@ -153,13 +153,13 @@ def test_without_an_address_workers_are_started_on_this_host_and_ended(tmp_path)
         os.kill(worker, 0)
 
 
-def test_a_source_shorter_than_planned_leaves_no_split(flags, source, tmp_path):
+def test_truncated_source_leaves_no_split(flags, source, tmp_path):
     with pytest.raises(Exception, match=r"test\.bin: 10 records from byte 276570, expected 11"):
         ingest(flags, source, tmp_path, COUNTS | {"test": 101})
     assert not [path for path in (tmp_path / "examples").rglob("*") if path.is_file()]
 
 
-def test_an_address_without_a_scheduler_is_told(monkeypatch):
+def test_address_without_scheduler_raises(monkeypatch):
     monkeypatch.setattr(dask_runner, "_CONNECT_SECONDS", 5)
     with (
         pytest.raises(UserError, match=r"beam.address=tcp://127\.0\.0\.1:9: no Dask scheduler answers; start one"),
@@ -168,7 +168,7 @@ def test_an_address_without_a_scheduler_is_told(monkeypatch):
         _ = pipeline | beam.Create([1])
 
 
-def test_a_scheduler_without_workers_is_told(monkeypatch):
+def test_scheduler_without_workers_raises(monkeypatch):
     monkeypatch.setattr(dask_runner, "_CONNECT_SECONDS", 5)
     with (
         distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
@@ -193,7 +193,7 @@ def cluster_without_project(tmp_path):
         scheduler.terminate()
 
 
-def test_a_cluster_without_this_project_is_told(cluster_without_project):
+def test_cluster_without_this_project_raises(cluster_without_project):
     with (
         pytest.raises(UserError, match=r"cannot work \(.*\); this project must be installed on Dask's"),
         beam.Pipeline(argv=arguments(BeamConfig(runner="dask", address=cluster_without_project))) as pipeline,
@@ -205,7 +205,7 @@ def die(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_worker_that_is_killed_ends_the_pipeline(flags):
+def test_killed_worker_ends_the_pipeline(flags):
     with (
         pytest.raises(UserError, match=r"the Dask worker tcp://127\.0\.0\.1:\d+ was lost"),
         beam.Pipeline(argv=flags) as pipeline,

@@ -13,13 +13,13 @@ def read_schema():
     return {feature.name: feature for feature in schema.feature}
 
 
-def test_the_schema_and_the_record_format_have_the_same_features():
+def test_schema_and_record_format_have_the_same_features():
     assert {name: TYPES[feature.type] for name, feature in read_schema().items()} == {
         name: spec.dtype for name, spec in features.feature_spec().items()
     }
 
 
-def test_every_record_must_have_one_value_of_each_feature():
+def test_every_feature_is_required_with_one_value():
     for feature in read_schema().values():
         assert feature.presence.min_fraction == 1 and feature.HasField("shape") and not feature.shape.dim
 

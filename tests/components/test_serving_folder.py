@@ -10,7 +10,7 @@ from components import serving_folder
 from components.serving_folder import Origin, hold_newest, numbers, publish, read_origin
 from shiftvit.files import atomic
 
-FILES = 100  # of a large model: copying them takes a while
+FILES = 100  # of a large model, so that copying takes a while
 PUBLISH = """
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ publish(Path(source), Path(base), Origin(model=uri, keep=9), at_least=10 + int(1
 
 
 def make_model(folder, content="model"):
-    """A folder that looks like a SavedModel."""
+    """Writes a folder that looks like a SavedModel."""
     (folder / "variables").mkdir(parents=True)
     (folder / "saved_model.pb").write_text(content)
     (folder / "variables" / "variables.index").write_text(content * 2)
@@ -47,7 +47,7 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_version_is_a_copy_that_says_where_it_is_from(model, base):
+def test_version_is_a_copy_with_its_origin(model, base):
     assert push(model, base, "artifacts/7", at_least=1000) == (1000, True)
 
     version = base / "1000"
@@ -61,15 +61,15 @@ def test_a_version_is_a_copy_that_says_where_it_is_from(model, base):
     assert [path.name for path in base.iterdir()] == ["1000"]
 
 
-def test_no_version_hides_behind_another_whatever_the_clock_says(model, base):
+def test_new_version_always_has_the_highest_number(model, base):
     for uri, at_least, number in (("a", 1000, 1000), ("b", 1000, 1001), ("c", 900, 1002), ("d", 2000, 2000)):
         assert push(model, base, uri, at_least=at_least) == (number, True)
     (base / "3000").mkdir()
 
-    assert push(model, base, "e", at_least=2500) == (3001, True), "a server would take 3000 for the newest"
+    assert push(model, base, "e", at_least=2500) == (3001, True), "a server would load 3000"
 
 
-def test_only_a_number_with_a_model_is_a_version(model, base):
+def test_only_numbered_folders_with_a_model_are_versions(model, base):
     push(model, base, "a", at_least=7)
     for name in ("latest", "007", ".9.12345678.partial", "٣"):
         make_model(base / name)
@@ -79,7 +79,7 @@ def test_only_a_number_with_a_model_is_a_version(model, base):
     assert numbers(base / "absent") == []
 
 
-def test_the_same_model_is_not_pushed_twice(model, base):
+def test_same_model_is_not_pushed_twice(model, base):
     assert push(model, base, "a", at_least=5) == (5, True)
     assert push(model, base, "b", at_least=6) == (6, True)
 
@@ -87,7 +87,7 @@ def test_the_same_model_is_not_pushed_twice(model, base):
     assert numbers(base) == [6, 5]
 
 
-def test_another_model_of_the_same_uri_is_pushed(model, base, tmp_path):
+def test_changed_model_of_the_same_uri_is_pushed(model, base, tmp_path):
     push(model, base, "a", at_least=5)
     changed = make_model(tmp_path / "changed", "other")
     more = make_model(tmp_path / "more")
@@ -98,7 +98,7 @@ def test_another_model_of_the_same_uri_is_pushed(model, base, tmp_path):
     assert push(more, base, "a") == (7, True)
 
 
-def test_what_was_brought_back_is_no_push_of_it(model, base):
+def test_rollback_does_not_count_as_a_push(model, base):
     push(model, base, "a", at_least=5)
     assert publish(base / "5", base, Origin(rollback_of=5, keep=3)) == (6, True)
 
@@ -106,16 +106,16 @@ def test_what_was_brought_back_is_no_push_of_it(model, base):
     assert push(model, base, "a") == (5, False)
 
 
-def test_the_newest_are_kept_and_nothing_is_left_of_the_others(model, base):
+def test_only_the_newest_versions_are_kept(model, base):
     for number in range(1, 7):
         push(model, base, str(number), keep=3, at_least=number)
 
     assert sorted(path.name for path in base.iterdir()) == ["4", "5", "6"]
     push(model, base, "6", keep=2)
-    assert numbers(base) == [6, 5], "a smaller number counts also where nothing new is pushed"
+    assert numbers(base) == [6, 5], "a smaller number applies even without a new version"
 
 
-def test_a_version_that_is_held_goes_once_it_is_not(model, base):
+def test_held_version_is_removed_after_its_release(model, base):
     for number in (1, 2):
         push(model, base, str(number), keep=2, at_least=number)
     with atomic.hold(base / "1"):
@@ -127,46 +127,46 @@ def test_a_version_that_is_held_goes_once_it_is_not(model, base):
     assert numbers(base) == [5, 4]
 
 
-def test_a_version_that_cannot_be_removed_does_not_fail_the_push(model, base, monkeypatch, caplog):
+def test_version_that_cannot_be_removed_does_not_fail_the_push(model, base, monkeypatch, caplog):
     for number in (1, 2):
         push(model, base, str(number), keep=2, at_least=number)
     monkeypatch.setattr(atomic.os, "open", refuse(base / "1"))
 
     assert push(model, base, "3", keep=2) == (3, True)
-    assert f"{base}/1 cannot be removed" in caplog.text
+    assert f"{base}/1 is outdated but cannot be removed" in caplog.text
 
 
 def refuse(refused):
-    """Returns what opens all but that path."""
-    usual = os.open
+    """Returns an `os.open` that refuses this path."""
+    original = os.open
 
-    def open_another(path, *arguments):
+    def open_other(path, *arguments):
         if path == refused:
             raise PermissionError(13, "Permission denied", str(path))
-        return usual(path, *arguments)
+        return original(path, *arguments)
 
-    return open_another
+    return open_other
 
 
-def test_the_served_version_is_held_for_a_reader_even_when_it_goes_just_then(model, base, monkeypatch):
+def test_hold_newest_tries_again_if_the_version_is_removed_meanwhile(model, base, monkeypatch):
     push(model, base, "a", at_least=1)
     with hold_newest(base / "absent") as nothing:
         assert nothing is None
-    look = serving_folder.numbers
+    list_numbers = serving_folder.numbers
 
-    def push_two_after_the_first_look(folder):
-        found = look(folder)
-        monkeypatch.setattr(serving_folder, "numbers", look)
+    def push_two_after_listing(folder):
+        existing = list_numbers(folder)
+        monkeypatch.setattr(serving_folder, "numbers", list_numbers)
         for uri in ("b", "c"):
             push(model, base, uri, keep=1)
-        return found
+        return existing
 
-    monkeypatch.setattr(serving_folder, "numbers", push_two_after_the_first_look)
+    monkeypatch.setattr(serving_folder, "numbers", push_two_after_listing)
     with hold_newest(base) as version:
         assert version == base / "3" and not atomic.remove(version)
 
 
-def test_a_copy_that_fails_leaves_nothing(model, base):
+def test_failed_copy_leaves_nothing(model, base):
     push(model, base, "a", at_least=1)
     (model / "assets").symlink_to("nowhere")
 
@@ -175,28 +175,28 @@ def test_a_copy_that_fails_leaves_nothing(model, base):
     assert [path.name for path in base.iterdir()] == ["1"]
 
 
-def test_a_push_that_is_killed_leaves_no_half_of_a_version_and_the_next_one_cleans_up(base, tmp_path):
+def test_killed_push_leaves_no_partial_version_and_the_next_push_cleans_up(base, tmp_path):
     source = make_model(tmp_path / "large")
     for number in range(FILES):
         (source / "variables" / f"part-{number}").write_text(str(number))
     push(make_model(tmp_path / "small"), base, "small", at_least=1)
-    left = []
+    leftovers = []
     for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        kill_while_it_publishes(source, base, share)
+        kill_while_publishing(source, base, share)
         assert {path.name for path in base.iterdir() if path.name.isdecimal()} == set(map(str, numbers(base)))
         assert numbers(base)[-1] == 1
         for number in numbers(base)[:-1]:
             assert contents(base / str(number)).items() >= contents(source).items()
-        left += [path.name for path in base.iterdir() if path.name.startswith(".")]
+        leftovers += [path.name for path in base.iterdir() if path.name.startswith(".")]
 
-    assert left, "none was killed while it copied"
+    assert leftovers, "no push was killed while copying"
     number, _ = push(source, base, "large")
     assert contents(base / str(number)).items() >= contents(source).items()
     assert not [path.name for path in base.iterdir() if path.name.startswith(".")]
 
 
-def kill_while_it_publishes(source, base, share):
-    """Kills it once that share of the files is copied, or a little later."""
+def kill_while_publishing(source, base, share):
+    """Kills a push once this share of the files is copied, or a little later."""
     with subprocess.Popen([sys.executable, "-c", PUBLISH, source, base, str(share)], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline()
         while process.poll() is None and copied(base) <= share * FILES:
@@ -205,7 +205,7 @@ def kill_while_it_publishes(source, base, share):
 
 
 def copied(base):
-    """Returns how many files the copy has that is being made."""
-    with contextlib.suppress(FileNotFoundError):  # what another one left, and this one removes
+    """Returns the number of files in the incomplete copy."""
+    with contextlib.suppress(FileNotFoundError):  # the leftovers of an earlier push, just removed
         return max((len(list(folder.iterdir())) for folder in base.glob(".*.partial/variables")), default=0)
     return 0

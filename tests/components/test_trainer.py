@@ -1,4 +1,4 @@
-"""The training through TFX's own Trainer executor."""
+"""Training through TFX's own Trainer executor."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ CLASS_NAMES = [f"class {number}" for number in range(NUM_CLASSES)]
 
 
 def best(**values):
-    """Returns the KerasTuner config that a search with these best values leaves."""
+    """Returns the KerasTuner config of a search with these best values."""
     hp = keras_tuner.HyperParameters()
     for name, value in values.items():
         hp.Fixed(name.replace("__", "."), value)
@@ -34,7 +34,7 @@ def best(**values):
 
 
 def execute(examples, folder, experiment=EXPERIMENT, hyperparameters=None):
-    """Runs the Trainer; its model goes to folder/model, its ModelRun to folder/run."""
+    """Runs the Trainer, with outputs in folder/model and folder/run."""
     inputs = {"examples": [executions.examples(examples)]}
     if hyperparameters:
         (folder / "best").mkdir(parents=True)
@@ -58,13 +58,13 @@ def execute(examples, folder, experiment=EXPERIMENT, hyperparameters=None):
 
 @pytest.fixture(scope="module")
 def trained(drawn_examples, tmp_path_factory):
-    """The folder of an execution with hyperparameters; the examples have no test split to look at."""
+    """The folder of an execution with hyperparameters, on examples without a test split."""
     folder = tmp_path_factory.mktemp("trainer")
     execute(drawn_examples, folder, hyperparameters=best(train__learning_rate=0.0025, model__drop_path=0.05))
     return folder
 
 
-def test_the_record_of_the_experiment_has_the_hyperparameters_of_the_search(trained):
+def test_recorded_experiment_has_the_hyperparameters_of_the_search(trained):
     recorded = json.loads((trained / "run" / EXPERIMENT_FILE).read_text())
 
     expected = to_dict(EXPERIMENT)
@@ -72,13 +72,13 @@ def test_the_record_of_the_experiment_has_the_hyperparameters_of_the_search(trai
     assert recorded == expected
 
 
-def test_the_record_has_a_row_for_each_epoch_and_logs_for_tensorboard(trained):
+def test_history_and_tensorboard_logs_are_kept(trained):
     with (trained / "run" / "history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
     assert list((trained / "run").glob("train/events*"))
 
 
-def test_the_model_answers_in_the_sources_class_names(trained):
+def test_model_answers_with_the_class_names_of_the_source(trained):
     loaded = tf.saved_model.load(str(trained / "model" / "Format-Serving"))
     png = tf.io.encode_png(tf.zeros((32, 32, 3), tf.uint8))
 
@@ -88,27 +88,29 @@ def test_the_model_answers_in_the_sources_class_names(trained):
     assert answer["probabilities"].shape == (1, NUM_CLASSES)
 
 
-def test_nothing_is_left_of_a_training_that_is_over(trained):
+def test_finished_training_leaves_no_resume_state(trained):
     assert list((trained / "training").iterdir()) == []
 
 
-def test_without_a_search_the_experiment_stays_as_it_is():
+def test_experiment_is_unchanged_without_a_search():
     assert run_fn.tuned(EXPERIMENT, None) == EXPERIMENT
 
 
-def test_a_hyperparameter_that_is_no_key_is_refused():
+def test_unknown_hyperparameter_raises():
     with pytest.raises(ConfigError, match=r"unknown key train\.learning_rat"):
         run_fn.tuned(EXPERIMENT, best(train__learning_rat=0.1))
 
 
-def test_a_training_is_found_again_by_what_it_trains_and_on_what():
+def test_resume_folder_depends_on_experiment_and_data():
     longer = from_dict(ExperimentConfig, to_dict(EXPERIMENT) | {"train": {"epochs": 3}})
-    folders = [resume_folder("r", *what) for what in ((EXPERIMENT, ["a"]), (longer, ["a"]), (EXPERIMENT, ["b"]))]
+    folders = [
+        resume_folder("r", *arguments) for arguments in ((EXPERIMENT, ["a"]), (longer, ["a"]), (EXPERIMENT, ["b"]))
+    ]
 
     assert folders[0] == resume_folder("r", EXPERIMENT, ["a"]) and len(set(folders)) == 3
 
 
-def test_a_training_that_diverges_leaves_no_model(drawn_examples, tmp_path):
+def test_diverged_training_leaves_no_model(drawn_examples, tmp_path):
     wild = from_dict(
         ExperimentConfig,
         to_dict(EXPERIMENT)

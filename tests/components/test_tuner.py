@@ -1,4 +1,4 @@
-"""The search through the Tuner component's own executor, and its hyperparameters through the Trainer's."""
+"""A search through the Tuner's executor, whose best hyperparameters the Trainer applies."""
 
 import json
 
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.slow
 
 
 def search(drawn_examples, folder, resume_root):
-    """Runs the executor; the examples have no test split to look at."""
-    made = {
+    """Runs the executor on examples without a test split."""
+    outputs = {
         "best_hyperparameters": standard_artifacts.HyperParameters,
         "tuner_results": standard_artifacts.TunerResults,
     }
     Executor(executions.context(folder / "tmp")).Do(
         {"examples": [executions.examples(drawn_examples)]},
-        {key: [executions.artifact(kind, folder / key)] for key, kind in made.items()},
+        {key: [executions.artifact(kind, folder / key)] for key, kind in outputs.items()},
         {
             "tuner_fn": "components.tuner.component.tuner_fn",
             "train_args": "{}",
@@ -50,7 +50,7 @@ def resume_root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outputs(drawn_examples, tmp_path_factory, resume_root):
-    """The folder with what the Tuner left of a search of two trials."""
+    """The folder of the Tuner's outputs after a search of two trials."""
     return search(drawn_examples, tmp_path_factory.mktemp("tuner"), resume_root)
 
 
@@ -58,15 +58,15 @@ def best_of(outputs):
     return json.loads((outputs / "best_hyperparameters" / "best_hyperparameters.txt").read_text())
 
 
-def test_the_best_hyperparameters_are_the_first_row_of_the_leaderboard_and_what_the_trainer_takes(outputs):
+def test_trainer_applies_the_first_row_of_the_leaderboard(outputs):
     first = results.read(outputs / "tuner_results" / RESULTS_FILE).leaderboard()[0]
 
     assert best_of(outputs)["values"] == first.values
     assert tuned(EXPERIMENT, best_of(outputs)).train.learning_rate == first.values["train.learning_rate"]
-    assert tuned(EXPERIMENT, best_of(outputs)).train.epochs == 7, "not the budget of a trial"
+    assert tuned(EXPERIMENT, best_of(outputs)).train.epochs == 7, "of the final training, not of a trial"
 
 
-def test_tfx_keeps_its_table_and_we_keep_all_trials_and_their_report(outputs):
+def test_outputs_hold_the_table_of_tfx_all_trials_and_the_report(outputs):
     table = json.loads((outputs / "tuner_results" / "tuner_results.json").read_text())
     ours = results.read(outputs / "tuner_results" / RESULTS_FILE)
 
@@ -75,10 +75,10 @@ def test_tfx_keeps_its_table_and_we_keep_all_trials_and_their_report(outputs):
     assert "<html" in (outputs / "tuner_results" / REPORT_FILE).read_text()
 
 
-def test_the_next_execution_of_the_same_search_finds_it_done(outputs, drawn_examples, tmp_path, resume_root):
+def test_repeated_search_reuses_all_trials(outputs, drawn_examples, tmp_path, resume_root):
     again = search(drawn_examples, tmp_path, resume_root)
 
     assert best_of(again) == best_of(outputs)
     before, after = (results.read(f / "tuner_results" / RESULTS_FILE).trials for f in (outputs, again))
-    assert after == before, "the time of each trial included: none was run again"
+    assert after == before, "including the times: no trial ran again"
     assert len(list(resume_root.iterdir())) == 1

@@ -17,11 +17,11 @@ def Weigh(
 
 def add_weigh(monkeypatch):
     """Adds the node Weigh to every graph made from now on."""
-    make_nodes = dag._make_nodes
+    make_nodes = dag.make_nodes
 
     def make_nodes_and_weigh(*arguments):
         nodes = make_nodes(*arguments)
         (trainer,) = (node for node in nodes if node.id == Node.TRAINER)
         return [*nodes, Weigh(model=trainer.outputs["model"])]
 
-    monkeypatch.setattr(dag, "_make_nodes", make_nodes_and_weigh)
+    monkeypatch.setattr(dag, "make_nodes", make_nodes_and_weigh)

@@ -1,4 +1,4 @@
-"""Artifacts and contexts for a component's executor, as TFX's launcher would hand them over."""
+"""Artifacts and contexts to run a component's executor with, as TFX's launcher does."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tfx.types import Artifact, artifact_utils, standard_artifacts
 
 
 def artifact(kind: type[Artifact], folder: Path) -> Artifact:
-    """Returns an artifact that lies, or will lie, in `folder`."""
+    """Returns an artifact with this folder, which need not exist yet."""
     made = kind()
     made.uri = str(folder)
     return made
@@ -21,5 +21,5 @@ def examples(folder: Path, splits=("train", "eval", "test")) -> Artifact:
 
 
 def context(folder: Path) -> BaseExecutor.Context:
-    """Returns the context of an execution whose temporary files go to `folder`."""
+    """Returns an execution context whose temporary files go to `folder`."""
     return BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")

@@ -1,4 +1,4 @@
-"""What judges and pushes a model, run as the graph runs it: TFX's Evaluator, the Canary, TFX's Pusher."""
+"""Runs TFX's Evaluator, the Canary and TFX's Pusher as the graph does."""
 
 import json
 from dataclasses import asdict
@@ -11,6 +11,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 from waiting import HANG_SECONDS
 
+from components.canary.executor import BLESSED
 from components.canary.executor import Executor as Canary
 from components.evaluator.eval_config import EXTRACTION, SPLITS, make_eval_config
 from pipeline.config.beam import BeamConfig
@@ -18,12 +19,12 @@ from pipeline.config.settings import CanaryConfig, EvaluateConfig
 from pipeline.runners.beam import arguments
 
 
-def evaluate(folder, examples, model, images, baseline=None, flags=None, **bounds):
-    """Runs the Evaluator with those bounds, else the default ones; returns its evaluation and its blessing."""
+def evaluate(folder, examples, model, images, baseline=None, flags=None, **thresholds):
+    """Runs the Evaluator with these thresholds, the others at their defaults; returns its evaluation and blessing."""
     evaluation = artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")
     blessing = artifact(standard_artifacts.ModelBlessing, folder / "blessing")
     blessing.id = 1
-    config = make_eval_config(images, **asdict(EvaluateConfig(**bounds)))
+    config = make_eval_config(images, **asdict(EvaluateConfig(**thresholds)))
     flags = arguments(BeamConfig()) if flags is None else flags
     Evaluator(BaseBeamExecutor.Context(beam_pipeline_args=flags, tmp_dir=str(folder / "tmp"))).Do(
         {"examples": [examples], "model": [model]} | ({"baseline_model": [baseline]} if baseline else {}),
@@ -38,8 +39,8 @@ def evaluate(folder, examples, model, images, baseline=None, flags=None, **bound
     return evaluation, blessing
 
 
-def try_out(folder, examples, model, **settings):
-    """Runs the Canary on 12 images; returns its blessing."""
+def run_canary(folder, examples, model, **settings):
+    """Runs the Canary, on 12 images by default; returns its blessing."""
     blessing = artifact(standard_artifacts.InfraBlessing, folder / "infra_blessing")
     Canary(context(folder)).Do(
         {"model": [model], "examples": [examples]},
@@ -50,7 +51,7 @@ def try_out(folder, examples, model, **settings):
 
 
 def push(folder, model, **blessings):
-    """Runs the Pusher; returns the versions it pushed."""
+    """Runs the Pusher; returns the folders of the versions that it pushed."""
     Pusher(context(folder)).Do(
         {"model": [model]} | {name: [blessing] for name, blessing in blessings.items()},
         {"pushed_model": [artifact(standard_artifacts.PushedModel, folder / "pushed")]},
@@ -63,4 +64,4 @@ def push(folder, model, **blessings):
 
 
 def is_blessed(blessing) -> bool:
-    return bool(blessing.get_int_custom_property("blessed"))
+    return bool(blessing.get_int_custom_property(BLESSED))

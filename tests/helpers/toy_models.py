@@ -1,4 +1,4 @@
-"""Models small enough for a test, exported as the real one is: each reads the class off the first pixel."""
+"""Tiny models, exported like the real one, that read the class from the first pixel."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,12 +10,12 @@ from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES, ServingModule
 
 
 class FirstPixel(tf.Module):
-    """Answers first byte // 25, which `picture` draws, or one too high where it is to be wrong.
+    """Predicts first byte // 25, the class that `picture` encodes, or the next class where it has to be wrong.
 
     Args:
-        wrong_below: classes below are all answered wrong.
-        wrong_grades: so are the images of lower grades, of every class.
-        confidence: of each answer, right or wrong.
+        wrong_below: wrong on all images of classes below this id.
+        wrong_grades: wrong on the images of grades below this one, in every class.
+        confidence: of each prediction, right or wrong.
     """
 
     def __init__(self, wrong_below: int = 0, wrong_grades: int = 0, confidence: float = 0.999):
@@ -30,14 +30,14 @@ class FirstPixel(tf.Module):
 
 
 class NotANumber(FirstPixel):
-    """Answers NaN alone."""
+    """Answers nothing but NaN."""
 
     def __call__(self, images, training=False):
         return super().__call__(images) * float("nan")
 
 
 class Slow(FirstPixel):
-    """Takes a tenth of a second to answer, however few images it is asked."""
+    """Takes 0.1 seconds per request."""
 
     def __call__(self, images, training=False):
         end = tf.timestamp() + 0.1
@@ -46,7 +46,7 @@ class Slow(FirstPixel):
 
 
 def picture(class_id: int, grade: int = 255) -> np.ndarray:
-    """Returns the image, uint8 (32, 32, 3), that FirstPixel takes for `class_id` unless it is wrong on that grade."""
+    """Returns an image, uint8 (32, 32, 3), of the class, with a grade from 0 to 255 for FirstPixel."""
     image = np.zeros(features.IMAGE_SHAPE, np.uint8)
     image[:] = 25 * class_id + 5
     image[-1, -1] = grade
@@ -54,12 +54,12 @@ def picture(class_id: int, grade: int = 255) -> np.ndarray:
 
 
 def make(model: tf.Module, folder):
-    """Returns the Model artifact of `model`, exported to `folder`."""
+    """Exports `model` to `folder`; returns its Model artifact."""
     return artifact(standard_artifacts.Model, save(model, folder))
 
 
 def save(model: tf.Module, folder) -> str:
-    """Writes `model` into a Model artifact's folder, as the Trainer does; returns the folder."""
+    """Exports `model` to the folder of a Model artifact, as the Trainer does; returns the folder."""
     server = ServingModule(model, features.CLASS_NAMES)
     tf.saved_model.save(
         server,
@@ -72,7 +72,7 @@ def save(model: tf.Module, folder) -> str:
 def write_examples(folder, count: int) -> str:
     """Writes `count` records as split test of an Examples artifact; returns its folder.
 
-    Classes come in turn, and each has the grades 0, 1, 2 ... in turn.
+    The first ten images have the classes 0 to 9 and grade 0, the next ten grade 1, and so on.
     """
     split = folder / f"Split-{features.TEST}"
     split.mkdir(parents=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from components import serving_folder
-from components.canary import executor as canary
+from components.canary import report as canary
 from components.evaluator.explain import explain
 from components.evaluator.results import read_metrics
 from components.lite.report import read_report
@@ -48,7 +48,7 @@ def build_run_result(executions: Executions, class_names: Sequence[str]) -> RunR
         UserError: when the push comes from the cache and the version was removed.
     """
     evaluation = output(executions, Node.EVALUATOR, "evaluation").uri
-    blessing = output(executions, Node.CANARY, "blessing")
+    verdict = canary.read_report(output(executions, Node.CANARY, "blessing").uri)
     pushed = output(executions, Node.PUSHER, "pushed_model")
     reasons, version, destination = [], None, None
     if pushed.properties["pushed"]:
@@ -56,12 +56,12 @@ def build_run_result(executions: Executions, class_names: Sequence[str]) -> RunR
         _check_not_removed(pushed)
     else:
         reasons = explain(evaluation, class_names)
-        if not blessing.properties["blessed"]:
-            reasons.append(canary.explain(blessing.uri))
+        if not verdict.passed:
+            reasons.append(verdict.reason)
     return RunResult(
         reasons=reasons,
         metrics=read_metrics(evaluation),
-        latency_ms=canary.read_latency(blessing.uri),
+        latency_ms=verdict.latency_ms,
         lite=_read_lite(executions),
         pushed_version=version,
         destination=destination,

@@ -10,7 +10,7 @@ from shiftvit.export import PROBABILITIES
 
 
 def calibration_error(labels, probabilities):
-    """Returns what the metric's combiner makes of them, in two parts that are merged, as Beam may have it."""
+    """Returns the metric over two parts that are accumulated apart and merged, as Beam may do."""
     (computation,) = ExpectedCalibrationError("ece").computations(eval_config=tfma.EvalConfig())
     combiner, middle = computation.combiner, len(labels) // 3
     accumulators = []
@@ -24,13 +24,13 @@ def calibration_error(labels, probabilities):
 
 
 def draw(count):
-    """Returns class ids and probabilities of which the first is right in every second bin, so that each bin counts."""
+    """Returns class ids and probabilities; predictions are right in every second bin, so that each bin has a gap."""
     probabilities = np.random.default_rng(0).dirichlet([0.3] * 10, count).astype(np.float32)
     wrong = (15 * probabilities.max(axis=1)).astype(int) % 2
     return (probabilities.argmax(axis=1) + wrong) % 10, probabilities
 
 
-def test_it_is_the_mean_gap_between_confidence_and_right_answers_over_15_bins():
+def test_error_is_the_mean_gap_over_15_bins():
     labels, probabilities = draw(500)
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     gaps = []
@@ -41,13 +41,13 @@ def test_it_is_the_mean_gap_between_confidence_and_right_answers_over_15_bins():
     assert calibration_error(labels, probabilities) == pytest.approx(sum(gaps), abs=1e-6)
 
 
-def test_one_answer_of_nan_makes_it_not_a_number():
+def test_one_nan_makes_the_error_nan():
     labels, probabilities = draw(50)
     probabilities[7, 3] = np.nan
 
     assert math.isnan(calibration_error(labels, probabilities))
 
 
-def test_sure_and_right_is_none_and_sure_and_wrong_is_all():
+def test_confident_predictions_have_error_0_if_right_and_1_if_wrong():
     assert calibration_error([0, 1, 2], np.eye(10)[:3]) == 0
     assert calibration_error([1, 2, 3], np.eye(10)[:3]) == 1

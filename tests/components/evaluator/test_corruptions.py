@@ -17,7 +17,7 @@ def draw(count):
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS.values(), ids=CORRUPTIONS)
-def test_a_copy_is_another_image_and_the_same_each_time(corrupt):
+def test_corruption_changes_the_image_and_is_deterministic(corrupt):
     (image,) = draw(1)
     before = image.copy()
 
@@ -29,7 +29,7 @@ def test_a_copy_is_another_image_and_the_same_each_time(corrupt):
     np.testing.assert_array_equal(image, before)
 
 
-def test_noise_has_the_published_strength_and_differs_from_image_to_image():
+def test_noise_has_the_published_strength_and_differs_between_images():
     copies = [noise(np.full(features.IMAGE_SHAPE, grey, np.uint8)).astype(int) - grey for grey in (127, 128)]
 
     assert [copy.std() for copy in copies] == pytest.approx([0.08 * 255] * 2, rel=0.05)
@@ -44,7 +44,7 @@ def test_blur_is_gaussian():
     np.testing.assert_allclose(blur(image), expected, atol=0.51)
 
 
-def test_brightness_raises_the_value_and_keeps_hue_and_saturation():
+def test_brightness_raises_value_and_keeps_hue_and_saturation():
     (image,) = draw(1)
     image[0, 0] = 0
 
@@ -56,7 +56,7 @@ def test_brightness_raises_the_value_and_keeps_hue_and_saturation():
     np.testing.assert_allclose(brightness(image), expected, atol=0.51)
 
 
-def test_each_corruption_gets_about_as_many_images():
+def test_corruptions_are_about_equally_frequent():
     names = [choose(image) for image in draw(1000)]
 
     assert set(names) == set(CORRUPTIONS)
@@ -71,15 +71,15 @@ def extract(records):
     return add_corrupted({tfma.ARROW_RECORD_BATCH_KEY: batch})
 
 
-def test_a_batch_has_each_record_as_it_is_and_a_corrupted_one_of_its_class():
+def test_batch_gets_a_corrupted_copy_of_each_record():
     images, labels = draw(8), np.arange(8)
     records = [features.encode(image, label) for image, label in zip(images, labels, strict=True)]
 
     extracts = extract(records)
 
-    made = list(extracts[tfma.INPUT_KEY])
-    assert made[:8] == records
-    copies, _ = features.parse(tf.constant(made[8:]))
+    doubled = list(extracts[tfma.INPUT_KEY])
+    assert doubled[:8] == records
+    copies, _ = features.parse(tf.constant(doubled[8:]))
     names = [choose(image) for image in images]
     for copy, name, image in zip(copies.numpy(), names, images, strict=True):
         np.testing.assert_array_equal(copy, CORRUPTIONS[name](image))
@@ -87,7 +87,7 @@ def test_a_batch_has_each_record_as_it_is_and_a_corrupted_one_of_its_class():
     assert extracts[tfma.FEATURES_KEY][CORRUPTION].ravel().tolist() == ["none"] * 8 + names
 
 
-def test_the_copies_are_the_same_however_a_runner_batches_the_records():
+def test_copies_do_not_depend_on_batches():
     records = [features.encode(image, 0) for image in draw(6)]
 
     together = extract(records)[tfma.INPUT_KEY][6:]

@@ -62,7 +62,7 @@ def properties(source, counts=COUNTS):
 def do(folder, exec_properties):
     examples = standard_artifacts.Examples()
     examples.uri = str(folder)
-    # Not beam_pipeline_args: given those, TFX packs itself for remote workers, which takes longer than all the rest.
+    # With beam_pipeline_args, TFX would package itself for remote workers, which takes long.
     context = BaseBeamExecutor.Context(make_beam_pipeline_fn=local_pipeline, tmp_dir=str(folder.parent), unique_id="1")
     executor.Executor(context).Do({}, {"examples": [examples]}, exec_properties)
     return examples
@@ -80,13 +80,13 @@ def test_plan_covers_every_record_once():
     assert shards[2].target == "out/Split-train/data_tfrecord-00002-of-00003"
 
 
-def test_transform_gives_the_images_written_of_each_shard(source, tmp_path):
+def test_transform_returns_the_number_of_images_per_shard(source, tmp_path):
     with beam_test.TestPipeline(runner="FnApiRunner") as pipeline:
         written = pipeline | beam.Create(shards_of(source, tmp_path / "out")) | executor.WriteShards()
         assert_that(written, equal_to([("train", 10), ("train", 10), ("train", 5), ("eval", 10), ("test", 3)]))
 
 
-def test_a_shard_that_is_tried_again_leaves_the_same_files(source, tmp_path):
+def test_retried_shard_writes_the_same_files(source, tmp_path):
     shards = shards_of(source, tmp_path / "out")
     write(shards)
     once = contents(tmp_path / "out")
@@ -94,25 +94,25 @@ def test_a_shard_that_is_tried_again_leaves_the_same_files(source, tmp_path):
     assert contents(tmp_path / "out") == once and len(once) == len(shards)
 
 
-def test_a_source_shorter_than_planned_writes_nothing_for_that_shard(source, tmp_path):
+def test_truncated_source_writes_no_shard(source, tmp_path):
     (source / "test.bin").write_bytes((source / "test.bin").read_bytes()[: 2 * records.RECORD_BYTES])
     with pytest.raises(Exception, match=r"test\.bin: 2 records from byte 0, expected 3"):
         write([shard for shard in shards_of(source, tmp_path / "out") if shard.split == "test"])
     assert not contents(tmp_path / "out")
 
 
-def test_do_writes_every_image_of_the_source_byte_for_byte_and_in_order(source, tmp_path):
+def test_examples_equal_the_source_in_content_and_order(source, tmp_path):
     examples = do(tmp_path / "examples", properties(source))
     for split in COUNTS:
         files = sorted(Path(artifact_utils.get_split_uri([examples], split)).iterdir())
         read = list(tf.data.TFRecordDataset([str(file) for file in files]).as_numpy_iterator())
         images, labels = features.parse(tf.constant(read))
         assert records.pack(images.numpy(), labels.numpy()) == (source / f"{split}.bin").read_bytes()
-    left = {path.name for path in (tmp_path / "examples").iterdir()}
-    assert left == {"Split-train", "Split-eval", "Split-test", features.CLASS_NAMES_FILE}
+    names = {path.name for path in (tmp_path / "examples").iterdir()}
+    assert names == {"Split-train", "Split-eval", "Split-test", features.CLASS_NAMES_FILE}
 
 
-def test_do_describes_the_examples_and_where_they_come_from(source, tmp_path):
+def test_properties_describe_the_examples_and_their_source(source, tmp_path):
     examples = do(tmp_path / "examples", properties(source))
     assert artifact_utils.decode_split_names(examples.split_names) == ["train", "eval", "test"]
     assert examples_utils.get_payload_format(examples) == example_gen_pb2.FORMAT_TF_EXAMPLE
@@ -124,7 +124,7 @@ def test_do_describes_the_examples_and_where_they_come_from(source, tmp_path):
     assert json.loads((tmp_path / "examples" / features.CLASS_NAMES_FILE).read_text()) == list(features.CLASS_NAMES)
 
 
-def test_do_leaves_no_split_behind_when_a_shard_fails(source, tmp_path):
+def test_failed_shard_leaves_no_splits(source, tmp_path):
     with pytest.raises(Exception, match="expected 4"):
         do(tmp_path / "examples", properties(source, COUNTS | {"test": 4}))
     assert not contents(tmp_path / "examples")
@@ -144,7 +144,7 @@ def double_one(files):
 
 
 @pytest.mark.parametrize("spoil, found", [(lose_one, 15), (lose_all, 0), (double_one, 35)])
-def test_records_lost_or_doubled_on_disk_are_an_error(source, tmp_path, spoil, found):
+def test_lost_or_doubled_records_raise(source, tmp_path, spoil, found):
     do(tmp_path / "examples", properties(source))
     spoil(sorted((tmp_path / "examples/Split-train").iterdir()))
     with pytest.raises(DataError, match=rf"Split-train: {found} records were written of the 25 images"):

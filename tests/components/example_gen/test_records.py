@@ -6,12 +6,12 @@ from shiftvit import features
 from shiftvit.errors import DataError
 
 
-def pictures(count, seed=0):
+def draw(count, seed=0):
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (count, 32, 32, 3), np.uint8), np.arange(count, dtype=np.uint8) % 10
 
 
-def test_layout_is_a_label_and_then_the_planes_of_red_green_and_blue_row_by_row():
+def test_record_is_a_label_and_three_colour_planes_in_row_major_order():
     block = bytes([7]) + bytes(range(256)) * 4 + b"\x11" * 1024 + b"\x22" * 1024
     images, labels = records.unpack(block, "file")
     assert labels.tolist() == [7]
@@ -21,26 +21,26 @@ def test_layout_is_a_label_and_then_the_planes_of_red_green_and_blue_row_by_row(
 
 
 def test_pack_is_the_inverse_of_unpack():
-    images, labels = pictures(23)
+    images, labels = draw(23)
     again, same = records.unpack(records.pack(images, labels), "file")
     assert np.array_equal(images, again) and np.array_equal(labels, same)
 
 
-def test_a_label_over_9_is_named_with_its_file_and_byte():
-    block = bytearray(records.pack(*pictures(5)))
+def test_invalid_label_is_reported_with_file_and_offset():
+    block = bytearray(records.pack(*draw(5)))
     block[3 * 3073] = 10
     with pytest.raises(DataError, match=r"some\.bin: label 10 at byte 9319;"):
         records.unpack(bytes(block), "some.bin", offset=100)
 
 
-def test_a_block_cut_inside_a_record_is_named_with_its_file_and_byte():
-    block = records.pack(*pictures(3))[:-1]
+def test_truncated_record_is_reported_with_file_and_offset():
+    block = records.pack(*draw(3))[:-1]
     with pytest.raises(DataError, match=r"some\.bin: cut inside the record at byte 6146: 3072 of its 3073"):
         records.unpack(block, "some.bin")
 
 
-def test_serialized_examples_are_those_of_the_owner_of_the_format():
-    images, labels = pictures(20)
+def test_serialize_equals_encode():
+    images, labels = draw(20)
     images[0], images[1] = 0, 255  # images that could be mistaken for a part of the frame
     expected = [features.encode(image, label) for image, label in zip(images, labels.tolist(), strict=True)]
     assert records.serialize(images, labels) == expected

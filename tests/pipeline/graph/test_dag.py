@@ -15,44 +15,36 @@ from pipeline.config.overrides import override
 from pipeline.config.presets import PRESETS, preset
 from pipeline.config.settings import GateConfig
 from pipeline.graph import dag
+from pipeline.graph.nodes import Node
 from pipeline.runners.local.runner import local_site
 from pipeline.sources.prepare import Source
 from shiftvit.config import to_dict
 from shiftvit.features import CLASS_NAMES
 from tuner import space
 
-NODES = [
-    "Cifar10ExampleGen",
-    "StatisticsGen",
-    "ImportSchemaGen",
-    "ExampleValidator",
-    "DataGate",
-    "Tuner",
-    "Trainer",
-    "Baseline",
-    "Evaluator",
-    "Canary",
-    "Pusher",
-]
 
-
-def compile_whole(folder: Path, config=None):
-    """Returns the compiled graph."""
+def arguments(folder: Path, config=None):
+    """Returns the arguments of create_pipeline."""
     config = override(config or preset("quickstart"), [f"workspace={folder}"])
     counts = {"train": 40, "eval": 10, "test": 10}
     source = Source("shapes", "shapes", "0" * 64, False, counts, CLASS_NAMES, folder / "sources" / "shapes-0")
-    return Compiler().compile(dag.create_pipeline(config, source, local_site(config)))
+    return config, source, local_site(config)
 
 
 def compile_graph(folder: Path, config=None):
+    """Returns the compiled graph."""
+    return Compiler().compile(dag.create_pipeline(*arguments(folder, config)))
+
+
+def compile_nodes(folder: Path, config=None):
     """Returns the compiled nodes of the graph by id, in order."""
-    graph = compile_whole(folder, config)
+    graph = compile_graph(folder, config)
     return {node.pipeline_node.node_info.id: node.pipeline_node for node in graph.nodes}
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
-    return compile_graph(tmp_path_factory.mktemp("workspace"))
+    return compile_nodes(tmp_path_factory.mktemp("workspace"))
 
 
 def ancestors(nodes, name):
@@ -71,74 +63,79 @@ def executors(graph):
     return dict(deployment.executor_specs)
 
 
-def test_it_has_every_component_in_an_order_that_runs(nodes):
-    assert set(nodes) == set(NODES)
-    order = list(nodes)
-    for name in nodes:
-        assert all(order.index(parent) < order.index(name) for parent in nodes[name].upstream_nodes)
+def test_nodes_are_those_of_the_enum_in_its_order(tmp_path):
+    config = override(preset("quickstart"), ["tune.trials=1", "lite.enabled=true"])
+
+    assert [node.id for node in dag.make_nodes(*arguments(tmp_path, config))] == list(Node)
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_compiles_to_the_same_components_but_for_a_search_of_no_trials(name, tmp_path):
-    chosen = preset(name)
+def test_every_preset_compiles_in_an_order_that_runs(name, tmp_path):
+    config = preset(name)
 
-    assert set(compile_graph(tmp_path, chosen)) == set(NODES) - ({"Tuner"} if chosen.tune.trials == 0 else set())
+    nodes = compile_nodes(tmp_path, config)
+
+    disabled = {Node.TUNER: not config.tune.trials, Node.LITE_EXPORT: not config.lite.enabled}
+    assert set(nodes) == {node.value for node in Node if not disabled.get(node)}
+    order = list(nodes)
+    for node_id in nodes:
+        assert all(order.index(parent) < order.index(node_id) for parent in nodes[node_id].upstream_nodes)
 
 
-def test_without_a_search_the_trainer_takes_the_configuration_as_it_is(tmp_path):
-    nodes = compile_graph(tmp_path, override(preset("quickstart"), ["tune.trials=0"]))
+def test_trainer_has_no_hyperparameters_without_a_search(tmp_path):
+    nodes = compile_nodes(tmp_path, override(preset("quickstart"), ["tune.trials=0"]))
 
     assert "hyperparameters" not in nodes["Trainer"].inputs.inputs
     assert "DataGate" in nodes["Trainer"].upstream_nodes
 
 
-def test_nothing_trains_or_is_pushed_before_the_data_passed_the_gate(nodes):
+def test_training_and_push_wait_for_data_gate(nodes):
     assert {"StatisticsGen", "ImportSchemaGen", "ExampleValidator"} <= ancestors(nodes, "DataGate")
     for name in ("Tuner", "Trainer", "Evaluator", "Canary", "Pusher"):
         assert "DataGate" in ancestors(nodes, name)
 
 
-def test_the_limits_of_the_data_are_those_of_the_configuration(tmp_path):
+def test_data_gate_gets_its_limits_from_the_configuration(tmp_path):
     config = override(preset("quickstart"), ["gate.max_duplicates=0.25"])
 
-    parameters = compile_graph(tmp_path, config)["DataGate"].parameters.parameters
+    parameters = compile_nodes(tmp_path, config)["DataGate"].parameters.parameters
 
-    told = {name: value.field_value.double_value for name, value in parameters.items()}
-    assert told == asdict(GateConfig(max_duplicates=0.25))
+    limits = {name: value.field_value.double_value for name, value in parameters.items()}
+    assert limits == asdict(GateConfig(max_duplicates=0.25))
 
 
-def test_the_trainer_takes_the_best_hyperparameters_of_the_search(nodes):
+def test_trainer_gets_the_best_hyperparameters_of_the_search(nodes):
     channels = nodes["Trainer"].inputs.inputs["hyperparameters"].channels
 
     assert [channel.producer_node_query.id for channel in channels] == ["Tuner"]
 
 
-def test_a_model_is_pushed_only_with_both_blessings(nodes):
-    asked = {
+def test_pusher_needs_both_blessings(nodes):
+    producers = {
         key: [channel.producer_node_query.id for channel in value.channels]
         for key, value in nodes["Pusher"].inputs.inputs.items()
     }
 
-    told_by_the_card = {"evaluation": ["Evaluator"], "model_run": ["Trainer"], "examples": ["Cifar10ExampleGen"]}
+    card = {"evaluation": ["Evaluator"], "model_run": ["Trainer"], "examples": ["Cifar10ExampleGen"]}
     blessings = {"model_blessing": ["Evaluator"], "infra_blessing": ["Canary"]}
-    assert asked == {"model": ["Trainer"]} | blessings | told_by_the_card
+    assert producers == {"model": ["Trainer"]} | blessings | card
 
 
-def test_the_evaluator_corrupts_images_and_holds_the_model_to_the_bounds_of_the_configuration(tmp_path):
+def test_evaluator_and_canary_get_their_thresholds_from_the_configuration(tmp_path):
     config = override(preset("quickstart"), ["evaluate.max_ece=0.125", "canary.max_latency_ms=25"])
 
-    nodes = compile_graph(tmp_path, config)
+    nodes = compile_nodes(tmp_path, config)
 
     assert parameter(nodes["Evaluator"], "module_path") == extraction.__name__
-    wanted = make_eval_config(10, **asdict(config.evaluate))
-    assert json_format.Parse(parameter(nodes["Evaluator"], "eval_config"), type(wanted)()) == wanted
+    expected = make_eval_config(10, **asdict(config.evaluate))
+    assert json_format.Parse(parameter(nodes["Evaluator"], "eval_config"), type(expected)()) == expected
     assert nodes["Canary"].parameters.parameters["max_latency_ms"].field_value.double_value == 25
 
 
-def test_only_evaluator_and_canary_are_asked_for_the_test_split(nodes):
-    """Tuner and Trainer read train and eval unless told otherwise; Canary's own code reads test, DataGate all.
+def test_only_evaluator_and_canary_read_the_test_split(nodes):
+    """Tuner and Trainer read train and eval by default; the Canary reads test, DataGate all splits.
 
-    The Pusher looks at the properties of the examples alone, for the model card.
+    The Pusher reads only the properties of the examples, for the model card.
     """
     assert parameter(nodes["Evaluator"], "example_splits") == '["test"]'
     for name in ("Tuner", "Trainer"):
@@ -148,20 +145,20 @@ def test_only_evaluator_and_canary_are_asked_for_the_test_split(nodes):
 
 
 def edit_a_copy(folder, file, monkeypatch):
-    """Has the code in `folder`, where one file is another, be taken for ours."""
+    """Makes the fingerprint use a copy of the package in `folder`, with one file changed."""
     shutil.copytree(Path(shiftvit.__file__).parent, folder / "shiftvit")
     (folder / "shiftvit" / file).write_text("# another\n")
     monkeypatch.setattr(shiftvit, "__file__", str(folder / "shiftvit" / "__init__.py"))
 
 
 @pytest.mark.parametrize("file", ["augment.py", "schema.pbtxt"])
-def test_what_runs_our_code_runs_again_when_a_file_changes(file, tmp_path, monkeypatch):
-    before = executors(compile_whole(tmp_path))
+def test_nodes_with_our_code_run_again_after_a_change(file, tmp_path, monkeypatch):
+    before = executors(compile_graph(tmp_path))
     edit_a_copy(tmp_path, file, monkeypatch)
 
-    after = executors(compile_whole(tmp_path))
+    after = executors(compile_graph(tmp_path))
 
-    changed = {name for name in NODES if after.get(name) != before.get(name)}
+    changed = {name for name in Node if after.get(name) != before.get(name)}
     ours = {"Cifar10ExampleGen", "ImportSchemaGen", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary", "Pusher"}
     assert ours <= changed
 
@@ -170,35 +167,35 @@ def custom_config(nodes, name):
     return json.loads(parameter(nodes[name], "custom_config"))
 
 
-def test_the_search_is_told_its_budget_and_what_a_trial_trains(tmp_path):
+def test_tuner_gets_its_budget_and_the_experiment_of_a_trial(tmp_path):
     config = override(preset("quickstart"), ["tune.trials=7", "tune.epochs=3", "train.epochs=9"])
 
-    told = custom_config(compile_graph(tmp_path, config), "Tuner")
+    config_of_tuner = custom_config(compile_nodes(tmp_path, config), "Tuner")
 
-    assert told["tune"] == to_dict(config.tune)
-    assert told["experiment"]["train"]["epochs"] == 3, "the epochs of the training to come are nothing to the search"
-    assert {g: told["experiment"][g] for g in ("model", "data")} == {
+    assert config_of_tuner["tune"] == to_dict(config.tune)
+    assert config_of_tuner["experiment"]["train"]["epochs"] == 3, "of a trial, not of the final training"
+    assert {g: config_of_tuner["experiment"][g] for g in ("model", "data")} == {
         g: to_dict(config.experiment)[g] for g in ("model", "data")
     }
 
 
-def test_another_space_of_the_same_name_is_another_search(tmp_path, monkeypatch):
-    def told():
-        return custom_config(compile_graph(tmp_path), "Tuner")["space"]
+def test_changed_space_of_the_same_name_is_another_search(tmp_path, monkeypatch):
+    def declared_space():
+        return custom_config(compile_nodes(tmp_path), "Tuner")["space"]
 
-    before = told()
+    before = declared_space()
     monkeypatch.setattr(space, "declare", lambda hp, experiment: hp.Float("train.learning_rate", 0.1, 0.2))
 
-    assert told() != before
+    assert declared_space() != before
 
 
 @pytest.mark.parametrize("name, executor", [("Tuner", "components.tuner.component"), ("Pusher", "components.pusher")])
-def test_what_we_add_to_tfx_own_component_is_run_by_our_executor(name, executor, tmp_path):
-    assert f"{executor}.Executor".encode() in executors(compile_whole(tmp_path))[name].value
+def test_extended_tfx_components_run_our_executor(name, executor, tmp_path):
+    assert f"{executor}.Executor".encode() in executors(compile_graph(tmp_path))[name].value
 
 
-def test_the_pusher_is_told_where_to_and_how_many_to_keep(tmp_path):
-    pusher = compile_graph(tmp_path, override(preset("quickstart"), ["push.keep=7"]))["Pusher"]
+def test_pusher_gets_its_destination_and_number_of_versions(tmp_path):
+    pusher = compile_nodes(tmp_path, override(preset("quickstart"), ["push.keep=7"]))["Pusher"]
 
     assert json.loads(parameter(pusher, "custom_config")) == {"keep": 7}
     destination = json.loads(parameter(pusher, "push_destination"))
@@ -206,21 +203,21 @@ def test_the_pusher_is_told_where_to_and_how_many_to_keep(tmp_path):
 
 
 @pytest.mark.parametrize("name, folder", [("Tuner", "tuning"), ("Trainer", "training")])
-def test_what_other_code_left_is_not_gone_on_with(name, folder, tmp_path, monkeypatch):
-    before = Path(custom_config(compile_graph(tmp_path), name)["resume_root"])
+def test_state_of_other_code_is_not_resumed(name, folder, tmp_path, monkeypatch):
+    before = Path(custom_config(compile_nodes(tmp_path), name)["resume_root"])
     edit_a_copy(tmp_path, "augmentation.py", monkeypatch)
 
-    after = Path(custom_config(compile_graph(tmp_path), name)["resume_root"])
+    after = Path(custom_config(compile_nodes(tmp_path), name)["resume_root"])
 
     assert before.parent == after.parent == tmp_path / folder and before != after
 
 
-def test_other_first_weights_are_another_search_and_another_training(tmp_path):
-    """Of the same name: only what the file holds tells."""
+def test_other_initial_weights_are_another_search_and_training(tmp_path):
+    """Even if the file has the same name."""
     file, configs = tmp_path / "weights.npz", []
     for content in (b"first", b"second"):
         file.write_bytes(content)
-        nodes = compile_graph(tmp_path, override(preset("quickstart"), [f"train.initial_weights={file}"]))
+        nodes = compile_nodes(tmp_path, override(preset("quickstart"), [f"train.initial_weights={file}"]))
         configs.append({name: custom_config(nodes, name) for name in ("Tuner", "Trainer")})
 
     for name in ("Tuner", "Trainer"):

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from components.canary.report import CanaryReport
 from pipeline.runners.local import result
 from pipeline.runners.local.result import build_run_result, build_search_result
 from pipeline.runs.lineage import Artifact, Execution
@@ -13,7 +14,7 @@ from shiftvit.errors import UserError
 def executions(tmp_path, monkeypatch):
     """The executions of a run whose Pusher is cached: it pushed version 7, and the archive has a copy."""
     monkeypatch.setattr(result, "read_metrics", lambda uri: {"top1": 0.9})
-    monkeypatch.setattr(result.canary, "read_latency", lambda uri: {})
+    monkeypatch.setattr(result.canary, "read_report", lambda uri: CanaryReport(True, ""))
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive" / "saved_model.pb").touch()
     (tmp_path / "serving" / "7").mkdir(parents=True)
