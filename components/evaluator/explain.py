@@ -23,7 +23,7 @@ _CORRUPTED_TITLES = {
 
 
 def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
-    """Returns a sentence for each threshold that the model missed; none if it was blessed.
+    """Returns a sentence for each threshold that the model missed, so none for a blessed model.
 
     Args:
         evaluation_uri: folder of the ModelEvaluation artifact.

@@ -24,6 +24,7 @@ from components.example_gen import records
 from components.example_gen.source_identity import SourceIdentity, count_property
 from shiftvit import features, progress
 from shiftvit.errors import DataError
+from shiftvit.features import split_folder
 from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records
 
@@ -67,24 +68,19 @@ def plan(counts: Mapping[str, int], input_base: str, output: str, images_per_sha
     return shards
 
 
-def split_folder(output: str, split: str) -> str:
-    """Returns the folder in which TFX looks for the files of a split."""
-    return f"{output}/Split-{split}"
-
-
 class WriteShards(beam.PTransform):
-    """Writes each Shard of its input, and gives the pair (split, images written) for each."""
+    """Writes each Shard of its input; returns a pair (split, number of images) for each."""
 
     def expand(self, shards: beam.PCollection) -> beam.PCollection:
-        """Spreads the shards over the workers and writes them."""
+        """Distributes the shards over the workers and writes them."""
         return shards | "Spread" >> beam.Reshuffle() | "Write" >> beam.ParDo(_WriteShard())
 
 
 class _WriteShard(beam.DoFn):
     def process(self, shard: Shard) -> Iterator[tuple[str, int]]:
         images, labels = _read(shard)
-        # Uncompressed: zlib would take longer than everything else, and readers expect it from the file's suffix.
-        # The name is unique, since Beam may run one element twice at the same time.
+        # Uncompressed: zlib would take longer than everything else. Beam may run one element twice at the same time, so
+        # each attempt writes to a file of its own.
         path = f"{shard.unfinished}/{uuid.uuid4().hex}"
         with tf.io.TFRecordWriter(path) as writer:
             for example in records.serialize(images, labels):

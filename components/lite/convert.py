@@ -63,8 +63,8 @@ class Int8:
 
 def _converter(model: Any) -> tf.lite.TFLiteConverter:
     signature = [tf.TensorSpec((1, *features.IMAGE_SHAPE), tf.uint8, name=features.IMAGE)]
-    answer = tf.function(lambda image: model.answer(image)[PROBABILITIES], input_signature=signature)
-    return tf.lite.TFLiteConverter.from_concrete_functions([answer.get_concrete_function()], model)
+    classify = tf.function(lambda image: model.answer(image)[PROBABILITIES], input_signature=signature)
+    return tf.lite.TFLiteConverter.from_concrete_functions([classify.get_concrete_function()], model)
 
 
 class LiteModel:
@@ -80,11 +80,11 @@ class LiteModel:
 
     def classes(self, images: np.ndarray) -> tuple[np.ndarray, float]:
         """Returns class ids (N,) for images (N, 32, 32, 3) uint8, and the median milliseconds per image."""
-        answers, seconds = [], []
+        class_ids, seconds = [], []
         for image in images:
             started = time.perf_counter()
             self._interpreter.set_tensor(self._input, image[np.newaxis])
             self._interpreter.invoke()
-            answers.append(self._interpreter.get_tensor(self._output)[0].argmax())
+            class_ids.append(self._interpreter.get_tensor(self._output)[0].argmax())
             seconds.append(time.perf_counter() - started)
-        return np.array(answers), 1000 * statistics.median(seconds)
+        return np.array(class_ids), 1000 * statistics.median(seconds)

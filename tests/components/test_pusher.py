@@ -26,8 +26,8 @@ def model(tmp_path):
 
 
 @pytest.fixture
-def told(tmp_path, monkeypatch):
-    """What the model card tells, but that the evaluation is not one of TFMA."""
+def card_inputs(tmp_path, monkeypatch):
+    """Inputs of the model card, with metrics in place of TFMA's files."""
     monkeypatch.setattr(pusher, "read_metrics", lambda uri: METRICS)
     evaluation = artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation")
     run = artifact(standard_artifacts.ModelRun, tmp_path / "run")
@@ -53,21 +53,21 @@ METRICS = {
 COUNTS = {"source_published": 0, "count_train": 40, "count_eval": 10, "count_test": 10}
 
 
-def push(folder, model, blessed=True, base=None, keep=2, told=None):
-    """Runs the executor; returns its PushedModel."""
+def push(folder, model, blessed=True, base=None, keep=2, inputs=None):
+    """Runs the executor; returns the PushedModel artifact."""
     blessing = artifact(standard_artifacts.ModelBlessing, folder / "blessing")
     blessing.set_int_custom_property("blessed", int(blessed))
     pushed = artifact(standard_artifacts.PushedModel, folder / "pushed")
     destination = {"filesystem": {"base_directory": base or str(folder / "serving")}}
     Executor(context(folder)).Do(
-        {"model": [model], "model_blessing": [blessing]} | (told or {}),
+        {"model": [model], "model_blessing": [blessing]} | (inputs or {}),
         {"pushed_model": [pushed]},
         {"push_destination": json.dumps(destination), "custom_config": json.dumps({"keep": keep})},
     )
     return pushed
 
 
-def test_a_blessed_model_is_archived_and_served(tmp_path, model):
+def test_blessed_model_is_archived_and_served(tmp_path, model):
     pushed = push(tmp_path, model)
 
     [number] = serving_folder.numbers(tmp_path / "serving")
@@ -80,14 +80,14 @@ def test_a_blessed_model_is_archived_and_served(tmp_path, model):
     assert serving_folder.read_origin(version) == serving_folder.Origin(model=model.uri, keep=2)
 
 
-def test_a_model_that_is_not_blessed_is_neither(tmp_path, model):
+def test_unblessed_model_is_neither_archived_nor_served(tmp_path, model):
     pushed = push(tmp_path, model, blessed=False)
 
     assert pushed.get_int_custom_property("pushed") == 0
     assert not (tmp_path / "serving").exists() and not (tmp_path / "pushed").exists()
 
 
-def test_a_second_push_in_the_same_second_is_another_version_and_only_the_newest_are_kept(tmp_path, model, monkeypatch):
+def test_pushes_in_the_same_second_get_different_versions(tmp_path, model, monkeypatch):
     monkeypatch.setattr(pusher.time, "time", lambda: 1000.9)
     for content in "abc":
         (tmp_path / "model" / "Format-Serving" / "saved_model.pb").write_text(content)
@@ -97,10 +97,10 @@ def test_a_second_push_in_the_same_second_is_another_version_and_only_the_newest
     assert (tmp_path / "serving" / "1002" / "saved_model.pb").read_text() == "c"
 
 
-def test_a_push_without_room_leaves_no_version_and_is_done_when_there_is_room(small_disk, model):
+def test_push_on_a_full_disk_leaves_no_version(small_disk, model):
     (Path(model.uri) / "Format-Serving" / "weights").write_bytes(bytes(2_000_000))
-    told = small_disk.refusal("the pushed model and its archived copy")
-    with small_disk.filled(left=3_000_000), pytest.raises(DiskFullError, match=told):
+    message = small_disk.refusal("the pushed model and its archived copy")
+    with small_disk.filled(left=3_000_000), pytest.raises(DiskFullError, match=message):
         push(small_disk.folder, model)
 
     assert small_disk.files() == []
@@ -108,15 +108,15 @@ def test_a_push_without_room_leaves_no_version_and_is_done_when_there_is_room(sm
     assert len(serving_folder.numbers(small_disk.folder / "serving")) == 1
 
 
-def test_what_was_pushed_already_is_told_by_its_version(tmp_path, model):
+def test_repeated_push_returns_the_existing_version(tmp_path, model):
     first, second = push(tmp_path, model), push(tmp_path, model)
 
     assert [pushed.get_int_custom_property(ALREADY_PUSHED) for pushed in (first, second)] == [0, 1]
     assert first.get_string_custom_property("pushed_version") == second.get_string_custom_property("pushed_version")
 
 
-def test_where_nothing_is_renamed_at_once_it_is_pushed_as_tfx_does(tmp_path, model):
-    """TensorFlow's file system in memory stands for a remote one."""
+def test_push_to_a_remote_destination_works_as_in_tfx(tmp_path, model):
+    """With TensorFlow's in-memory file system as the remote one."""
     pushed = push(tmp_path, model, base="ram://serving")
 
     destination = pushed.get_string_custom_property("pushed_destination")
@@ -126,8 +126,8 @@ def test_where_nothing_is_renamed_at_once_it_is_pushed_as_tfx_does(tmp_path, mod
     assert not list(tmp_path.glob("*ram*"))
 
 
-def test_a_version_and_its_archived_copy_have_a_model_card(tmp_path, model, told):
-    pushed = push(tmp_path, model, told=told)
+def test_version_and_archived_copy_have_a_model_card(tmp_path, model, card_inputs):
+    pushed = push(tmp_path, model, inputs=card_inputs)
 
     version = tmp_path / "serving" / pushed.get_string_custom_property("pushed_version")
     card = (version / "assets.extra" / "model_card.md").read_text()
@@ -135,23 +135,23 @@ def test_a_version_and_its_archived_copy_have_a_model_card(tmp_path, model, told
     assert (tmp_path / "pushed" / "assets.extra" / "model_card.md").read_text() == card
 
 
-def test_a_version_has_no_card_where_what_it_tells_is_not_given(tmp_path, model, told):
-    del told["evaluation"]
-    pushed = push(tmp_path, model, told=told)
+def test_version_has_no_card_without_all_its_inputs(tmp_path, model, card_inputs):
+    del card_inputs["evaluation"]
+    pushed = push(tmp_path, model, inputs=card_inputs)
 
     version = tmp_path / "serving" / pushed.get_string_custom_property("pushed_version")
     assert [path.name for path in (version / "assets.extra").iterdir()] == ["origin.json"]
 
 
-def test_another_card_is_not_another_model(tmp_path, model, told, monkeypatch):
-    push(tmp_path, model, told=told)
+def test_changed_card_is_not_a_new_model(tmp_path, model, card_inputs, monkeypatch):
+    push(tmp_path, model, inputs=card_inputs)
     monkeypatch.setattr(pusher, "read_metrics", lambda uri: METRICS | {"loss": 0.75})
 
-    assert push(tmp_path, model, told=told).get_int_custom_property(ALREADY_PUSHED) == 1
+    assert push(tmp_path, model, inputs=card_inputs).get_int_custom_property(ALREADY_PUSHED) == 1
 
 
-def test_a_version_in_a_remote_place_has_its_card_too(tmp_path, model, told):
-    pushed = push(tmp_path, model, base="ram://cards", told=told)
+def test_version_at_a_remote_destination_has_a_card(tmp_path, model, card_inputs):
+    pushed = push(tmp_path, model, base="ram://cards", inputs=card_inputs)
 
     destination = pushed.get_string_custom_property("pushed_destination")
     with tfx.dsl.io.fileio.open(os.path.join(destination, "assets.extra", "model_card.md")) as file:
@@ -159,7 +159,7 @@ def test_a_version_in_a_remote_place_has_its_card_too(tmp_path, model, told):
 
 
 def run_pipeline(workspace, killed):
-    """Pushes the Model in the workspace by a graph of its own; `killed`: right after the version is there."""
+    """Pushes the Model in the workspace with a graph; `killed` kills the process right after the version appears."""
     importer = tfx.dsl.Importer(str(workspace / "model"), standard_artifacts.Model).with_id("model")
     pushing = Pusher(
         importer.outputs["result"],
@@ -182,7 +182,7 @@ def run_pipeline(workspace, killed):
     )
 
 
-def test_a_push_that_was_killed_before_ml_metadata_knew_is_not_done_twice(tmp_path, model):
+def test_push_killed_before_it_was_recorded_is_not_repeated(tmp_path, model):
     process = get_context("fork").Process(target=run_pipeline, args=(tmp_path, True))
     process.start()
     process.join()

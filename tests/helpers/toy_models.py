@@ -1,5 +1,7 @@
 """Tiny models, exported like the real one, that read the class from the first pixel."""
 
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
 from executions import artifact
@@ -74,7 +76,7 @@ def write_examples(folder, count: int) -> str:
 
     The first ten images have the classes 0 to 9 and grade 0, the next ten grade 1, and so on.
     """
-    split = folder / f"Split-{features.TEST}"
+    split = Path(features.split_folder(folder, features.TEST))
     split.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(split / "data_tfrecord-00000-of-00001")) as writer:
         for index in range(count):

@@ -1,4 +1,4 @@
-"""TFLite files of a real network, small and hardly trained, and what becomes of those that answer otherwise."""
+"""LiteExport on a small network with random weights, and on files that disagree with it."""
 
 import json
 
@@ -38,7 +38,7 @@ def examples(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A Model artifact whose network answers each picture with some confidence."""
+    """A Model artifact whose network has random weights, scaled up so that its predictions are confident."""
     folder = tmp_path_factory.mktemp("model")
     tf.keras.utils.set_random_seed(0)
     network = build_model(CONFIG)
@@ -60,32 +60,30 @@ def run(folder, model, examples, **settings):
 
 @pytest.fixture(scope="module")
 def lite(model, examples, tmp_path_factory):
-    """The folder of both files."""
+    """The folder with both files."""
     return run(tmp_path_factory.mktemp("lite"), model, examples)
 
 
-def test_the_files_answer_as_the_model_does_and_int8_is_smaller(lite, model):
+def test_files_agree_with_the_model_and_int8_is_smaller(lite, model):
     images, _ = shapes.draw(100, 1, features.TEST)
     exported = tf.saved_model.load(f"{model.uri}/Format-Serving")
     expected = exported.answer(tf.constant(images))[CLASS_ID].numpy()
-    assert len(set(expected.tolist())) > 3, "or every file agrees"
+    assert len(set(expected.tolist())) > 3, "with few classes, any file would agree"
 
-    of_float, of_int8 = (
-        LiteModel((lite / f"{name}.tflite").read_bytes()).classes(images)[0] for name in (FLOAT32, INT8)
-    )
+    float32, int8 = (LiteModel((lite / f"{name}.tflite").read_bytes()).classes(images)[0] for name in (FLOAT32, INT8))
 
-    assert (of_float == expected).all() and (of_int8 == expected).mean() > 0.8
+    assert (float32 == expected).all() and (int8 == expected).mean() > 0.8
     assert (lite / f"{INT8}.tflite").stat().st_size < (lite / f"{FLOAT32}.tflite").stat().st_size
 
 
-def test_the_int8_file_multiplies_in_int8(lite):
+def test_int8_file_has_int8_tensors(lite):
     interpreter = tf.lite.Interpreter(model_content=(lite / f"{INT8}.tflite").read_bytes())
 
     assert np.int8 in {details["dtype"] for details in interpreter.get_tensor_details()}
     assert interpreter.get_input_details()[0]["dtype"] == np.uint8
 
 
-def test_what_was_measured_is_reported_beside_them(lite):
+def test_report_has_the_measurements_of_both_files(lite):
     report = read_report(str(lite))
 
     assert report.images == 40
@@ -96,32 +94,32 @@ def test_what_was_measured_is_reported_beside_them(lite):
     assert (lite / executor.LABELS).read_text().split() == list(features.CLASS_NAMES)
 
 
-def test_a_file_that_answers_otherwise_is_left_out_and_the_other_is_kept(model, examples, tmp_path, monkeypatch):
-    """The int8 file's answers are turned round, as those of a bad calibration would be."""
+def test_file_that_disagrees_is_rejected_and_the_other_is_kept(model, examples, tmp_path, monkeypatch):
+    """With an int8 file that ranks the classes in reverse."""
     wrong = to_float(_Wrong(tf.saved_model.load(f"{model.uri}/Format-Serving")))
     monkeypatch.setattr(Int8, "convert", lambda self, float32_products: wrong)
 
     folder = run(tmp_path, model, examples)
 
-    assert sorted(path.name for path in folder.iterdir()) == [f"{FLOAT32}.tflite", executor.LABELS, REPORT_FILE][::1]
+    assert sorted(path.name for path in folder.iterdir()) == [f"{FLOAT32}.tflite", executor.LABELS, REPORT_FILE]
     reason = json.loads((folder / REPORT_FILE).read_text())["files"][1]["rejected"]
     assert reason.startswith("agrees with the model on ") and "below lite.min_int8_agreement=0.8" in reason
 
 
-def test_the_test_split_is_read_only_after_the_eval_split_has_chosen(model, examples, tmp_path, monkeypatch):
+def test_test_split_is_read_only_after_the_choice_on_the_eval_split(model, examples, tmp_path, monkeypatch):
     steps, read, convert = [], executor._read, Int8.convert
     monkeypatch.setattr(
         executor, "_read", lambda inputs, split, count: steps.append(split) or read(inputs, split, count)
     )
     monkeypatch.setattr(Int8, "convert", lambda self, products: steps.append(products) or convert(self, products))
 
-    run(tmp_path, model, examples, min_int8_agreement=1.1)  # which no file reaches, so that all choices are tried
+    run(tmp_path, model, examples, min_int8_agreement=1.1)  # never reached, so that all choices are tried
 
     *choice, final, last = steps
     assert choice == [features.TRAIN, features.EVAL, 0, 1, 2, 4, 8] and (final, last) == (8, features.TEST)
 
 
-def test_the_fewest_products_that_agree_are_chosen():
+def test_fewest_float32_products_that_agree_are_chosen():
     class Quantizer:
         def convert(self, products):
             return products
@@ -138,7 +136,7 @@ def test_the_fewest_products_that_agree_are_chosen():
 
 
 class _Wrong(tf.Module):
-    """Answers with the probabilities of the classes in reverse."""
+    """Returns the probabilities of the classes in reverse."""
 
     def __init__(self, model):
         super().__init__()
@@ -157,7 +155,7 @@ class _Wrong(tf.Module):
         ((1.0, 1.0), (100, 100), (None, "has 100 bytes, no fewer than float32")),
     ],
 )
-def test_agreement_and_size_decide(agreements, sizes, reasons):
+def test_agreement_and_size_decide_which_files_are_kept(agreements, sizes, reasons):
     files = [
         LiteFile(name, size, agreement, 1.0)
         for name, size, agreement in zip((FLOAT32, INT8), sizes, agreements, strict=True)
@@ -167,7 +165,7 @@ def test_agreement_and_size_decide(agreements, sizes, reasons):
         assert file.rejected == expected or file.rejected.startswith(expected)
 
 
-def test_a_split_without_records_is_bad_data(model, tmp_path):
+def test_split_without_records_is_bad_data(model, tmp_path):
     empty = standard_artifacts.Examples()
     empty.uri, empty.split_names = str(tmp_path), artifact_utils.encode_split_names(list(features.SPLITS))
 
