@@ -21,7 +21,7 @@ from pipeline.cli.parser import Parser
 from shiftvit.config import require
 from shiftvit.errors import ConfigError
 from shiftvit.features import CLASS_NAMES, EVAL, TEST, TRAIN
-from shiftvit.quiet import hush_libraries
+from shiftvit.quiet import silence_libraries
 
 _IMAGES = 60_000
 _TIMES = 10  # in the last row, which shows how ingestion scales
@@ -74,7 +74,7 @@ def _in_a_process(work: Work, archive: Path, images: int) -> tuple[float, int]:
 
 
 def _measure(work: Work, archive: Path, images: int, folder: Path) -> tuple[float, int]:
-    hush_libraries()
+    silence_libraries()
     logging.disable(logging.INFO)
     seconds = work(archive, images, folder)
     peaks = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())

@@ -31,7 +31,7 @@ from pipeline.runs.workspace import Workspace
 from pipeline.serving import protocol
 from shiftvit.config import require
 from shiftvit.errors import ConfigError
-from shiftvit.quiet import hush_libraries
+from shiftvit.quiet import silence_libraries
 
 IMAGES = 16  # different images; also the largest number per request, and of connections
 _PREDICT = f"{protocol.MODELS}{PIPELINE_NAME}:predict"
@@ -77,7 +77,7 @@ def main() -> int:
         version = _find_version(options.workspace)
     except ConfigError as error:
         return fail(str(error), error.exit_code)
-    hush_libraries()
+    silence_libraries()
     print(measure(options.workspace, version, options.seconds, options.rounds).render())
     return 0
 

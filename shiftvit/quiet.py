@@ -8,7 +8,7 @@ import warnings
 STDERR = 2  # the file descriptor, which C++ libraries write to directly
 
 
-def hush_libraries() -> None:
+def silence_libraries() -> None:
     """Hides the libraries' warnings and log lines. Call it before importing them."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
@@ -16,7 +16,7 @@ def hush_libraries() -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)
 
 
-def hush_native_code() -> None:
+def silence_native_code() -> None:
     """Discards what C and C++ libraries write to stderr, such as a line for each image that cannot be decoded.
 
     Python still writes to the terminal. If a library aborts the process, its message is lost too.
@@ -25,7 +25,7 @@ def hush_native_code() -> None:
     _discard_stderr()
 
 
-def hush_xla() -> None:
+def silence_xla() -> None:
     """Triggers and discards the lines that XLA logs once per process whatever the log level."""
     import tensorflow as tf
 

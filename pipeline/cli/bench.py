@@ -12,7 +12,7 @@ from pipeline.cli.output import print_json
 from pipeline.config.overrides import override
 from pipeline.config.presets import PRESETS, preset
 from shiftvit.config import ExperimentConfig, require
-from shiftvit.quiet import hush_libraries, hush_xla
+from shiftvit.quiet import silence_libraries, silence_xla
 
 _SECONDS = 60.0
 
@@ -47,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
     base = preset(arguments.preset or benchmarks.PRESET)
     settings = () if arguments.preset else benchmarks.SETTINGS
     experiment = override(base, [*settings, *arguments.set]).experiment
-    hush_libraries()
+    silence_libraries()
     measured = []
     for name in arguments.names or benchmarks.NAMES:
         for table in _measure(name, experiment, arguments.seconds):
@@ -63,7 +63,7 @@ def _measure(name: str, experiment: ExperimentConfig, seconds: float) -> list[Ta
     from pipeline.cli.terminal import show_stage
 
     with show_stage(name):
-        hush_xla()
+        silence_xla()
         from benchmarks import suite
 
         return suite.run(name, experiment, seconds)

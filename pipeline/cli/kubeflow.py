@@ -12,7 +12,7 @@ from pipeline.cli.options import add_command, add_configuration, resolve
 from pipeline.cli.output import print_json
 from pipeline.graph.nodes import Node
 from shiftvit.errors import NotBlessedError
-from shiftvit.quiet import hush_libraries
+from shiftvit.quiet import silence_libraries
 
 if TYPE_CHECKING:
     from pipeline.runners.kubeflow.rehearse import Rehearsed
@@ -90,7 +90,7 @@ def _add_file_and_parameters(parser: argparse.ArgumentParser) -> None:
 
 def _compile(arguments: argparse.Namespace) -> int:
     config = resolve(arguments)
-    hush_libraries()
+    silence_libraries()
     from pipeline.runners.kubeflow.compile import compile_pipeline
 
     compile_pipeline(config, arguments.output)
@@ -115,7 +115,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 def _refusal(rehearsed: "Rehearsed") -> str:
     """Returns why the model of a rehearsal was not blessed and not pushed."""
-    hush_libraries()
+    silence_libraries()
     from components.canary.report import read_report
     from components.evaluator.explain import explain
 

@@ -11,7 +11,7 @@ from pipeline.cli import help_examples
 from pipeline.cli.options import add_command, add_json, add_wait, add_workspace, workspace_of
 from pipeline.cli.output import print_json, print_table
 from shiftvit.metrics import TITLES, TOP1
-from shiftvit.quiet import hush_libraries
+from shiftvit.quiet import silence_libraries
 
 if TYPE_CHECKING:
     from pipeline.runs.versions import Version
@@ -85,7 +85,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from pipeline.serving import predict
 
     model = versions.find(workspace_of(arguments), arguments.version)
-    hush_libraries()
+    silence_libraries()
     predictions = predict.predict(model, arguments.images)
     if arguments.json:
         return print_json(

@@ -14,7 +14,7 @@ from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
 from shiftvit.features import SPLITS
-from shiftvit.quiet import hush_libraries
+from shiftvit.quiet import silence_libraries
 
 if TYPE_CHECKING:
     from pipeline.runs.outcome import Outcome
@@ -105,7 +105,7 @@ def _data(arguments: argparse.Namespace) -> int:
     from pipeline.runs.events import SOURCE
 
     config = resolve(arguments)
-    hush_libraries()
+    silence_libraries()
     with show_stage(SOURCE):
         from pipeline.sources.prepare import prepare
 

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.cli.options import add_command, add_workspace, workspace_of
 from pipeline.graph.nodes import PIPELINE_NAME
 from shiftvit.config import require
-from shiftvit.quiet import hush_libraries
+from shiftvit.quiet import silence_libraries
 
 _EPILOG = f"""Speaks TensorFlow Serving's REST API, runs concurrent requests as one batch, and switches without downtime
 to a new version as soon as it is pushed. For production, TensorFlow Serving can read the same folder.
@@ -65,7 +65,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         0 <= arguments.batch_wait < float("inf"),
         f"--batch-wait {arguments.batch_wait:g} must be zero or a positive number",
     )
-    hush_libraries()
+    silence_libraries()
     from pipeline.serving.routes import Limits
     from pipeline.serving.server import Settings, serve
 

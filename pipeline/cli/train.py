@@ -23,7 +23,7 @@ from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
 from shiftvit.config import ExperimentConfig, require, to_dict
 from shiftvit.errors import ConfigError, DataError, UserError
 from shiftvit.files import atomic
-from shiftvit.quiet import hush_libraries, hush_xla
+from shiftvit.quiet import silence_libraries, silence_xla
 from shiftvit.training_record import EXPERIMENT_FILE
 
 _EPILOG = """To train on several machines, start the command on each of them with the same options and with the same
@@ -84,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: when the training fails for a reason that one sentence explains.
     """
-    hush_libraries()
+    silence_libraries()
     config = locate(resolve(arguments))
     folders = Folders(*(path.expanduser().absolute() for path in (arguments.records, arguments.model, arguments.state)))
     cluster = read_cluster()
@@ -178,7 +178,7 @@ def _train(config: PipelineConfig, folders: Folders, class_names: list[str], eve
     from shiftvit.train import check_initial_weights
 
     strategy = make_strategy(config.train.replicas)
-    hush_xla()
+    silence_xla()
     if config.train.initial_weights:
         for sentence in check_initial_weights(config.experiment):
             events.note(f"{config.train.initial_weights}: {sentence}")

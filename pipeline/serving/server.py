@@ -16,7 +16,7 @@ from pipeline.serving.metrics import Metrics
 from pipeline.serving.routes import Limits, Routes
 from pipeline.serving.version_manager import VersionManager
 from shiftvit.errors import ConfigError
-from shiftvit.quiet import hush_native_code
+from shiftvit.quiet import silence_native_code
 
 _KEEP_ALIVE = 75.0  # seconds that an idle connection stays open
 _PAUSE = 0.02  # seconds between checks whether all requests are done
@@ -49,7 +49,7 @@ async def _serve(workspace: Workspace, settings: Settings) -> None:
     manager = VersionManager(workspace.serving, settings.max_batch)
     routes = Routes(manager, batcher, metrics, settings.limits)
     async with _listening(routes.make_app(), settings) as address:
-        hush_native_code()
+        silence_native_code()
         stop = _stop_signal()
         coroutines = (batcher.run(), _keep_newest(manager, address, settings.poll), stop.wait())
         tasks = [asyncio.ensure_future(each) for each in coroutines]
