@@ -22,9 +22,11 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands, "bench", _run, "measure speed, and compare it with the hardware's limits", help_examples.BENCH
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(benchmarks.NAMES)} (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"benchmark: {', '.join(benchmarks.NAMES)} (default: all)"
+    )
     default = f"{benchmarks.PRESET} with {', '.join(benchmarks.SETTINGS)}"
-    parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {default})")
+    parser.add_argument("--preset", metavar="P", help=f"preset: {', '.join(PRESETS)} (default: {default})")
     parser.add_argument(
         "--seconds",
         type=float,

@@ -60,7 +60,7 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Adds the options that `resolve` reads, except for those that choose the data and the workspace."""
-    parser.add_argument("--preset", metavar="P", help=f"{', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
+    parser.add_argument("--preset", metavar="P", help=f"preset: {', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
     parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of a run to repeat")
     add_overrides(parser)
     parser.set_defaults(data=None, workspace=None, beam=None)

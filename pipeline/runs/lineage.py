@@ -37,7 +37,7 @@ class Artifact:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The properties that say something to people."""
+        """The properties that mean something to people."""
         return {name: value for name, value in self.properties.items() if name not in _INTERNAL}
 
 
