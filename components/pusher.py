@@ -24,7 +24,6 @@ from shiftvit.files import disk
 from shiftvit.training_record import EXPERIMENT_FILE
 
 LITE_KEY = "lite_model"  # the input with the TFLite files
-ALREADY_PUSHED = "already_pushed"  # property of a PushedModel, 1 if its version existed and nothing was copied
 
 _KEEP = "keep"  # key of custom_config
 
@@ -48,7 +47,7 @@ class Executor(standard.Executor):
         if not (_is_local(base) and _is_local(source)):
             super().Do(input_dict, output_dict, exec_properties)
             if pushed.get_int_custom_property("pushed"):
-                _add_extras(input_dict, pushed.get_string_custom_property("pushed_destination"))
+                _add_extras(input_dict, pushed.get_string_custom_property(serving_folder.PUSHED_DESTINATION))
             return
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
@@ -62,7 +61,7 @@ class Executor(standard.Executor):
             _add_extras(input_dict, pushed.uri)
             number, new = serving_folder.publish(Path(pushed.uri), Path(base), origin, at_least=int(time.time()))
         self._MarkPushed(pushed, pushed_destination=os.path.join(base, str(number)), pushed_version=str(number))
-        pushed.set_int_custom_property(ALREADY_PUSHED, int(not new))
+        pushed.set_int_custom_property(serving_folder.ALREADY_PUSHED, int(not new))
 
 
 class PusherSpec(standard_component_specs.PusherSpec):

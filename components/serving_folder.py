@@ -23,7 +23,9 @@ EXTRA_FOLDER = "assets.extra"  # of a SavedModel, for files that TensorFlow igno
 CARD_FILE = f"{EXTRA_FOLDER}/model_card.md"  # written by `components.model_card`
 LITE_FOLDER = f"{EXTRA_FOLDER}/lite"  # written by `components.lite`
 
-PUSHED_VERSION = "pushed_version"  # property of an artifact, as TFX's Pusher names it
+# Properties of a PushedModel artifact; the first two are those of TFX's Pusher.
+PUSHED_VERSION, PUSHED_DESTINATION = "pushed_version", "pushed_destination"
+ALREADY_PUSHED = "already_pushed"  # 1 if the version existed and nothing was copied
 
 _LOGGER = logging.getLogger(__name__)
 

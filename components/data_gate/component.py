@@ -17,6 +17,13 @@ from tfx.types.standard_artifacts import ExampleAnomalies, Examples, ExampleStat
 
 from components.data_gate import measurements, quality
 from components.data_gate.anomalies import ANOMALIES_FILE, read_anomalies
+from components.data_gate.measurements import (
+    CLASS_COUNTS,
+    DUPLICATES,
+    FIRST_DUPLICATES,
+    RAREST_CLASS_SHARE,
+    of_split,
+)
 from components.data_gate.quality import Duplicate, Split
 from components.example_gen.executor import read_counts
 from shiftvit import features
@@ -148,11 +155,11 @@ def _record_measurements(
     for split in splits:
         count = sum(duplicate.split == split.name for duplicate in duplicates)
         class_counts = json.dumps(split.class_counts.tolist())
-        drift.set_string_custom_property(measurements.class_counts(split.name), class_counts)
-        drift.set_float_custom_property(measurements.min_class_share(split.name), split.rarest_class[0])
-        drift.set_int_custom_property(measurements.duplicates(split.name), count)
+        drift.set_string_custom_property(of_split(split.name, CLASS_COUNTS), class_counts)
+        drift.set_float_custom_property(of_split(split.name, RAREST_CLASS_SHARE), split.rarest_class[0])
+        drift.set_int_custom_property(of_split(split.name, DUPLICATES), count)
     if duplicates:
-        drift.set_string_custom_property(measurements.FIRST_DUPLICATES, _list_first(duplicates))
+        drift.set_string_custom_property(FIRST_DUPLICATES, _list_first(duplicates))
     for name, comparison in comparisons.items():
         for feature, distance in quality.distances(comparison).items():
-            drift.set_float_custom_property(measurements.drift(name, feature), distance)
+            drift.set_float_custom_property(of_split(name, measurements.drift(feature)), distance)

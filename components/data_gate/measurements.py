@@ -1,23 +1,22 @@
-"""Names of the properties with which DataGate records its measurements. Imports nothing."""
+"""Names of the properties of DataGate's output that hold its measurements. Imports nothing."""
 
-FIRST_DUPLICATES = "first_duplicates"  # a sentence
+# Of each split, named with `of_split`.
+CLASS_COUNTS = "class_counts"  # images by class id, a JSON list
+RAREST_CLASS_SHARE = "least_class_share"
+DUPLICATES = "duplicates"  # number of images that repeat an earlier one
 
-
-def class_counts(split: str) -> str:
-    """Names the images per class, a JSON list by class id."""
-    return f"{split}_class_counts"
-
-
-def min_class_share(split: str) -> str:
-    """Names the share of the rarest class."""
-    return f"{split}_least_class_share"
+FIRST_DUPLICATES = "first_duplicates"  # examples, in words
 
 
-def duplicates(split: str) -> str:
-    """Names the number of images that repeat an earlier one."""
-    return f"{split}_duplicates"
+def of_split(split: str, name: str) -> str:
+    """Returns the name of a measurement of one split.
+
+    >>> of_split("train", DUPLICATES)
+    'train_duplicates'
+    """
+    return f"{split}_{name}"
 
 
-def drift(split: str, feature: str) -> str:
-    """Names the distance between the split and train in one feature."""
-    return f"{split}_{feature}_drift"
+def drift(feature: str) -> str:
+    """Returns the name of the distance from the training split in one feature."""
+    return f"{feature}_drift"

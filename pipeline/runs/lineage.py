@@ -12,10 +12,10 @@ import ml_metadata
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.example_gen.source_identity import CLASS_NAMES
+from components.serving_folder import PUSHED_VERSION
 from pipeline.graph.nodes import PIPELINE_NAME
 
 PUSHED_MODEL = "PushedModel"
-PUSHED_VERSION, PUSHED_DESTINATION = "pushed_version", "pushed_destination"  # as TFX's Pusher names them
 ROLLBACK_OF = "rollback_of"
 
 _PIPELINE, _PIPELINE_RUN, _NODE = "pipeline", "pipeline_run", "node"  # TFX's context types

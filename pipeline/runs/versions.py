@@ -8,17 +8,10 @@ from pathlib import Path
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import serving_folder
+from components.serving_folder import PUSHED_DESTINATION, PUSHED_VERSION
 from pipeline.config.settings import PushConfig
 from pipeline.runs import run_result
-from pipeline.runs.lineage import (
-    PUSHED_DESTINATION,
-    PUSHED_MODEL,
-    PUSHED_VERSION,
-    ROLLBACK_OF,
-    Artifact,
-    Execution,
-    Lineage,
-)
+from pipeline.runs.lineage import PUSHED_MODEL, ROLLBACK_OF, Artifact, Execution, Lineage
 from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.files import disk

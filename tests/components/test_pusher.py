@@ -11,7 +11,8 @@ from tfx.types import standard_artifacts
 
 from components import pusher, serving_folder
 from components.example_gen.source_identity import PROPERTIES
-from components.pusher import ALREADY_PUSHED, Executor, Pusher
+from components.pusher import Executor, Pusher
+from components.serving_folder import ALREADY_PUSHED
 from shiftvit.config import ExperimentConfig, to_dict
 from shiftvit.errors import DiskFullError
 

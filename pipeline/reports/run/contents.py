@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from components.data_gate.measurements import CLASS_COUNTS, of_split
 from components.evaluator.calibration import BINS, EDGES, bin_of
 from components.evaluator.intervals import share_interval
 from pipeline.reports.details import RunDetails, read_details
@@ -21,8 +22,6 @@ from shiftvit.features import SPLITS
 from shiftvit.training_record import read_experiment, read_history
 from tuner import results
 from tuner.results import Results
-
-CLASS_COUNTS = "class_counts"  # of a split, as the data gate names it after the split
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class ReportContents:
     @cached_property
     def class_counts(self) -> dict[str, list[int]]:
         """Images of each class id, by split; empty if the data gate did not count them."""
-        counts = {split: self.details.data.get(f"{split}_{CLASS_COUNTS}") for split in SPLITS}
+        counts = {split: self.details.data.get(of_split(split, CLASS_COUNTS)) for split in SPLITS}
         return {split: json.loads(text) for split, text in counts.items() if text is not None}
 
     @cached_property

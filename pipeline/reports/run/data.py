@@ -7,7 +7,8 @@ import numpy as np
 
 from charts.formats import significant
 from charts.markup import element, escape, note, scrollable, section, table
-from pipeline.reports.run.contents import CLASS_COUNTS, ReportContents
+from components.data_gate.measurements import CLASS_COUNTS, FIRST_DUPLICATES, of_split
+from pipeline.reports.run.contents import ReportContents
 from pipeline.reports.run.pictures import picture, strip
 from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run
@@ -71,17 +72,17 @@ def _anomalies(contents: ReportContents) -> str:
 def _measurements(data: dict[str, Any]) -> str:
     """Returns a table with a row per measurement and a column per split."""
     by_split = {
-        (split, name.removeprefix(f"{split}_")): value
+        (split, name.removeprefix(of_split(split, ""))): value
         for name, value in data.items()
         for split in SPLITS
-        if name.startswith(f"{split}_")
+        if name.startswith(of_split(split, ""))
     }
     names = sorted({name for _, name in by_split if name != CLASS_COUNTS})
     rows = [
         [escape(name.replace("_", " ")), *(_figure(by_split.get((split, name))) for split in SPLITS)] for name in names
     ]
     measured = table("Drift is the distance from the training split", ["measure", *SPLITS], rows)
-    duplicates = note(f"First duplicates: {data['first_duplicates']}.") if "first_duplicates" in data else ""
+    duplicates = note(f"First duplicates: {data[FIRST_DUPLICATES]}.") if FIRST_DUPLICATES in data else ""
     return element("h3", "Measured by the data gate") + measured + duplicates
 
 

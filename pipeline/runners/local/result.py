@@ -9,10 +9,10 @@ from components.canary import report as canary
 from components.evaluator.explain import explain
 from components.evaluator.results import read_metrics
 from components.lite.report import read_report
-from components.pusher import ALREADY_PUSHED
+from components.serving_folder import ALREADY_PUSHED, PUSHED_DESTINATION, PUSHED_VERSION
 from pipeline.graph.nodes import Node
 from pipeline.runs.events import COMPLETE
-from pipeline.runs.lineage import PUSHED_DESTINATION, PUSHED_VERSION, Artifact, Execution
+from pipeline.runs.lineage import Artifact, Execution
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import read_search
 from shiftvit.errors import UserError
