@@ -20,8 +20,8 @@ from shiftvit.files import atomic, locks
 MODEL_FILE = "saved_model.pb"
 EXTRA_FOLDER = "assets.extra"  # of a SavedModel, for files that TensorFlow ignores
 
-CARD_FILE = f"{EXTRA_FOLDER}/model_card.md"  # written by `components.model_card`
-LITE_FOLDER = f"{EXTRA_FOLDER}/lite"  # written by `components.lite`
+CARD_FILE = f"{EXTRA_FOLDER}/model_card.md"  # from `components.model_card`
+LITE_FOLDER = f"{EXTRA_FOLDER}/lite"  # TFLite files, from `components.lite`
 
 # Properties of a PushedModel artifact; the first two are those of TFX's Pusher.
 PUSHED_VERSION, PUSHED_DESTINATION = "pushed_version", "pushed_destination"
