@@ -35,9 +35,10 @@ class SourceIdentity:
 
     @staticmethod
     def from_json(text: str) -> "SourceIdentity":
-        """Reads what `to_json` wrote."""
+        """Reads what `to_json` wrote; the splits come in the order of SPLITS."""
         values = json.loads(text)
-        return SourceIdentity(**values | {"class_names": tuple(values["class_names"])})
+        counts = {split: values["counts"][split] for split in SPLITS if split in values["counts"]}
+        return SourceIdentity(**values | {"class_names": tuple(values["class_names"]), "counts": counts})
 
     def properties(self) -> dict[str, str | int]:
         """Returns the properties of the Examples artifact."""
