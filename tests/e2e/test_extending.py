@@ -30,9 +30,7 @@ def extended(tmp_path_factory):
 
 
 def test_patches_apply_and_extended_modules_load(extended):
-    modules = (
-        "pipeline.cli.main, pipeline.config.settings, pipeline.graph.dag, pipeline.sources.prepare, shiftvit.model"
-    )
+    modules = "pipeline.cli.main, pipeline.runners.beam, pipeline.sources.prepare, shiftvit.model"  # without TFX: quick
 
     done = subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=extended, capture_output=True, text=True)
 
