@@ -32,7 +32,7 @@ Work = Callable[[Path, int, Path], float]  # takes the archive, the number of im
 def main() -> int:
     """Measures and prints the table; returns the exit code."""
     parser = Parser(
-        "python -m benchmarks.ingestion", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.ingestion", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="CIFAR-10's binary archive")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="to take medians of (default: %(default)s)")

@@ -65,7 +65,7 @@ class Figures:
 def main() -> int:
     """Measures and prints the table; returns the exit code."""
     parser = Parser(
-        "python -m benchmarks.serving", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.serving", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--workspace", metavar="DIR", type=Path, default=Path(DEFAULT_WORKSPACE), help="of the model")
     parser.add_argument(

@@ -52,7 +52,6 @@ def make_eval_config(
         max_ece: highest expected calibration error; a model that answers NaN exceeds any.
         min_corrupted_top1: lowest top-1 on the images of any corruption; 0 sets no threshold.
     """
-    all_images = _threshold(_OVERALL, _value_bounds(images - 0.5, images + 0.5))
     top1 = [_threshold(_OVERALL, _at_least(min_top1)), _threshold(_PER_CLASS, _at_least(min_class_top1))]
     if min_corrupted_top1 > 0:  # TFMA reports a slice without images as a failure, even of a threshold of 0
         top1 += [_threshold(corrupted, _at_least(min_corrupted_top1)) for corrupted in _CORRUPTED]
@@ -62,22 +61,23 @@ def make_eval_config(
         ],
         slicing_specs=[_OVERALL, _PER_CLASS, *_CORRUPTED],
         metrics_specs=[
-            tfma.MetricsSpec(
-                metrics=[
-                    _metric("SparseCategoricalAccuracy", TOP1, top1),
-                    _metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, _at_least(min_top5))], k=5),
-                    _metric("SparseCategoricalCrossentropy", LOSS),
-                    _metric("ExampleCount", EXAMPLES, [all_images]),
-                    _metric("MultiClassConfusionMatrixAtThresholds", CONFUSION, thresholds=[0.0]),
-                    _own_metric(metrics.ExpectedCalibrationError, ECE, _threshold(_OVERALL, _at_most(max_ece))),
-                    _own_metric(
-                        metrics.PairedTop1Change, TOP1_CHANGE, _threshold(_OVERALL, _drop_at_most(max_top1_drop))
-                    ),
-                ]
+            _metrics_spec(
+                _metric("SparseCategoricalAccuracy", TOP1, top1),
+                _metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, _at_least(min_top5))], k=5),
+                _metric("ExampleCount", EXAMPLES, [_threshold(_OVERALL, _value_bounds(images - 0.5, images + 0.5))]),
+                _own_metric(metrics.ExpectedCalibrationError, ECE, _at_most(max_ece)),
+                _own_metric(metrics.PairedTop1Change, TOP1_CHANGE, _drop_at_most(max_top1_drop)),
             )
         ],
         options=tfma.Options(include_default_metrics={"value": False}),
     )
+
+
+def _metrics_spec(*gated: tfma.MetricConfig) -> tfma.MetricsSpec:
+    """Adds the metrics without a threshold."""
+    loss = _metric("SparseCategoricalCrossentropy", LOSS)
+    confusion = _metric("MultiClassConfusionMatrixAtThresholds", CONFUSION, thresholds=[0.0])
+    return tfma.MetricsSpec(metrics=[*gated, loss, confusion])
 
 
 def _metric(
@@ -87,8 +87,8 @@ def _metric(
     return tfma.MetricConfig(class_name=class_name, config=config, per_slice_thresholds=slice_thresholds)
 
 
-def _own_metric(metric: type, name: str, threshold: tfma.PerSliceMetricThreshold) -> tfma.MetricConfig:
-    config = _metric(metric.__name__, name, [threshold])
+def _own_metric(metric: type, name: str, threshold: tfma.MetricThreshold) -> tfma.MetricConfig:
+    config = _metric(metric.__name__, name, [_threshold(_OVERALL, threshold)])
     config.module = metric.__module__
     return config
 
