@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shiftvit.errors import DataError
+
 RESULTS_FILE = "trials.json"
 REPORT_FILE = "report.html"
 
@@ -90,8 +92,15 @@ def to_json(results: Results) -> str:
 
 
 def read(path: Path) -> Results:
-    """Reads a file that has the output of `to_json`."""
+    """Reads a file that has the output of `to_json`.
+
+    Raises:
+        DataError: if another version of this project wrote it.
+    """
     values = json.loads(path.read_text())
-    space = [Dimension(**{**entry, "choices": tuple(entry["choices"])}) for entry in values.pop("space")]
-    trials = [Trial(**entry) for entry in values.pop("trials")]
-    return Results(**{**values, "budget": Budget(**values["budget"])}, space=space, trials=trials)
+    try:
+        space = [Dimension(**{**entry, "choices": tuple(entry["choices"])}) for entry in values.pop("space")]
+        trials = [Trial(**entry) for entry in values.pop("trials")]
+        return Results(**{**values, "budget": Budget(**values["budget"])}, space=space, trials=trials)
+    except (TypeError, KeyError) as error:
+        raise DataError(f"{path}: another version of this project wrote it; use another --workspace") from error

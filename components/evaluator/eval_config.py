@@ -26,6 +26,7 @@ _CLEAN = {CORRUPTION: CLEAN}
 _OVERALL = tfma.SlicingSpec(feature_values=_CLEAN)
 _PER_CLASS = tfma.SlicingSpec(feature_values=_CLEAN, feature_keys=[features.LABEL])
 _CORRUPTED = [tfma.SlicingSpec(feature_values={CORRUPTION: name}) for name in CORRUPTIONS]
+_MODEL = tfma.ModelSpec(signature_name=SERVING_EXAMPLES, label_key=features.LABEL, prediction_key=PROBABILITIES)
 _ROUNDING = 1e-6  # metrics are float32: 900 right of 1,000 is 0.89999998 and must pass a threshold of 0.9
 
 
@@ -47,8 +48,7 @@ def make_eval_config(
         min_top1: lowest top-1 over all test images.
         min_top5: lowest top-5 over all test images.
         min_class_top1: lowest top-1 of any class.
-        max_top1_drop: how far top-1 may fall below the baseline's; the lower end of the 95% interval of the change
-            must be within it. TFX skips this threshold if there is no baseline.
+        max_top1_drop: how far the lower end of the change's 95% interval may be below 0; skipped without a baseline.
         max_ece: highest expected calibration error; a model that answers NaN exceeds any.
         min_corrupted_top1: lowest top-1 on the images of any corruption; 0 sets no threshold.
     """
@@ -56,9 +56,7 @@ def make_eval_config(
     if min_corrupted_top1 > 0:  # TFMA reports a slice without images as a failure, even of a threshold of 0
         top1 += [_threshold(corrupted, _at_least(min_corrupted_top1)) for corrupted in _CORRUPTED]
     return tfma.EvalConfig(
-        model_specs=[
-            tfma.ModelSpec(signature_name=SERVING_EXAMPLES, label_key=features.LABEL, prediction_key=PROBABILITIES)
-        ],
+        model_specs=[_MODEL],
         slicing_specs=[_OVERALL, _PER_CLASS, *_CORRUPTED],
         metrics_specs=[
             _metrics_spec(

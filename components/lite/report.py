@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from shiftvit.errors import DataError
+
 REPORT_FILE = "lite.json"  # a LiteReport, beside the files
 FLOAT32, INT8 = "float32", "int8"  # names of the files
 
@@ -35,8 +37,13 @@ class LiteReport:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "LiteReport":
-        """Reads what `to_dict` wrote."""
-        return LiteReport(values["images"], tuple(LiteFile(**file) for file in values["files"]))
+        """Reads what `to_dict` wrote; raises DataError if that was another version's."""
+        try:
+            return LiteReport(values["images"], tuple(LiteFile(**file) for file in values["files"]))
+        except (TypeError, KeyError) as error:
+            raise DataError(
+                f"{REPORT_FILE}: another version of this project wrote it; use another --workspace"
+            ) from error
 
 
 def read_report(lite_uri: str) -> LiteReport:
