@@ -46,9 +46,7 @@ class Site:
     training: str  # folder for the state of interrupted trainings
     tuning: str  # folder for the state of interrupted searches
     push_destination: str  # serving folder
-    make_baseline: Callable[
-        [Channel], BaseNode
-    ]  # from the candidate's channel; the node's output `model` is the baseline
+    make_baseline: Callable[[Channel], BaseNode]  # takes the candidate; its output `model` is the baseline
     beam_args: Sequence[str]  # flags of Apache Beam
     metadata: metadata_store_pb2.ConnectionConfig | None = None  # None: the runner's own
 
