@@ -69,6 +69,26 @@ def test_a_larger_budget_keeps_the_finished_trials(finished_search, drawn_exampl
 
 
 @pytest.mark.slow
+def test_the_same_seed_gives_the_same_trials_whatever_the_workers(finished_search, drawn_examples, tmp_path):
+    again = searches.make(drawn_examples, tmp_path / "search", trials=3, early_stop=False, workers=2)
+    again.search()
+
+    assert [t.values for t in again.results().trials] == [t.values for t in finished_search.results().trials]
+
+
+@pytest.mark.slow
+def test_a_bayesian_search_chooses_by_the_scores_of_its_trials(drawn_examples, tmp_path):
+    search = searches.make(drawn_examples, tmp_path / "search", algorithm="bayesian", trials=5, epochs=1)
+    search.search()
+
+    trials = search.results().trials
+    assert [trial.state for trial in trials] == [COMPLETED] * 5
+    oracle = searches.make(drawn_examples, tmp_path / "random", trials=5, epochs=1).oracle
+    random = [oracle.create_trial(str(i)).hyperparameters.values for i in range(5)]
+    assert [t.values for t in trials[:3]] == random[:3] and [t.values for t in trials[3:]] != random[3:]
+
+
+@pytest.mark.slow
 def test_trials_that_crash_or_diverge_are_recorded_as_failed(drawn_examples, tmp_path):
     search = searches.make(drawn_examples, tmp_path / "search", trials=6, space="searches.dangerous")
 
