@@ -124,7 +124,7 @@ def test_memory_of_bodies_is_limited_and_clients_that_leave_are_noticed(workspac
         (["--host", "no such host"], "cannot listen at --host no such host --port 8501 ("),
         (["--host", "192.0.2.1"], "(cannot assign requested address); "),
         (["--port", "70000"], "cannot listen at --host 127.0.0.1 --port 70000 ("),
-        (["--timeout", "0"], "--timeout 0 must be positive"),
+        (["--timeout", "0"], "--timeout 0 must be a positive number"),
         (["--max-body", "inf"], "--max-body inf must be a positive number"),
         (["--batch-wait", "-1"], "--batch-wait -1 must be zero or a positive number"),
     ],
