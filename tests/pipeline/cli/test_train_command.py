@@ -139,7 +139,7 @@ def test_finished_training_is_not_repeated(trained, drawn_examples, capsys):
     assert main(["train", *arguments]) == 0
     assert capsys.readouterr().out == f"Nothing to train: {trained[0]}/model is the model of this training.\n"
     assert main(["train", *arguments, "--set", "train.epochs=4"]) == 2
-    assert "model: is there already, and not of this training" in capsys.readouterr().err
+    assert "model: exists and is not the model of this training" in capsys.readouterr().err
 
 
 @pytest.mark.slow
