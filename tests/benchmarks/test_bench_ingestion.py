@@ -33,7 +33,7 @@ def hold(archive, mebibytes, folder):
     ("arguments", "message"),
     [
         (["gone.tar.gz"], "gone.tar.gz: no such file; give CIFAR-10's binary archive"),
-        ([], "`python -m benchmarks.ingestion` needs ARCHIVE; `python -m benchmarks.ingestion --help` shows how"),
+        ([], "`python -m benchmarks.ingestion` needs ARCHIVE; see `python -m benchmarks.ingestion --help`"),
     ],
 )
 def test_wrong_usage_prints_one_sentence_and_exits_with_2(arguments, message, monkeypatch, capsys):
