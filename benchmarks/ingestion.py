@@ -110,8 +110,8 @@ def _prepare_and_ingest(archive: Path, images: int, folder: Path) -> float:
     started = time.perf_counter()
     source = prepare(PipelineConfig(source=str(archive), workspace=str(folder)))
     seconds = time.perf_counter() - started
-    assert sum(source.counts.values()) == images
-    return seconds + _ingest(source.folder, source.counts, folder)
+    assert sum(source.identity.counts.values()) == images
+    return seconds + _ingest(source.folder, source.identity.counts, folder)
 
 
 def _ingest_random(archive: Path, images: int, folder: Path) -> float:

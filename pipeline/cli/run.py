@@ -1,7 +1,7 @@
 """`shiftvit run`, `tune` and `data`: the commands that run the graph or a part of it. Imports nothing heavy."""
 
 import argparse
-import dataclasses
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from pipeline.config.settings import PipelineConfig
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
-from shiftvit.features import SPLITS
 from shiftvit.quiet import silence_libraries
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: st
             outcome = launch.execute(folder, display.show, [*launch.CHILD, *options], lock.descriptor)
         report = document.try_write(workspace, folder)
     if arguments.json:
-        print_json({"run": folder.id, **dataclasses.asdict(outcome)})
+        print_json({"run": folder.id, **asdict(outcome)})
     _print_outcome(outcome, arguments.json)
     if report and not arguments.json:
         print(report)
@@ -111,13 +110,14 @@ def _data(arguments: argparse.Namespace) -> int:
 
         source = prepare(config)
     if arguments.json:
-        return print_json({**dataclasses.asdict(source), "folder": str(source.folder)})
+        return print_json(asdict(source.identity) | {"location": config.source, "folder": str(source.folder)})
+    identity = source.identity
     facts = {
-        "kind": source.kind,
-        "location": source.location,
-        "sha256": f"{source.sha256} ({'as published' if source.published else 'not a published checksum'})",
-        "images": ", ".join(f"{split} {source.counts[split]:,}" for split in SPLITS),
-        "classes": ", ".join(source.class_names),
+        "kind": identity.kind,
+        "location": config.source,
+        "sha256": f"{identity.sha256} ({'as published' if identity.published else 'not a published checksum'})",
+        "images": ", ".join(f"{split} {count:,}" for split, count in identity.counts.items()),
+        "classes": ", ".join(identity.class_names),
         "prepared in": str(source.folder),
     }
     for name, value in facts.items():

@@ -132,7 +132,9 @@ def _make_training_nodes(
         run_fn="components.trainer.run_fn.run_fn",
         **arguments,
         hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None,
-        custom_config=to_dict(TrainerConfig(config.experiment, source.class_names, f"{site.training}/{code}{weights}")),
+        custom_config=to_dict(
+            TrainerConfig(config.experiment, source.identity.class_names, f"{site.training}/{code}{weights}")
+        ),
     )
     return [search, trainer] if config.tune.trials else [trainer]
 
@@ -149,7 +151,7 @@ def _make_evaluator(
         trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         example_splits=list(EVALUATED_SPLITS),
-        eval_config=make_eval_config(source.counts[TEST], **asdict(config.evaluate)),
+        eval_config=make_eval_config(source.identity.counts[TEST], **asdict(config.evaluate)),
         module_path=EXTRACTION,
     )
 

@@ -29,18 +29,8 @@ _Read = Callable[[_Write], tuple[str, ...]]  # writes every record, in any order
 class Source:
     """A prepared source, ready for ingestion."""
 
-    kind: str  # shapes, tfds, archive or folder
-    location: str  # as the user gave it
-    sha256: str  # of the archive, of the files in a folder, or of everything that determines the shapes
-    published: bool  # whether that is the checksum of an official archive; False for a folder
-    counts: dict[str, int]  # number of images in each split
-    class_names: tuple[str, ...]
+    identity: SourceIdentity
     folder: Path  # holds `<split>.bin` for each split
-
-    @property
-    def identity(self) -> SourceIdentity:
-        """The fields that go into ML Metadata: all but the paths."""
-        return SourceIdentity(self.kind, self.sha256, self.published, self.counts, self.class_names)
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,7 @@ def prepare(config: PipelineConfig, batch_records: int = cifar.BATCH_RECORDS) ->
         raise DataError(
             f"{error.filename or config.source}: cannot be read or written ({error.strerror or error})"
         ) from error
-    return _load(folder, config.source)
+    return _load(folder)
 
 
 def split_file(folder: Path, split: str) -> Path:
@@ -153,14 +143,13 @@ class _Writer:
         progress.report(f"reading {self._origin.kind}", self._done, sum(self._origin.counts.values()), "image")
 
 
-def _load(folder: Path, location: str) -> Source:
+def _load(folder: Path) -> Source:
     """Returns the source in `folder`; raises DataError if it was damaged since it was written."""
     try:
         identity = SourceIdentity.from_json((folder / IDENTITY_FILE).read_text())
-        source = Source(**vars(identity), location=location, folder=folder)
-        sizes = {split: split_file(folder, split).stat().st_size for split in source.counts}
+        sizes = {split: split_file(folder, split).stat().st_size for split in identity.counts}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged since it was written; remove it and run again ({error})") from error
-    if sizes != {split: count * records.RECORD_BYTES for split, count in source.counts.items()}:
+    if sizes != {split: count * records.RECORD_BYTES for split, count in identity.counts.items()}:
         raise DataError(f"{folder}: damaged since it was written; remove it and run again (a split has the wrong size)")
-    return source
+    return Source(identity, folder)

@@ -10,6 +10,7 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRu
 from tfx.types import Channel
 
 from components.baseline import PushedBaseline
+from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.locations import locate
 from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import parse_source
@@ -45,7 +46,7 @@ _SET_BY_STEP = {
 _GROUPS = {Node.EXAMPLE_GEN: "shapes", Node.EVALUATOR: "evaluate"}
 _SCRATCH = "/tmp/shiftvit"  # in the container, lost with it
 # Stands for the source, which is a parameter of the run and unknown until the first step reads it.
-_UNKNOWN_SOURCE = Source("", "", "", False, dict.fromkeys(SPLITS, 0), (), Path("/"))
+_UNKNOWN_SOURCE = Source(SourceIdentity("", "", False, dict.fromkeys(SPLITS, 0), ()), Path("/"))
 
 
 def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] = COMMAND) -> None:

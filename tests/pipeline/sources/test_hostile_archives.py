@@ -88,7 +88,7 @@ def test_a_mutated_archive_is_refused_or_still_holds_all_its_records(mutate, tmp
         else:
             outcomes["read"] += 1
             for split, content in splits(source).items():
-                assert len(records.unpack(content, split)[0]) == source.counts[split]
+                assert len(records.unpack(content, split)[0]) == source.identity.counts[split]
             shutil.rmtree(source.folder)
     assert outcomes["refused"] > 10 and not left_behind(tmp_path)
 

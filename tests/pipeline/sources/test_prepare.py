@@ -40,18 +40,19 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_records(form, tmp_path):
     source = prepare(FORMS[form](tmp_path / "data"), tmp_path)
+    identity = source.identity
     assert splits(source) == SPLITS
-    assert source.kind == ("archive" if "archive" in form else "folder")
-    assert source.counts == {"train": 48, "eval": 12, "test": 12}
-    assert source.class_names == CLASS_NAMES and not source.published
-    assert source.folder.name == f"{source.kind}-{source.sha256[:16]}"
-    assert source.identity == SourceIdentity.from_json((source.folder / "source.json").read_text())
+    assert identity.kind == ("archive" if "archive" in form else "folder")
+    assert identity.counts == {"train": 48, "eval": 12, "test": 12}
+    assert identity.class_names == CLASS_NAMES and not identity.published
+    assert source.folder.name == f"{identity.kind}-{identity.sha256[:16]}"
+    assert identity == SourceIdentity.from_json((source.folder / "source.json").read_text())
 
 
 def test_the_binary_format_is_preferred(tmp_path):
     make_python(tmp_path)
     folder = make_binary(tmp_path)
-    assert prepare(tmp_path, tmp_path).sha256 == prepare(folder, tmp_path).sha256
+    assert prepare(tmp_path, tmp_path).identity == prepare(folder, tmp_path).identity
 
 
 def test_a_source_is_prepared_once_and_again_when_its_content_changes(tmp_path):
@@ -62,7 +63,11 @@ def test_a_source_is_prepared_once_and_again_when_its_content_changes(tmp_path):
     assert split_file(first.folder, "train").stat().st_mtime_ns == made
     (folder / "test_batch.bin").write_bytes(BLOCKS[0])
     second = prepare(folder, tmp_path)
-    assert second.sha256 != first.sha256 and splits(second)["test"] == BLOCKS[0] and splits(first) == SPLITS
+    assert (
+        second.identity.sha256 != first.identity.sha256
+        and splits(second)["test"] == BLOCKS[0]
+        and splits(first) == SPLITS
+    )
 
 
 def test_two_processes_can_prepare_the_same_source_at_once(tmp_path, monkeypatch):
@@ -92,7 +97,7 @@ def test_the_leftovers_of_a_killed_preparation_are_removed_by_the_next(tmp_path)
 def test_an_archive_with_the_published_checksum_is_marked_published(tmp_path, monkeypatch):
     archive = make_archive(make_binary(tmp_path))
     monkeypatch.setattr(cifar, "PUBLISHED", (cifar.file_checksum(archive),))
-    assert prepare(archive, tmp_path).published
+    assert prepare(archive, tmp_path).identity.published
 
 
 def test_a_damaged_prepared_folder_is_refused(tmp_path):
@@ -104,7 +109,7 @@ def test_a_damaged_prepared_folder_is_refused(tmp_path):
 
 def test_shapes_have_the_configured_counts(tmp_path):
     source = prepare("shapes", tmp_path, shapes=ShapesConfig(train=50, eval=20, test=10, seed=5))
-    assert source.counts == {"train": 50, "eval": 20, "test": 10} and source.kind == "shapes"
+    assert source.identity.counts == {"train": 50, "eval": 20, "test": 10} and source.identity.kind == "shapes"
     images, labels = records.unpack(splits(source)["train"], "train")
     assert images.std() > 10 and np.bincount(labels).tolist() == [5] * 10
 

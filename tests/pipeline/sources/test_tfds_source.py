@@ -31,8 +31,9 @@ def published(tmp_path, monkeypatch):
 def test_tensorflow_datasets_reads_a_local_archive_in_the_official_order(published, tmp_path):
     source = prepare(f"tfds:{published}", tmp_path)
     assert splits(source) == SPLITS
-    assert (source.kind, source.sha256, source.published) == ("tfds", cifar.file_checksum(published), True)
-    assert source.class_names == CLASS_NAMES
+    identity = source.identity
+    assert (identity.kind, identity.sha256, identity.published) == ("tfds", cifar.file_checksum(published), True)
+    assert identity.class_names == CLASS_NAMES
     assert list((tmp_path / "workspace/sources").iterdir()) == [source.folder]
     assert prepare("tfds", tmp_path).folder == source.folder  # nothing is downloaded again
 
