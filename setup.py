@@ -25,6 +25,7 @@ setup(
         "scikit-learn",  # of KerasTuner's Bayesian search
         "kfp-pipeline-spec>=0.1.16,<0.2",  # as tfx[kfp] has it; later ones want a newer protobuf
         "requests",
+        "kubernetes",
         "pyyaml",
         "setuptools<82",  # the last that has pkg_resources
         "pillow",

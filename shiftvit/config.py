@@ -16,7 +16,7 @@ from shiftvit.features import IMAGE_SHAPE, NUM_CLASSES
 Config = TypeVar("Config")
 
 
-def require(condition: bool, message: str) -> None:
+def require(condition: object, message: str) -> None:
     """Raises ConfigError with the message unless the condition holds."""
     if not condition:
         raise ConfigError(message)

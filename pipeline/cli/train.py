@@ -14,7 +14,6 @@ from typing import Any
 
 from components.serving_folder import EXTRA_FOLDER
 from pipeline.cli.options import add_command, add_settings, resolve
-from pipeline.config.locations import locate
 from pipeline.config.settings import PipelineConfig
 from pipeline.graph.nodes import Node
 from pipeline.runs.events import Events
@@ -85,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
         UserError: when the training fails for a reason that one sentence explains.
     """
     silence_libraries()
-    config = locate(resolve(arguments))
+    config = resolve(arguments).with_absolute_paths()
     folders = Folders(*(path.expanduser().absolute() for path in (arguments.records, arguments.model, arguments.state)))
     cluster = read_cluster()
     class_names = _read_class_names(folders.records)

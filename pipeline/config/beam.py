@@ -46,22 +46,21 @@ class BeamConfig:
     def _check_address(self) -> None:
         pattern, description = _ADDRESSES.get(self.runner, ("", ""))
         require(
-            not self.address or bool(pattern),
+            not self.address or pattern,
             f"beam.address={self.address} is for {', '.join(_ADDRESSES)}; beam.runner={self.runner} takes none",
         )
         require(
-            bool(self.address) or self.runner not in ("flink", "spark"),
+            self.address or self.runner not in ("flink", "spark"),
             f"beam.runner={self.runner} needs beam.address: {description}",
         )
         require(
-            not self.address or bool(re.fullmatch(pattern, self.address)),
-            f"beam.address={self.address} is not {description}",
+            not self.address or re.fullmatch(pattern, self.address), f"beam.address={self.address} is not {description}"
         )
 
     def _check_options(self) -> None:
         for option in self.options:
             require(
-                bool(re.fullmatch(r"--[A-Za-z]\w*(=.*)?", option)),
+                re.fullmatch(r"--[A-Za-z]\w*(=.*)?", option),
                 f"beam.options: {option!r} is not a Beam flag, --NAME or --NAME=VALUE",
             )
         names = {option.removeprefix("--").partition("=")[0] for option in self.options}

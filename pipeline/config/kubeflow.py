@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,19 +11,17 @@ from shiftvit.config import require
 GPU = "nvidia.com/gpu"
 QUANTITY = re.compile(r"\d+(\.\d+)?([munkMGTPE]|[KMGTPE]i)?")  # a Kubernetes quantity
 
-_FACTORS = {"": 1, "m": 1e-3, "u": 1e-6, "n": 1e-9} | {
-    letter + binary: (1024 if binary else 1000) ** power
-    for power, letter in enumerate("kMGTPE", 1)
-    for binary in ("", "i")
-}
-
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 _VALUE = r"[A-Za-z0-9._-]*"
 _NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"  # of a Kubernetes object
 _CLAIM = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # shorter: the claim's name is also the name of the pod's volume
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_FORMS = {
+_FOLDER_ON_VOLUME = "the absolute path of a folder on a volume"
+_FORMS = {  # pattern and description of a setting, or of each of its entries
+    "pipeline_root": (r"((minio|s3|gs)://[^/].*)?", "a folder in a bucket of minio://, s3:// or gs://"),
+    "state": (r"(/.*)?", _FOLDER_ON_VOLUME),
+    "push_destination": (r"/.*", _FOLDER_ON_VOLUME),
     "env": (rf"{_VARIABLE}=.*", "NAME=VALUE"),
     "secrets": (rf"{_VARIABLE}={_NAME}:[A-Za-z0-9._-]+", "NAME=SECRET:KEY, such as TOKEN=my-secret:token"),
     "volumes": (rf"{_CLAIM}:/.+", "CLAIM:/PATH, such as datasets:/data"),
@@ -33,12 +31,7 @@ _FORMS = {
         f"KEY:EFFECT or KEY=VALUE:EFFECT, with an effect of {', '.join(_EFFECTS)}",
     ),
 }
-
-
-def amount(quantity: str) -> float:
-    """Returns the number that a Kubernetes quantity stands for, such as 0.5 for 500m."""
-    digits = quantity.rstrip("munkKMGTPEi")
-    return float(digits) * _FACTORS[quantity.removeprefix(digits).replace("K", "k")]
+_FORMS |= {f"gpu_{name}": _FORMS[name] for name in ("node_selector", "tolerations")}
 
 
 @dataclass(frozen=True)
@@ -51,11 +44,9 @@ class StepConfig:
 
     def check(self, key: str) -> None:
         """Raises ConfigError, naming `key`, if Kubernetes would reject a value."""
-        for name in ("cpu", "memory"):
-            value = getattr(self, name)
+        for name, value in (("cpu", self.cpu), ("memory", self.memory)):
             require(
-                bool(QUANTITY.fullmatch(value)),
-                f"{key}.{name}={value} is not a Kubernetes quantity, such as 500m, 2 or 8Gi",
+                QUANTITY.fullmatch(value), f"{key}.{name}={value} is not a Kubernetes quantity, such as 500m, 2 or 8Gi"
             )
         require(self.gpus >= 0, f"{key}.gpus must not be negative")
 
@@ -109,35 +100,23 @@ class KubeflowConfig:
     tolerations: tuple[str, ...] = ()  # taints that every step tolerates, as KEY:EFFECT or KEY=VALUE:EFFECT
     gpu_node_selector: tuple[str, ...] = ()  # further labels for steps with GPUs
     gpu_tolerations: tuple[str, ...] = (f"{GPU}:NoSchedule",)  # further taints for steps with GPUs
-    steps: StepsConfig = field(default_factory=StepsConfig)
+    steps: StepsConfig = StepsConfig()
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in dataclasses.fields(self)):
-            pattern, form = _FORMS.get(name.removeprefix("gpu_"), ("", ""))
-            for text in getattr(self, name) if pattern else ():
-                require(bool(re.fullmatch(pattern, text)), f"kubeflow.{name}: {text!r} is not {form}")
+        for name, (pattern, form) in _FORMS.items():
+            value = getattr(self, name)
+            for text in [value] if isinstance(value, str) else value:
+                require(re.fullmatch(pattern, text), f"kubeflow.{name}: {text!r} is not {form}")
         claims = [volume.partition(":")[0] for volume in self.volumes]
         require(
             len(set(claims)) == len(claims),
             f"kubeflow.volumes={','.join(self.volumes)}: Kubernetes mounts each claim only once in a step",
         )
-        require(
-            not self.pipeline_root or bool(re.match(r"(minio|s3|gs)://[^/]", self.pipeline_root)),
-            f"kubeflow.pipeline_root={self.pipeline_root} must begin with minio://, s3:// or gs:// and a bucket",
-        )
-        require(
-            not self.state or self.state.startswith("/"),
-            f"kubeflow.state={self.state} must be the absolute path of a folder on a volume",
-        )
-        require(
-            self.push_destination.startswith("/"),
-            f"kubeflow.push_destination={self.push_destination} must be the absolute path of a folder on a volume",
-        )
 
     @property
-    def environment(self) -> list[tuple[str, str]]:
-        """Name and value of each variable in `env`."""
-        return [(name, value) for name, _, value in (text.partition("=") for text in self.env)]
+    def environment(self) -> list[dict[str, str]]:
+        """The variables in `env`, as a container declares them."""
+        return [{"name": name, "value": value} for name, _, value in (text.partition("=") for text in self.env)]
 
     @property
     def secret_variables(self) -> list[tuple[str, str, str]]:

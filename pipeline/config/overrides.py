@@ -24,7 +24,7 @@ def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
     values = to_dict(config)
     for setting in settings:
         key, separator, text = setting.partition("=")
-        require(bool(separator), f"--set {setting}: expected KEY=VALUE, such as train.epochs=20")
+        require(separator, f"--set {setting}: expected KEY=VALUE, such as train.epochs=20")
         *groups, leaf = key.split(".")
         table = values
         for depth, group in enumerate(groups):

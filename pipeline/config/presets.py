@@ -1,7 +1,5 @@
 """The presets: complete configurations by name. Imports no TensorFlow."""
 
-from collections.abc import Callable
-
 from pipeline.config.settings import EvaluateConfig, PipelineConfig
 from pipeline.config.source import SHAPES, TFDS
 from shiftvit.config import DataConfig, ModelConfig, TrainConfig, suggest
@@ -86,12 +84,7 @@ def keras_example() -> PipelineConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], PipelineConfig]] = {
-    "quickstart": quickstart,
-    "cifar10-cpu": cifar10_cpu,
-    "cifar10": cifar10,
-    "keras-example": keras_example,
-}
+PRESETS = {config.preset: config for config in (quickstart(), cifar10_cpu(), cifar10(), keras_example())}
 
 
 def preset(name: str) -> PipelineConfig:
@@ -102,4 +95,4 @@ def preset(name: str) -> PipelineConfig:
     """
     if name not in PRESETS:
         raise ConfigError(f"unknown preset {name!r}; {suggest(name, PRESETS)}")
-    return PRESETS[name]()
+    return PRESETS[name]

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.config.beam import BeamConfig
 from pipeline.config.kubeflow import KubeflowConfig
-from pipeline.config.source import SHAPES
+from pipeline.config.source import SHAPES, absolute, absolute_source
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, require
 from shiftvit.features import NUM_CLASSES
 from tuner.config import TuneConfig
@@ -137,6 +137,13 @@ class PipelineConfig:
     def experiment(self) -> ExperimentConfig:
         """The part of this tree that Trainer and Tuner read."""
         return ExperimentConfig(self.model, self.data, self.train)
+
+    def with_absolute_paths(self) -> "PipelineConfig":
+        """Returns the configuration with absolute paths, so that it means the same in every working directory."""
+        weights = self.train.initial_weights
+        train = dataclasses.replace(self.train, initial_weights=str(absolute(weights)) if weights else "")
+        source, workspace = absolute_source(self.source), str(absolute(self.workspace))
+        return dataclasses.replace(self, source=source, workspace=workspace, train=train)
 
 
 def _require_positive(group: str, config: Any, *names: str) -> None:

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from pipeline.config import config_file
-from pipeline.config.locations import locate
 from pipeline.config.settings import PipelineConfig
 from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.errors import ConfigError
@@ -22,7 +21,7 @@ def create(config: PipelineConfig) -> RunFolder:
         ConfigError: when the workspace cannot be written.
         DiskFullError: when its disk is full.
     """
-    config = locate(config)
+    config = config.with_absolute_paths()
     runs = Workspace(Path(config.workspace)).runs
     with disk.ensure_space(config.workspace, _MIN_FREE, "the run's folder"):
         try:

@@ -15,7 +15,6 @@ from PIL import Image
 
 from pipeline.cli.main import main, make_parser
 from pipeline.cli.options import resolve
-from pipeline.config.locations import locate
 from pipeline.config.overrides import override
 from pipeline.config.presets import preset
 from pipeline.graph.nodes import Node
@@ -84,7 +83,7 @@ def test_data_command_checks_the_source(images, tmp_path, capsys):
 def test_source_path_becomes_absolute():
     config = override(preset("quickstart"), ["source=images:here"])
 
-    assert locate(config).source == f"images:{Path('here').absolute()}"
+    assert config.with_absolute_paths().source == f"images:{Path('here').absolute()}"
 
 
 @pytest.mark.parametrize("command", documents.commands(HERE / "extending.md"))

@@ -11,7 +11,6 @@ from tfx.types import Channel
 
 from components.baseline import PushedBaseline
 from components.example_gen.source_identity import SourceIdentity
-from pipeline.config.locations import locate
 from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import parse_source
 from pipeline.graph.dag import Site, create_pipeline
@@ -61,7 +60,7 @@ def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] 
         ConfigError: a setting is missing, KFP would reject the result, or the file cannot be written.
         DataError: the initial weights cannot be read.
     """
-    config = locate(config)
+    config = config.with_absolute_paths()
     _check(config)
     spec = _compile(config, command)
     tasks = spec["root"]["dag"]["tasks"]
@@ -79,7 +78,7 @@ def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] 
 def _check(config: PipelineConfig) -> None:
     kubeflow = config.kubeflow
     require(
-        bool(kubeflow.image),
+        kubeflow.image,
         "kubeflow.image is not set: --set kubeflow.image=NAME sets the name by which the cluster pulls the image that "
         "`make image` built",
     )

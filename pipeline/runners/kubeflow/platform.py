@@ -2,13 +2,15 @@
 
 KFP has an older and a newer form for some fields. In a container, an installation ignores the form that it does not
 know, so both are written. In the platform's settings, old installations reject the newer form and all take the older,
-so only that is written. Imports nothing heavy.
+so only that is written.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.config.kubeflow import GPU, KubeflowConfig, StepConfig, amount
+from kubernetes.utils.quantity import parse_quantity
+
+from pipeline.config.kubeflow import GPU, KubeflowConfig, StepConfig
 
 Json = dict[str, Any]
 
@@ -20,14 +22,15 @@ def executor(task: str) -> str:
 
 def container_settings(step: StepConfig, config: KubeflowConfig) -> Json:
     """Returns the fields of a step's container that TFX leaves out: resources and environment."""
+    cores, gigabytes = float(parse_quantity(step.cpu)), float(parse_quantity(step.memory)) / 1e9
     resources: Json = {}
     for kind in ("Limit", "Request"):
         resources[f"resourceCpu{kind}"], resources[f"resourceMemory{kind}"] = step.cpu, step.memory
-        resources[f"cpu{kind}"], resources[f"memory{kind}"] = amount(step.cpu), amount(step.memory) / 1e9
+        resources[f"cpu{kind}"], resources[f"memory{kind}"] = cores, gigabytes
     if step.gpus:
         count = str(step.gpus)
         resources["accelerator"] = {"resourceType": GPU, "resourceCount": count, "type": GPU, "count": count}
-    return {"resources": resources, "env": [{"name": name, "value": value} for name, value in config.environment]}
+    return {"resources": resources, "env": config.environment}
 
 
 def document(config: KubeflowConfig, tasks: Iterable[str]) -> Json:

@@ -41,14 +41,12 @@ class WorkerJob:
     def check(self, config: PipelineConfig) -> None:
         """Raises ConfigError if the Job could not train."""
         require(
-            len(self.name) <= _LONGEST_NAME and bool(re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", self.name)),
+            len(self.name) <= _LONGEST_NAME and re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", self.name),
             f"--name {self.name}: must be at most {_LONGEST_NAME} lower-case letters, digits and dashes, "
             "beginning with a letter",
         )
         require(self.workers > 0, f"--workers {self.workers} must be positive")
-        require(
-            bool(config.kubeflow.image), "--image is missing: set it to the name by which the cluster pulls the image"
-        )
+        require(config.kubeflow.image, "--image is missing: set it to the name by which the cluster pulls the image")
         own_devices = max(config.kubeflow.steps.trainer.gpus, 1)
         require(
             self.workers == 1 or config.train.replicas in (0, own_devices),

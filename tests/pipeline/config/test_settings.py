@@ -3,7 +3,6 @@ import json
 import pytest
 
 from pipeline.config.config_file import load, save
-from pipeline.config.locations import locate
 from pipeline.config.overrides import override
 from pipeline.config.presets import PRESETS, preset
 from pipeline.config.settings import CanaryConfig, EvaluateConfig, GateConfig, IngestConfig, PushConfig, ShapesConfig
@@ -156,17 +155,17 @@ def test_model_takes_a_published_variant_with_our_classes_and_later_settings_cha
 def test_locate_makes_source_and_workspace_absolute(given, located, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    config = locate(override(preset("quickstart"), [f"source={given}", "workspace=w"]))
+    config = override(preset("quickstart"), [f"source={given}", "workspace=w"]).with_absolute_paths()
 
     assert config.source == located.format(folder=tmp_path)
     assert config.workspace == str(tmp_path / "w")
-    assert locate(config) == config
+    assert config.with_absolute_paths() == config
 
 
 def test_locate_makes_the_path_of_the_initial_weights_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    config = locate(override(preset("quickstart"), ["train.initial_weights=weights.npz"]))
+    config = override(preset("quickstart"), ["train.initial_weights=weights.npz"]).with_absolute_paths()
 
     assert config.train.initial_weights == str(tmp_path / "weights.npz")
-    assert locate(preset("quickstart")).train.initial_weights == ""
+    assert preset("quickstart").with_absolute_paths().train.initial_weights == ""
