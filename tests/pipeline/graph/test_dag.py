@@ -11,6 +11,7 @@ from tfx.proto.orchestration import pipeline_pb2
 import shiftvit
 from components.evaluator import extraction
 from components.evaluator.eval_config import make_eval_config
+from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.overrides import override
 from pipeline.config.presets import PRESETS, preset
 from pipeline.config.settings import GateConfig
@@ -27,7 +28,7 @@ def arguments(folder: Path, config=None):
     """Returns the arguments of create_pipeline."""
     config = override(config or preset("quickstart"), [f"workspace={folder}"])
     counts = {"train": 40, "eval": 10, "test": 10}
-    source = Source("shapes", "shapes", "0" * 64, False, counts, CLASS_NAMES, folder / "sources" / "shapes-0")
+    source = Source(SourceIdentity("shapes", "0" * 64, False, counts, CLASS_NAMES), folder / "sources" / "shapes-0")
     return config, source, local_site(config)
 
 
