@@ -2,13 +2,16 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
+_EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$", re.MULTILINE)
 
 
 def end_with_parent() -> Callable[[], Any] | None:
@@ -46,3 +49,11 @@ def describe_signal(status: int) -> str:
     """
     name = signal.Signals(-status).name
     return f"{name}, which is what happens when memory runs out" if -status == signal.SIGKILL else name
+
+
+def last_exception(log: Path) -> str | None:
+    """Returns the last exception at the end of a log, as its traceback names it, or None."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - (1 << 16)))
+        exceptions = _EXCEPTION.findall(file.read().decode(errors="replace"))
+    return exceptions[-1].strip()[:300] if exceptions else None

@@ -45,9 +45,7 @@ class StepConfig:
     def check(self, key: str) -> None:
         """Raises ConfigError, naming `key`, if Kubernetes would reject a value."""
         for name, value in (("cpu", self.cpu), ("memory", self.memory)):
-            require(
-                QUANTITY.fullmatch(value), f"{key}.{name}={value} is not a Kubernetes quantity, such as 500m or 8Gi"
-            )
+            require(QUANTITY.fullmatch(value), f"{key}.{name}={value} is not a Kubernetes quantity such as 500m or 8Gi")
         require(self.gpus >= 0, f"{key}.gpus must not be negative")
 
 

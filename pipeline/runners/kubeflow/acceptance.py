@@ -6,6 +6,7 @@ driver when a step starts, perhaps hours later. This module checks everything at
 
 import re
 from collections.abc import Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,14 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.config.kubeflow import QUANTITY
+from pipeline.runners.kubeflow.pipeline_file import PARAMETER_TYPES, Json
 from shiftvit.errors import ConfigError, one_line
-
-Json = dict[str, Any]
 
 SCHEMA_VERSION = "2.1.0"
 _PIPELINE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NODE_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]{0,127}")  # of an Argo template or task
 _RESOURCE_TEXTS = ("resourceCpuLimit", "resourceCpuRequest", "resourceMemoryLimit", "resourceMemoryRequest")
 _RESOURCE_NUMBERS = ("cpuLimit", "cpuRequest", "memoryLimit", "memoryRequest")
-_TYPES = {
-    "STRING": str,
-    "NUMBER_INTEGER": int | float,
-    "NUMBER_DOUBLE": int | float,
-    "BOOLEAN": bool,
-    "LIST": list,
-    "STRUCT": dict,
-}
 
 
 def check(documents: Sequence[Json], file: Path) -> None:
@@ -46,34 +38,22 @@ def check(documents: Sequence[Json], file: Path) -> None:
 
 def fits(value: Any, parameter_type: str) -> bool:
     """Returns whether KFP accepts the value for a parameter of the type; it takes any number as an integer."""
-    if isinstance(value, bool):
-        return parameter_type == "BOOLEAN"
-    return parameter_type in _TYPES and isinstance(value, _TYPES[parameter_type])
+    if type(value) in (int, float):
+        return parameter_type in ("NUMBER_INTEGER", "NUMBER_DOUBLE")
+    return parameter_type in PARAMETER_TYPES and type(value) is PARAMETER_TYPES[parameter_type][0]
 
 
 def dependencies(task: Json) -> set[str]:
     """Returns the tasks that KFP waits for: those in `dependentTasks`, and the producers of the inputs."""
     inputs = task.get("inputs", {})
-    outputs = [
-        *(source.get("taskOutputArtifact", {}) for source in inputs.get("artifacts", {}).values()),
-        *(source.get("taskOutputParameter", {}) for source in inputs.get("parameters", {}).values()),
-    ]
+    sources = [*inputs.get("artifacts", {}).values(), *inputs.get("parameters", {}).values()]
+    outputs = [source.get("taskOutputArtifact") or source.get("taskOutputParameter") for source in sources]
     return {*task.get("dependentTasks", []), *(output["producerTask"] for output in outputs if output)}
 
 
 def in_order(tasks: Json) -> list[str]:
-    """Returns the task names in topological order.
-
-    Raises:
-        ConfigError: some tasks depend on each other.
-    """
-    ordered: list[str] = []
-    while len(ordered) < len(tasks):
-        ready = [name for name in tasks if name not in ordered and dependencies(tasks[name]) <= set(ordered)]
-        if not ready:
-            raise ConfigError(f"tasks {', '.join(sorted(set(tasks) - set(ordered)))} depend on each other")
-        ordered += ready
-    return ordered
+    """Returns the task names in topological order; raises CycleError if there is none."""
+    return list(TopologicalSorter({name: dependencies(task) for name, task in tasks.items()}).static_order())
 
 
 def _problems(spec: Json, platforms: Sequence[Json]) -> Iterator[str]:
@@ -93,8 +73,8 @@ def _problems(spec: Json, platforms: Sequence[Json]) -> Iterator[str]:
         yield from _task_problems(name, task, spec)
     try:
         in_order(tasks)
-    except ConfigError as error:
-        yield str(error)
+    except CycleError as error:
+        yield f"tasks {', '.join(sorted(set(error.args[1])))} depend on each other"
     yield from _platform_problems(platforms, executors)
 
 
@@ -112,8 +92,8 @@ def _header_problems(spec: Json) -> Iterator[str]:
 def _parameter_problems(place: str, component: Json) -> Iterator[str]:
     for name, parameter in component.get("inputDefinitions", {}).get("parameters", {}).items():
         kind, default = parameter.get("parameterType"), parameter.get("defaultValue")
-        if kind not in _TYPES:
-            yield f"{place}: parameter {name} has the type {kind}; KFP knows only {', '.join(_TYPES)}"
+        if kind not in PARAMETER_TYPES:
+            yield f"{place}: parameter {name} has the type {kind}; KFP knows only {', '.join(PARAMETER_TYPES)}"
         elif default is not None and not fits(default, kind):
             yield f"{place}: the default {default!r} of parameter {name} is not a {kind}"
 

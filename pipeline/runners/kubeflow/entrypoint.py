@@ -25,6 +25,7 @@ from components.trainer.config import TrainerConfig
 from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig, ShapesConfig
 from pipeline.graph.fingerprint import graph_fingerprint
+from pipeline.runners.kubeflow.pipeline_file import Json
 from pipeline.sources.prepare import prepare
 from shiftvit.config import from_dict, require, to_dict
 from shiftvit.errors import UserError
@@ -32,11 +33,8 @@ from shiftvit.features import TEST
 from shiftvit.files import atomic
 
 MESSAGE_PREFIX = "shiftvit: "  # of the line in the log that says why a step failed
-LOCAL_ROOT = (
-    "SHIFTVIT_LOCAL_ROOT"  # environment variable: the folder that stands for / in a rehearsal, which has no container
-)
-
-Json = dict[str, Any]
+# Environment variable: the folder that stands for / in a rehearsal, which has no container.
+LOCAL_ROOT = "SHIFTVIT_LOCAL_ROOT"
 
 # Folder of the launcher's local copies, by URI scheme.
 _COPIES = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}
@@ -72,35 +70,36 @@ def repair_input(executor_input: Json, inputs_spec: Json, root: str) -> Json:
     """
     inputs, outputs = executor_input.get("inputs", {}), executor_input["outputs"]
     types = {name: {"type": spec["artifactType"]} for name, spec in inputs_spec.get("artifacts", {}).items()}
-    read = {name: _localized(artifact, root) | types[name] for name, artifact in _artifacts(inputs)}
-    written = {name: _localized(artifact, root) for name, artifact in _artifacts(outputs) if _is_tfx(artifact)}
+    read = {name: _localized(artifact, root) | types[name] for name, artifact in artifacts(inputs)}
+    written = {name: _localized(artifact, root) for name, artifact in artifacts(outputs) if _is_tfx(artifact)}
     present = {
         name: artifact for name, artifact in read.items() if name not in _OPTIONAL_INPUTS or _has_files(artifact["uri"])
     }
     return {
-        "inputs": {"parameterValues": {}, **inputs, "artifacts": _listed(present)},
-        "outputs": {**outputs, "artifacts": _listed(written)},
+        "inputs": {"parameterValues": {}, **inputs, "artifacts": listed(present)},
+        "outputs": {**outputs, "artifacts": listed(written)},
     }
 
 
 def repair_output(executor_output: Json, root: str) -> Json:
     """Returns TFX's ExecutorOutput as the launcher needs it: with remote URIs, and without nulls, which it rejects."""
     reported = {}
-    for name, artifact in _artifacts(executor_output):
+    for name, artifact in artifacts(executor_output):
         metadata = {key: value for key, value in artifact.get("metadata", {}).items() if value is not None}
         remote = {key: remote_uri(value, root) if isinstance(value, str) else value for key, value in metadata.items()}
         reported[name] = {**artifact, "uri": remote_uri(artifact["uri"], root), "metadata": remote}
-    return {**executor_output, "artifacts": _listed(reported)}
+    return {**executor_output, "artifacts": listed(reported)}
 
 
-def _artifacts(holder: Json) -> Iterator[tuple[str, Json]]:
+def artifacts(holder: Json) -> Iterator[tuple[str, Json]]:
     """Yields name and artifact; each list has a single one, as no channel of the graph has more."""
     for name, listed in holder.get("artifacts", {}).items():
         for artifact in listed.get("artifacts", []):
             yield name, artifact
 
 
-def _listed(artifacts: dict[str, Json]) -> Json:
+def listed(artifacts: dict[str, Json]) -> Json:
+    """Returns a holder of the artifacts, as `artifacts` reads it."""
     return {name: {"artifacts": [artifact]} for name, artifact in artifacts.items()}
 
 
@@ -124,21 +123,20 @@ def _has_files(path: str) -> bool:
     return any(file.is_file() for file in Path(path).rglob("*"))
 
 
-def _ingest(inputs: Json, scratch: Path) -> None:
+def _ingest(parameters: Json, _: Json, scratch: Path) -> None:
     """Prepares the source named by `data`; a run on one machine does this before its graph."""
-    parameters = inputs["parameterValues"]
     shapes = from_dict(ShapesConfig, json.loads(parameters.pop("shapes")))
     source = prepare(PipelineConfig(source=parameters.pop("data"), workspace=str(scratch), shapes=shapes))
-    parameters["input_base"] = str(source.folder)
-    parameters["identity"] = source.identity.to_json()
+    from components.example_gen import executor
+
+    parameters |= {executor.INPUT_BASE: str(source.folder), executor.IDENTITY: source.identity.to_json()}
 
 
-def _import_schema(inputs: Json, _: Path) -> None:
-    inputs["parameterValues"]["schema_file"] = str(SCHEMA_FILE)
+def _import_schema(parameters: Json, *_: Any) -> None:
+    parameters["schema_file"] = str(SCHEMA_FILE)
 
 
-def _search(inputs: Json, _: Path) -> None:
-    parameters = inputs["parameterValues"]
+def _search(parameters: Json, *_: Any) -> None:
     config = from_dict(TunerConfig, json.loads(parameters["custom_config"]))
     config = dataclasses.replace(config, resume_root=_mounted(config.resume_root))
     parameters["custom_config"] = json.dumps(to_dict(config))
@@ -146,46 +144,32 @@ def _search(inputs: Json, _: Path) -> None:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
-def _train(inputs: Json, _: Path) -> None:
-    parameters = inputs["parameterValues"]
+def _train(parameters: Json, examples: Json, _: Path) -> None:
     epochs = parameters.pop("epochs")
     require(epochs == int(epochs), f"epochs={epochs} must be a whole number")
     config = from_dict(TrainerConfig, json.loads(parameters["custom_config"]))
     train = dataclasses.replace(config.experiment.train, epochs=int(epochs))
-    config = dataclasses.replace(
-        config,
-        experiment=dataclasses.replace(config.experiment, train=train),
-        class_names=class_names(_examples(inputs)),
-        resume_root=_mounted(config.resume_root),
-    )
+    experiment = dataclasses.replace(config.experiment, train=train)
+    config = TrainerConfig(experiment, class_names(examples), _mounted(config.resume_root))
     parameters["custom_config"] = json.dumps(to_dict(config))
     from shiftvit.strategy import make_strategy
 
     make_strategy(train.replicas)  # devices must be declared before TensorFlow starts
 
 
-def _evaluate(inputs: Json, _: Path) -> None:
+def _evaluate(parameters: Json, examples: Json, _: Path) -> None:
     from components.evaluator.eval_config import make_eval_config
 
-    parameters = inputs["parameterValues"]
     bounds = json.loads(parameters.pop("evaluate"))
-    config = make_eval_config(int(_examples(inputs)[count_property(TEST)]), **bounds)
+    config = make_eval_config(int(examples[count_property(TEST)]), **bounds)
     parameters["eval_config"] = json_format.MessageToJson(config)
 
 
-def _examples(inputs: Json) -> Json:
-    """Returns the metadata that ingestion recorded about the data."""
-    (examples,) = inputs["artifacts"]["examples"]["artifacts"]
-    return examples["metadata"]
-
-
-def _find_baseline(inputs: Json, _: Path) -> None:
-    parameters = inputs["parameterValues"]
+def _find_baseline(parameters: Json, *_: Any) -> None:
     parameters["push_destination"] = _mounted(parameters["push_destination"])
 
 
-def _push(inputs: Json, _: Path) -> None:
-    parameters = inputs["parameterValues"]
+def _push(parameters: Json, *_: Any) -> None:
     destination = {"filesystem": {"base_directory": _mounted(parameters["push_destination"])}}
     parameters["push_destination"] = json.dumps(destination)
 
@@ -194,8 +178,9 @@ def _mounted(path: str) -> str:
     return os.environ.get(LOCAL_ROOT, "") + path
 
 
-# Per executor: converts the parameters of the run to those of the executor, in place. May use a scratch folder.
-PREPARATIONS: dict[str, Callable[[Json, Path], None]] = {
+# Per executor: converts the parameters of the run to those of the executor, in place. Takes the metadata that ingestion
+# recorded about the data, if the executor reads it, and a scratch folder.
+PREPARATIONS: dict[str, Callable[[Json, Json, Path], None]] = {
     "components.example_gen.executor.Executor": _ingest,
     "tfx.components.schema_gen.import_schema_gen.executor.Executor": _import_schema,
     "components.tuner.component.Executor": _search,
@@ -222,20 +207,18 @@ def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> Non
     inputs_spec = json.loads(options.json_serialized_inputs_spec_args)
     executor_input = repair_input(json.loads(options.json_serialized_invocation_args), inputs_spec, root)
     if options.executor_class_path in PREPARATIONS:
-        PREPARATIONS[options.executor_class_path](executor_input["inputs"], scratch)
-    for _, artifact in _artifacts(executor_input["outputs"]):
+        examples = dict(artifacts(executor_input["inputs"])).get("examples", {})
+        parameters = executor_input["inputs"]["parameterValues"]
+        PREPARATIONS[options.executor_class_path](parameters, examples.get("metadata", {}), scratch)
+    for _, artifact in artifacts(executor_input["outputs"]):
         _make_folder(artifact)
     options.json_serialized_invocation_args = json.dumps(executor_input)
     # Imported late: it takes seconds, and bad data is reported sooner without it.
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
     kubeflow_v2_run_executor.main((options, beam_args))
-    _rewrite(Path(executor_input["outputs"]["outputFile"]), root)
-
-
-def _rewrite(file: Path, root: str) -> None:
-    repaired = repair_output(json.loads(file.read_text()), root)
-    atomic.write_file(file, json.dumps(repaired))
+    output = Path(executor_input["outputs"]["outputFile"])
+    atomic.write_file(output, json.dumps(repair_output(json.loads(output.read_text()), root)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,7 @@
 """Reads a compiled pipeline, and values for its parameters. Imports nothing heavy."""
 
 import json
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,17 @@ import yaml
 from shiftvit.config import suggest
 from shiftvit.errors import ConfigError
 
+Json = dict[str, Any]
+
+PARAMETER_TYPES: dict[str, tuple[type, str]] = {  # of KFP: the type of a value, and how to write one
+    "STRING": (str, "text"),
+    "NUMBER_INTEGER": (int, "a whole number, such as 12"),
+    "NUMBER_DOUBLE": (float, "a number, such as 0.5"),
+    "BOOLEAN": (bool, "true or false"),
+    "LIST": (list, "a list as JSON, such as [1, 2]"),
+    "STRUCT": (dict, 'an object as JSON, such as {"a": 1}'),
+}
+
 
 @dataclass(frozen=True)
 class PipelineFile:
@@ -19,8 +29,8 @@ class PipelineFile:
 
     path: Path
     content: bytes
-    spec: dict[str, Any]  # the PipelineSpec
-    platforms: tuple[dict[str, Any], ...] = ()  # settings of the platform; KFP takes at most one document
+    spec: Json  # the PipelineSpec
+    platforms: tuple[Json, ...] = ()  # settings of the platform; KFP takes at most one document
 
     @property
     def name(self) -> str:
@@ -33,7 +43,7 @@ class PipelineFile:
         return set(self.spec["root"].get("dag", {}).get("tasks", {}))
 
     @property
-    def parameters(self) -> dict[str, dict[str, Any]]:
+    def parameters(self) -> Json:
         """Definition of each parameter of the pipeline: parameterType, defaultValue, isOptional."""
         return self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
 
@@ -46,7 +56,7 @@ class PipelineFile:
                 mounts[mount["mountPath"]] = mount["constant"]
         return mounts
 
-    def read_parameters(self, settings: Iterable[str]) -> dict[str, Any]:
+    def read_parameters(self, settings: Iterable[str]) -> Json:
         """Returns the values of NAME=VALUE settings, converted to the types of the parameters.
 
         Raises:
@@ -107,37 +117,14 @@ def _has_table(document: Any, key: str) -> bool:
 
 
 def _read(text: str, name: str, kind: str | None) -> Any:
-    if kind not in _TYPES:
+    if kind not in PARAMETER_TYPES:
         raise ConfigError(f"--set-parameter {name}: has the type {kind}, which cannot be set on the command line")
-    read, example = _TYPES[kind]
+    expected, example = PARAMETER_TYPES[kind]
     try:
-        return read(text)
-    except (ValueError, KeyError) as error:
-        raise ConfigError(f"--set-parameter {name}={text}: expected {example}") from error
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):  # JSON has no NaN or infinity
-        raise ValueError(text)
+        value = expected(text) if expected in (str, int, float) else json.loads(text)
+        json.dumps(value, allow_nan=False)  # JSON has no NaN and no infinity
+    except ValueError:
+        value = None
+    if type(value) is not expected:
+        raise ConfigError(f"--set-parameter {name}={text}: expected {example}")
     return value
-
-
-def _json(kind: type) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        value = json.loads(text, parse_constant=_finite)
-        if not isinstance(value, kind):
-            raise ValueError(text)
-        return value
-
-    return read
-
-
-_TYPES: dict[str, tuple[Callable[[str], Any], str]] = {
-    "STRING": (str, "text"),
-    "NUMBER_INTEGER": (int, "a whole number, such as 12"),
-    "NUMBER_DOUBLE": (_finite, "a number, such as 0.5"),
-    "BOOLEAN": ({"true": True, "false": False}.__getitem__, "true or false"),
-    "LIST": (_json(list), "a list as JSON, such as [1, 2]"),
-    "STRUCT": (_json(dict), 'an object as JSON, such as {"a": 1}'),
-}

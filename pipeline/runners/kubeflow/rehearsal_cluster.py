@@ -21,10 +21,9 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 import pipeline
 from pipeline.runners.kubeflow import entrypoint
+from pipeline.runners.kubeflow.pipeline_file import Json
 from shiftvit import processes
 from shiftvit.errors import ConfigError, UserError, one_line
-
-Json = dict[str, Any]
 
 LOGS = "executor-logs"  # the output that the driver adds
 _PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"
@@ -35,7 +34,8 @@ _GRACE = 10.0  # seconds between terminating a step and killing it
 class Cluster:
     """The folder that stands for a cluster, in one run.
 
-    `bucket/` and `volumes/<claim>/` outlive the run; `logs/<run>/` has a file for each step.
+    `bucket/` and `volumes/<claim>/` outlive the run. `logs/<run>/` has the output of each step, and `steps/<run>/` the
+    folder of each running one.
     """
 
     folder: Path
@@ -43,19 +43,6 @@ class Cluster:
     pipeline_name: str
     parameters: Json  # values of all parameters of the run
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1))
-
-    @property
-    def root(self) -> str:
-        """URI of the folder in the object store for all artifacts of this run."""
-        return f"{_PIPELINE_ROOT}/{self.pipeline_name}/{self.run}"
-
-    def log(self, task: str) -> Path:
-        """Returns the log file of a step: its stdout and stderr."""
-        return self.folder / "logs" / self.run / f"{task}.log"
-
-    def volume(self, claim: str) -> Path:
-        """Returns the folder that stands for a persistent volume claim."""
-        return self.folder / "volumes" / claim
 
     def upload(self, local: Path, uri: str) -> None:
         """Copies a file, or the files below a folder, into the bucket."""
@@ -105,7 +92,7 @@ class Step:
         self, name: str, task: Json, component: Json, container: Json, volumes: dict[str, str], cluster: Cluster
     ):
         self.name = name
-        self.log = cluster.log(name)
+        self.log = cluster.folder / "logs" / cluster.run / f"{name}.log"
         self._task, self._component, self._container, self._cluster = task, component, container, cluster
         self._volumes = volumes  # claims by mount path
         self._folder = cluster.folder / "steps" / cluster.run / name
@@ -119,15 +106,10 @@ class Step:
             produced: recorded outputs of the completed tasks, by task and output.
         """
         self._input = {"inputs": self._read(produced), "outputs": self._provision()}
-        for artifacts in self._input["inputs"]["artifacts"].values():
-            for artifact in artifacts["artifacts"]:
-                local = self._local(artifact["uri"])
-                if local is not None:
-                    self._cluster.download(artifact["uri"], local)
-        for artifacts in self._input["outputs"]["artifacts"].values():
-            local = self._local(artifacts["artifacts"][0]["uri"])
+        for _, artifact in entrypoint.artifacts(self._input["inputs"]):
+            local = self._local(artifact["uri"])
             if local is not None:
-                local.parent.mkdir(parents=True, exist_ok=True)
+                self._cluster.download(artifact["uri"], local)
         self._mount()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
@@ -153,8 +135,8 @@ class Step:
         """
         reported = self._reported()
         recorded = {}
-        for name, listed in self._input["outputs"]["artifacts"].items():
-            artifact = _merge(listed["artifacts"][0], reported.get(name))
+        for name, provisioned in entrypoint.artifacts(self._input["outputs"]):
+            artifact = _merge(provisioned, reported.get(name, {}))
             local = self.log if name == LOGS else self._local(artifact["uri"])
             if local is not None:
                 self._cluster.upload(local, artifact["uri"])
@@ -169,25 +151,19 @@ class Step:
 
     def _mount(self) -> None:
         for path, claim in self._volumes.items():
-            volume, mount = self._cluster.volume(claim), self._folder / path.strip("/")
+            volume, mount = self._cluster.folder / "volumes" / claim, self._folder / path.strip("/")
             volume.mkdir(parents=True, exist_ok=True)
             mount.parent.mkdir(parents=True, exist_ok=True)
             mount.symlink_to(volume)
 
     def _read(self, produced: dict[str, dict[str, Json]]) -> Json:
-        declared, inputs = self._component.get("inputDefinitions", {}), self._task.get("inputs", {})
-        defaults = {
-            name: spec["defaultValue"]
-            for name, spec in declared.get("parameters", {}).items()
-            if "defaultValue" in spec
-        }
+        declared = self._component.get("inputDefinitions", {}).get("parameters", {})
+        defaults = {name: spec["defaultValue"] for name, spec in declared.items() if "defaultValue" in spec}
+        inputs = self._task.get("inputs", {})
         given = {name: self._value(name, source) for name, source in inputs.get("parameters", {}).items()}
-        artifacts = {}
-        for name, source in inputs.get("artifacts", {}).items():
-            output = source["taskOutputArtifact"]
-            artifact = produced[output["producerTask"]][output["outputArtifactKey"]]
-            artifacts[name] = {"artifacts": [artifact]}
-        return {"parameterValues": defaults | given, "artifacts": artifacts}
+        sources = {name: source["taskOutputArtifact"] for name, source in inputs.get("artifacts", {}).items()}
+        read = {name: produced[it["producerTask"]][it["outputArtifactKey"]] for name, it in sources.items()}
+        return {"parameterValues": defaults | given, "artifacts": entrypoint.listed(read)}
 
     def _value(self, name: str, source: Json) -> Any:
         if "componentInputParameter" in source:
@@ -202,16 +178,17 @@ class Step:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     def _provision(self) -> Json:
-        root = f"{self._cluster.root}/{self.name}/{uuid.uuid4()}"
-        declared = self._component.get("outputDefinitions", {}).get("artifacts", {})
-        declared = {**declared, LOGS: {"artifactType": {"schemaTitle": "system.Artifact"}}}
+        root = f"{_PIPELINE_ROOT}/{self._cluster.pipeline_name}/{self._cluster.run}/{self.name}/{uuid.uuid4()}"
         folder = self._local(root)
         assert folder is not None, "the launcher copies what is at minio://"
-        artifacts = {}
-        for name, spec in declared.items():
-            artifact = {"name": name, "uri": f"{root}/{name}", "type": spec["artifactType"]}
-            artifacts[name] = {"artifacts": [artifact | {key: spec[key] for key in ["metadata"] if key in spec}]}
-        return {"artifacts": artifacts, "outputFile": str(folder / "output_metadata.json")}
+        folder.mkdir(parents=True)
+        declared = self._component.get("outputDefinitions", {}).get("artifacts", {})
+        written = {
+            name: {"name": name, "uri": f"{root}/{name}", "type": spec["artifactType"]}
+            | ({"metadata": spec["metadata"]} if "metadata" in spec else {})
+            for name, spec in (declared | {LOGS: {"artifactType": {"schemaTitle": "system.Artifact"}}}).items()
+        }
+        return {"artifacts": entrypoint.listed(written), "outputFile": str(folder / "output_metadata.json")}
 
     def _local(self, uri: str) -> Path | None:
         path = entrypoint.local_path(uri, str(self._folder))
@@ -229,8 +206,8 @@ class Step:
     def _placeholders(self) -> dict[str, str]:
         values = {"{{$}}": json.dumps(self._input)}
         for side in ("inputs", "outputs"):
-            for name, listed in self._input[side]["artifacts"].items():
-                uri = listed["artifacts"][0]["uri"]
+            for name, artifact in entrypoint.artifacts(self._input[side]):
+                uri = artifact["uri"]
                 values[f"{{{{$.{side}.artifacts['{name}'].uri}}}}"] = uri
                 values[f"{{{{$.{side}.artifacts['{name}'].path}}}}"] = str(self._local(uri) or uri)
         for name, value in self._input["inputs"]["parameterValues"].items():
@@ -252,11 +229,9 @@ class Step:
             json_format.Parse(text, pipeline_spec_pb2.ExecutorOutput())
         except json_format.ParseError as error:
             raise UserError(f"KFP's launcher rejects what the step reports ({one_line(error)})") from error
-        return {name: listed["artifacts"][0] for name, listed in json.loads(text).get("artifacts", {}).items()}
+        return dict(entrypoint.artifacts(json.loads(text)))
 
 
-def _merge(provisioned: Json, reported: Json | None) -> Json:
-    if reported is None:
-        return provisioned
+def _merge(provisioned: Json, reported: Json) -> Json:
     metadata = provisioned.get("metadata", {}) | reported.get("metadata", {})
     return provisioned | {"uri": reported.get("uri") or provisioned["uri"], "metadata": metadata}

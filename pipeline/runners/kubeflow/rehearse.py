@@ -1,15 +1,14 @@
 """Runs the compiled pipeline on this machine: each step by its own command, under the conditions of a KFP cluster."""
 
-import re
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from pipeline.runners.kubeflow import acceptance, entrypoint, pipeline_file
-from pipeline.runners.kubeflow.pipeline_file import PipelineFile
-from pipeline.runners.kubeflow.rehearsal_cluster import Cluster, Json, Step
+from pipeline.runners.kubeflow.pipeline_file import Json, PipelineFile
+from pipeline.runners.kubeflow.rehearsal_cluster import Cluster, Step
 from pipeline.runs.events import COMPLETE, FAILED, INTERRUPTED, Event, Events
 from shiftvit import processes
 from shiftvit.config import require
@@ -17,15 +16,7 @@ from shiftvit.errors import ConfigError, DataError, UserError
 
 CONCURRENT_STEPS = 2  # a step on its own spends most of its time on imports
 _POLL_SECONDS = 0.1
-_EXCEPTION = re.compile(r"^(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$")
 _ERRORS = {error.exit_code: error for error in (UserError, ConfigError, DataError)}
-
-
-class Display(Protocol):
-    """Shows the events of a run."""
-
-    def show(self, event: Event) -> None:
-        """Shows one event."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +35,14 @@ class Rehearsed:
         return self.cluster.stored(self.outputs[task][output]["uri"])
 
 
-def rehearse(file: Path, parameters: Json, folder: Path, display: Display) -> Rehearsed:
+def rehearse(file: Path, parameters: Json, folder: Path, show: Callable[[Event], None]) -> Rehearsed:
     """Runs the pipeline once.
 
     Args:
         file: the compiled pipeline.
         parameters: values from PipelineFile.read_parameters; parameters left out have their defaults.
         folder: stands for the cluster; its object store and volumes persist between rehearsals.
-        display: shows the states of the steps.
+        show: receives each event as it arrives.
 
     Raises:
         ConfigError: KFP would reject the file, or the folder cannot be used.
@@ -63,7 +54,7 @@ def rehearse(file: Path, parameters: Json, folder: Path, display: Display) -> Re
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
     cluster = Cluster(folder.absolute(), run, compiled.name, defaults | parameters)
     try:
-        return Rehearsed(cluster, _Rehearsal(compiled, cluster, display).run())
+        return Rehearsed(cluster, _Rehearsal(compiled, cluster, show).run())
     except OSError as error:
         raise ConfigError(f"cannot rehearse in {folder}: {error.strerror} ({error.filename})") from error
 
@@ -71,9 +62,9 @@ def rehearse(file: Path, parameters: Json, folder: Path, display: Display) -> Re
 class _Rehearsal:
     """A run in progress."""
 
-    def __init__(self, compiled: PipelineFile, cluster: Cluster, display: Display):
+    def __init__(self, compiled: PipelineFile, cluster: Cluster, show: Callable[[Event], None]):
         self._tasks: Json = compiled.spec["root"]["dag"]["tasks"]
-        self._cluster, self._display = cluster, display
+        self._cluster, self._show = cluster, show
         self._waiting = {name: self._make_step(name, compiled) for name in acceptance.in_order(self._tasks)}
         self._running: dict[str, tuple[Step, Events]] = {}
         self._outputs: dict[str, dict[str, Json]] = {}  # of the completed tasks
@@ -87,7 +78,7 @@ class _Rehearsal:
         return Step(name, task, component, executor["container"], volumes, self._cluster)
 
     def run(self) -> dict[str, dict[str, Json]]:
-        Events(self._display.show).plan(list(self._waiting))
+        Events(self._show).plan(list(self._waiting))
         try:
             while self._waiting or self._running:
                 self._start_ready()
@@ -103,7 +94,7 @@ class _Rehearsal:
         for name, step in list(self._waiting.items()):
             ready = self._outputs.keys() >= acceptance.dependencies(self._tasks[name])
             if ready and len(self._running) < CONCURRENT_STEPS:
-                events = Events(self._display.show)  # one per step, as it handles one running node
+                events = Events(self._show)  # one per step, as it handles one running node
                 events.start(name)
                 self._running[name] = self._waiting.pop(name), events
                 step.start(self._outputs)
@@ -137,8 +128,8 @@ def _reason(step: Step, status: int) -> str:
     if status < 0:
         return f"killed by {processes.describe_signal(status)}"
     lines = [line.strip() for line in step.log.read_text(errors="replace").splitlines() if line.strip()]
-    messages = [
-        line.removeprefix(entrypoint.MESSAGE_PREFIX) for line in lines if line.startswith(entrypoint.MESSAGE_PREFIX)
-    ]
-    exceptions = [line[:300] for line in lines if _EXCEPTION.match(line)]
-    return (messages or exceptions or lines or [f"exit status {status}, with an empty log"])[-1]
+    for line in reversed(lines):
+        if line.startswith(entrypoint.MESSAGE_PREFIX):
+            return line.removeprefix(entrypoint.MESSAGE_PREFIX)
+    last_line = lines[-1] if lines else f"exit status {status}, with an empty log"
+    return processes.last_exception(step.log) or last_line

@@ -6,7 +6,6 @@ note, error, result.
 
 import json
 import os
-import re
 import select
 import signal
 import subprocess
@@ -22,11 +21,10 @@ from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder
 from shiftvit.errors import NotBlessedError
 from shiftvit.files import locks
-from shiftvit.processes import describe_signal, end_with_parent, stop
+from shiftvit.processes import describe_signal, end_with_parent, last_exception, stop
 
 CHILD = (sys.executable, "-m", "pipeline.runners.local.process")
 _GRACE = 10.0  # seconds that an interrupted child has to end before it is killed
-_EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$", re.MULTILINE)
 
 
 def execute(
@@ -116,15 +114,8 @@ def _finish(outcome: Outcome, status: int, log: Path) -> Outcome:
     if status < 0:
         outcome.message = f"the run was ended by {describe_signal(status)}; its log is {log}"
     elif outcome.result is None or status not in (DONE, NotBlessedError.exit_code):
-        exceptions = _EXCEPTION_LINE.findall(_tail(log))
-        reason = exceptions[-1].strip()[:300] if exceptions else f"exit status {status} without an error message"
+        reason = last_exception(log) or f"exit status {status} without an error message"
         outcome.message = f"the run failed: {reason} (log: {log})"
     else:
         outcome.exit_code = status
     return outcome
-
-
-def _tail(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - (1 << 16)))
-        return file.read().decode(errors="replace")

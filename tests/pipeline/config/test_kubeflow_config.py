@@ -30,7 +30,10 @@ def test_a_node_without_a_field_gets_the_default_resources():
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("steps.trainer.memory=32GB", r"kubeflow\.steps\.trainer\.memory=32GB is not a Kubernetes quantity, .*8Gi"),
+        (
+            "steps.trainer.memory=32GB",
+            r"\.trainer\.memory=32GB is not a Kubernetes quantity such as .*8Gi",
+        ),
         ("steps.tuner.cpu=two", r"kubeflow\.steps\.tuner\.cpu=two is not a Kubernetes quantity"),
         ("steps.trainer.gpus=-1", r"kubeflow\.steps\.trainer\.gpus must not be negative"),
         ("steps.trainr.gpus=1", r"unknown key kubeflow\.steps\.trainr\.gpus; did you mean kubeflow\.steps\.trainer"),

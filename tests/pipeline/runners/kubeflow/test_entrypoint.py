@@ -79,11 +79,10 @@ def test_the_reported_output_has_remote_uris_and_no_null():
     assert reported == {"artifacts": {"blessing": one("minio://b/x", metadata=kept)}}
 
 
-def prepared(executor, folder, parameters, artifacts=None):
+def prepared(executor, folder, parameters, examples=None):
     """Returns the parameters that the executor receives."""
-    inputs = {"parameterValues": parameters, "artifacts": artifacts or {}}
-    entrypoint.PREPARATIONS[executor](inputs, folder)
-    return inputs["parameterValues"]
+    entrypoint.PREPARATIONS[executor](parameters, examples or {}, folder)
+    return parameters
 
 
 def ingest_parameters(**changes):
@@ -127,7 +126,7 @@ def test_an_image_with_other_code_than_the_compiler_runs_nothing(tmp_path, capfd
     assert f"the image ({graph_fingerprint()}) differs from the code that compiled the pipeline (0123456789" in message
 
 
-EXAMPLES = {"examples": one("minio://b/e", metadata={"class_names": '["cat", "dog"]', "count_test": 50.0})}
+EXAMPLES = {"class_names": '["cat", "dog"]', "count_test": 50.0}
 
 
 def train_parameters(epochs):

@@ -31,9 +31,8 @@ EVERY_NODE = (
 )
 
 
-class Silent:
-    def show(self, event):
-        pass
+def ignore(event):
+    pass
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def runs(folder):
         add_weigh(monkeypatch)
         monkeypatch.setenv("PYTHONPATH", str(Path(added_node.__file__).parent), prepend=os.pathsep)
         file = compile_small(folder / "p.yaml", *EVERY_NODE, "kubeflow.state=/state")
-        return [rehearse(file, {"epochs": epochs}, folder / "cluster", Silent()) for epochs in (1, 2)]
+        return [rehearse(file, {"epochs": epochs}, folder / "cluster", ignore) for epochs in (1, 2)]
 
 
 @pytest.fixture
@@ -116,9 +115,9 @@ def test_the_state_of_a_training_is_on_the_volume_and_removed_at_its_end(folder,
 
 def test_bad_data_is_reported_with_its_step(folder, runs, tmp_path):
     with pytest.raises(DataError, match=f"step Cifar10ExampleGen failed: {tmp_path}/missing: no such file or folder"):
-        rehearse(folder / "p.yaml", {"data": f"{tmp_path}/missing"}, tmp_path / "cluster", Silent())
+        rehearse(folder / "p.yaml", {"data": f"{tmp_path}/missing"}, tmp_path / "cluster", ignore)
 
 
 def test_the_same_pipeline_fails_with_the_entrypoint_of_tfx(tmp_path):
     with pytest.raises(UserError, match=r"failed: ImportError: Could not import system\.Artifact"):
-        rehearse(compile_small(tmp_path / "p.yaml", command=STOCK), {}, tmp_path / "cluster", Silent())
+        rehearse(compile_small(tmp_path / "p.yaml", command=STOCK), {}, tmp_path / "cluster", ignore)

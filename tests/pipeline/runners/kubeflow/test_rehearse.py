@@ -71,7 +71,7 @@ def write(file, tasks, parameters=None):
 def run(folder, tasks, **parameters):
     recorder = Recorder()
     file = write(folder / "p.yaml", tasks, parameters)
-    return rehearse(file, {}, folder / "cluster", recorder), recorder
+    return rehearse(file, {}, folder / "cluster", recorder.show), recorder
 
 
 def log(folder, task):
@@ -134,7 +134,7 @@ def test_parameters_have_defaults_and_integers_become_floats(tmp_path):
     defaults = {"epochs": {**number, "defaultValue": 12}, "data": {**text, "defaultValue": "shapes"}}
     file = write(tmp_path / "p.yaml", tasks, defaults)
 
-    rehearse(file, {"epochs": 3}, tmp_path / "cluster", Recorder())
+    rehearse(file, {"epochs": 3}, tmp_path / "cluster", Recorder().show)
 
     assert json.loads(log(tmp_path, "Use")) == [["3", "shapes"], [["data", "shapes"], ["epochs", 3.0]]]
     assert "3.0" in log(tmp_path, "Use")
@@ -148,7 +148,7 @@ def test_a_volume_is_mounted_and_outlives_the_run(tmp_path):
     file.write_text(file.read_text() + "---\n" + yaml.safe_dump(platform))
 
     for _ in range(2):
-        rehearse(file, {}, tmp_path / "cluster", Recorder())
+        rehearse(file, {}, tmp_path / "cluster", Recorder().show)
 
     assert (tmp_path / "cluster/volumes/claim/count").read_text() == "++"
 
@@ -187,7 +187,7 @@ def test_a_failed_step_is_reported_with_its_reason_and_log(tmp_path, code, error
     recorder = Recorder()
 
     with pytest.raises(UserError) as failure:
-        rehearse(file, {}, tmp_path / "cluster", recorder)
+        rehearse(file, {}, tmp_path / "cluster", recorder.show)
 
     (path,) = (tmp_path / "cluster/logs").glob("*/Bad.log")
     assert str(failure.value) == f"step Bad failed: {reason} (log: {path})"
@@ -213,7 +213,7 @@ while not other.exists():
     recorder = Recorder()
 
     with pytest.raises(UserError, match="step Bad failed"):
-        rehearse(write(tmp_path / "p.yaml", tasks), {}, tmp_path / "cluster", recorder)
+        rehearse(write(tmp_path / "p.yaml", tasks), {}, tmp_path / "cluster", recorder.show)
 
     assert Path(terminated).exists()
     assert recorder.states(RUNNING) == ["Bad", "Slow"]
@@ -234,6 +234,6 @@ def test_a_file_that_kfp_would_reject_is_not_run(tmp_path):
     file.write_text(file.read_text().replace("outputArtifactKey: model", "outputArtifactKey: modle"))
 
     with pytest.raises(ConfigError, match=f"{file}: task Use: input Make comes from Make's output modle"):
-        rehearse(file, {}, tmp_path / "cluster", Recorder())
+        rehearse(file, {}, tmp_path / "cluster", Recorder().show)
 
     assert not Path(tmp_path / "cluster").exists()
