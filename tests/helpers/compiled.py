@@ -23,6 +23,8 @@ SMALL = [
     "evaluate.min_top1=0",
     "evaluate.max_top1_drop=1",
     "evaluate.max_ece=1",
+    "canary.timeout=1200",
+    "canary.max_latency_ms=60000",
     "kubeflow.image=registry/shiftvit:1",
     "kubeflow.volumes=models:/serving,kept:/state",
 ]
