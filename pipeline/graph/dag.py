@@ -91,9 +91,8 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
 
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
-    example_gen = Cifar10ExampleGen(
-        str(source.folder.resolve()), source.identity.to_json(), config.ingest.images_per_shard
-    )
+    folder, identity = str(source.folder.resolve()), source.identity.to_json()
+    example_gen = Cifar10ExampleGen(folder, identity, config.ingest.images_per_shard)
     statistics = StatisticsGen(example_gen.outputs["examples"])
     schema = ImportSchemaGen(schema_file=str(SCHEMA_FILE))
     validator = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
@@ -115,26 +114,16 @@ def _make_training_nodes(
     # the resume folder: neither the cache nor the state of a training is reused after such a change.
     weights = _digest(config.train.initial_weights)
     trial = config.tune.trial_of(config.experiment)
-    search = Tuner(
-        tuner_fn="components.tuner.component.tuner_fn",
-        **arguments,
-        custom_config=to_dict(
-            TunerConfig(
-                config.tune,
-                trial,
-                space=json.dumps(space.make(config.tune.space, trial).get_config(), sort_keys=True),
-                initial_weights=weights,
-                resume_root=f"{site.tuning}/{code}{weights}",
-            )
-        ),
-    )
+    declared = json.dumps(space.make(config.tune.space, trial).get_config(), sort_keys=True)
+    tuner_config = TunerConfig(config.tune, trial, declared, weights, f"{site.tuning}/{code}{weights}")
+    search = Tuner(tuner_fn="components.tuner.component.tuner_fn", **arguments, custom_config=to_dict(tuner_config))
+    names = source.identity.class_names
+    trainer_config = TrainerConfig(config.experiment, names, f"{site.training}/{code}{weights}")
     trainer = Trainer(
         run_fn="components.trainer.run_fn.run_fn",
         **arguments,
         hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None,
-        custom_config=to_dict(
-            TrainerConfig(config.experiment, source.identity.class_names, f"{site.training}/{code}{weights}")
-        ),
+        custom_config=to_dict(trainer_config),
     )
     return [search, trainer] if config.tune.trials else [trainer]
 

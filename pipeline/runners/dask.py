@@ -49,7 +49,7 @@ class DaskRunner(FnApiRunner):
         dask_options = options.view_as(DaskOptions)
         with _connect(dask_options.dask_address, dask_options.dask_workers) as client:
             options.view_as(DirectOptions).direct_num_workers = len(client.nthreads())
-            self._default_environment = _DaskEnvironment(client.scheduler.address)
+            self._default_environment = _DaskEnvironment(client.scheduler.address, python_sdk_capabilities())
             return super().run_pipeline(pipeline, options)
 
 
@@ -80,14 +80,8 @@ def _connect(address: str, workers: int) -> Iterator[distributed.Client]:
 class _DaskEnvironment(Environment):
     """Marks the steps of a portable pipeline to run in the harnesses of `_DaskWorkerHandler`."""
 
-    def __init__(
-        self,
-        scheduler: str,
-        capabilities: Iterable[str] | None = None,
-        artifacts: Iterable[Any] = (),
-        resource_hints: dict[str, bytes] | None = None,
-    ):
-        super().__init__(python_sdk_capabilities() if capabilities is None else capabilities, artifacts, resource_hints)
+    def __init__(self, scheduler: str, *arguments: Any):
+        super().__init__(*arguments)
         self.scheduler = scheduler
 
     def to_runner_api_parameter(self, context: Any) -> tuple[str, bytes]:

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 from tfx.types import Channel
 
 from components.baseline import PushedBaseline
+from components.example_gen.executor import IDENTITY, INPUT_BASE
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import parse_source
@@ -18,6 +18,7 @@ from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import Node
 from pipeline.runners import beam
 from pipeline.runners.kubeflow import acceptance, platform
+from pipeline.runners.kubeflow.pipeline_file import Json
 from pipeline.runners.kubeflow.yaml_files import write
 from pipeline.sources.prepare import Source
 from shiftvit.config import require, to_dict
@@ -26,21 +27,13 @@ from shiftvit.train import check_initial_weights
 
 COMMAND = ("python", "-m", "pipeline.runners.kubeflow.entrypoint")
 
-Json = dict[str, Any]
-
-_STRING, _INTEGER = "STRING", "NUMBER_INTEGER"
-# Parameters that a run may set: type, and the nodes that take it. `entrypoint.py` applies them.
-_PARAMETERS = {
-    "data": (_STRING, [Node.EXAMPLE_GEN]),
-    "epochs": (_INTEGER, [Node.TRAINER]),
-    "push_destination": (_STRING, [Node.BASELINE, Node.PUSHER]),
-}
 # Parameters of TFX that depend on the image or the data, so that the step sets them itself.
-_SET_BY_STEP = {
-    Node.EXAMPLE_GEN: ["identity", "input_base"],
-    Node.SCHEMA_GEN: ["schema_file"],
-    Node.EVALUATOR: ["eval_config"],
-}
+_SET_BY_STEP = (
+    (Node.EXAMPLE_GEN, IDENTITY),
+    (Node.EXAMPLE_GEN, INPUT_BASE),
+    (Node.SCHEMA_GEN, "schema_file"),
+    (Node.EVALUATOR, "eval_config"),
+)
 # Groups of settings that a step needs to set those.
 _GROUPS = {Node.EXAMPLE_GEN: "shapes", Node.EVALUATOR: "evaluate"}
 _SCRATCH = "/tmp/shiftvit"  # in the container, lost with it
@@ -124,25 +117,26 @@ def find_baseline(candidate: Channel) -> BaseNode:
 
 
 def _set_parameters(spec: Json, config: PipelineConfig) -> None:
-    """Adds the parameters of a run, with defaults, and removes those that the steps set themselves."""
-    for node, names in _SET_BY_STEP.items():
-        for name in names:
-            del spec["root"]["dag"]["tasks"][node]["inputs"]["parameters"][name]
-            del spec["components"][node]["inputDefinitions"]["parameters"][name]
-    defaults = {
-        "data": config.source,
-        "epochs": config.train.epochs,
-        "push_destination": config.kubeflow.push_destination,
-    }
+    """Adds the parameters of a run, with defaults, and removes those that the steps set themselves.
+
+    `entrypoint.py` applies them.
+    """
+    for node, name in _SET_BY_STEP:
+        del spec["root"]["dag"]["tasks"][node]["inputs"]["parameters"][name]
+        del spec["components"][node]["inputDefinitions"]["parameters"][name]
     declared = {}
-    for name, (kind, nodes) in _PARAMETERS.items():
-        declared[name] = {"parameterType": kind, "defaultValue": defaults[name]}
+    for name, kind, default, nodes in (
+        ("data", "STRING", config.source, [Node.EXAMPLE_GEN]),
+        ("epochs", "NUMBER_INTEGER", config.train.epochs, [Node.TRAINER]),
+        ("push_destination", "STRING", config.kubeflow.push_destination, [Node.BASELINE, Node.PUSHER]),
+    ):
+        declared[name] = {"parameterType": kind, "defaultValue": default}
         for node in nodes:
             _add_parameter(spec, node, name, kind, {"componentInputParameter": name})
     spec["root"]["inputDefinitions"] = {"parameters": declared}
     for node, group in _GROUPS.items():
         constant = json.dumps(to_dict(getattr(config, group)), sort_keys=True)
-        _add_parameter(spec, node, group, _STRING, {"runtimeValue": {"constant": constant}})
+        _add_parameter(spec, node, group, "STRING", {"runtimeValue": {"constant": constant}})
 
 
 def _add_parameter(spec: Json, node: Node, name: str, kind: str, value: Json) -> None:

@@ -6,13 +6,11 @@ so only that is written.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
 from pipeline.config.kubeflow import GPU, KubeflowConfig, StepConfig
-
-Json = dict[str, Any]
+from pipeline.runners.kubeflow.pipeline_file import Json
 
 
 def executor(task: str) -> str:

@@ -16,7 +16,6 @@ from pipeline.runners.kubeflow.api import Answer, Api, NotFound
 from pipeline.runners.kubeflow.pipeline_file import PipelineFile, load
 from shiftvit.errors import ConfigError, UserError
 
-_DEFAULT_EXPERIMENT = "Default"  # KFP's own
 RUN = "Run"  # name that `SubmittedRun.wait` reports for the run itself
 POLL_SECONDS = 10
 _FINAL_STATES = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELED": "was cancelled", "SKIPPED": "was skipped"}
@@ -42,7 +41,7 @@ class Names:
         """
         pipeline = self.pipeline or file.name
         run = self.run or f"{pipeline} {datetime.now():%Y-%m-%d %H:%M:%S}"
-        names = Names(run, pipeline, self.experiment or _DEFAULT_EXPERIMENT, self.namespace)
+        names = Names(run, pipeline, self.experiment or "Default", self.namespace)
         for option, name in zip(_MAX_BYTES, dataclasses.astuple(names), strict=True):
             if len(name.encode()) > _MAX_BYTES[option]:
                 raise ConfigError(

@@ -161,8 +161,7 @@ def _container(config: PipelineConfig, job: WorkerJob) -> Manifest:
 
 
 def _environment(kubeflow: KubeflowConfig) -> list[Manifest]:
-    plain = [{"name": name, "value": value} for name, value in kubeflow.environment]
-    return plain + [
+    return kubeflow.environment + [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
         for name, secret, key in kubeflow.secret_variables
     ]

@@ -123,9 +123,8 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     joules = _run_nodes(pipeline, folder, events, lineage, RunOptions(to_nodes=[Node.TUNER]) if search_only else None)
     executions = {execution.node: execution for execution in lineage.executions(folder.id)}
     _check_finished(executions)
-    result = (
-        build_search_result(executions) if search_only else build_run_result(executions, source.identity.class_names)
-    )
+    names = source.identity.class_names
+    result = build_search_result(executions) if search_only else build_run_result(executions, names)
     result = dataclasses.replace(result, machine=machine.describe() | {"processor_joules": joules})
     run_result.write(folder, result)
     if not search_only:
