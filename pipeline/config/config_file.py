@@ -21,12 +21,10 @@ def load(path: Path) -> PipelineConfig:
         ConfigError: the file is missing or not JSON, or its values are not valid settings.
     """
     try:
-        values = json.loads(path.read_text())
+        return from_dict(PipelineConfig, json.loads(path.read_text()))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from error
     except ValueError as error:
         raise ConfigError(f"{path}: not a JSON configuration ({error})") from error
-    try:
-        return from_dict(PipelineConfig, values)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error

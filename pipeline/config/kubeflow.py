@@ -1,8 +1,7 @@
 """Settings for Kubeflow: image, resources, environment, volumes and placement of the steps. Imports nothing heavy."""
 
-import dataclasses
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -70,7 +69,7 @@ class StepsConfig:
     pusher: StepConfig = _LIGHT
 
     def __post_init__(self) -> None:
-        for step in dataclasses.fields(self):
+        for step in fields(self):
             getattr(self, step.name).check(f"kubeflow.steps.{step.name}")
 
     def of(self, node: str) -> StepConfig:

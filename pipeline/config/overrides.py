@@ -36,8 +36,7 @@ def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
 
 
 def _set_leaf(table: dict[str, Any], leaf: str, text: str, key: str) -> None:
-    if leaf not in table:
-        raise ConfigError(f"unknown key {key}; {suggest(leaf, table, key.rpartition('.')[0])}")
+    require(leaf in table, f"unknown key {key}; {suggest(leaf, table, key.rpartition('.')[0])}")
     current = table[leaf]
     if key == "model":
         table[leaf] = to_dict(dataclasses.replace(variant(text), num_classes=NUM_CLASSES))

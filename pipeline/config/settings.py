@@ -3,8 +3,7 @@
 The comment beside a field is the one place that says what the setting means, and in which unit.
 """
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pipeline.config.beam import BeamConfig
@@ -27,7 +26,7 @@ class EvaluateConfig:
     min_corrupted_top1: float = 0.0  # least top-1 accuracy under each single corruption; 0: no threshold
 
     def __post_init__(self) -> None:
-        _require_shares("evaluate", self, *(f.name for f in dataclasses.fields(self)))
+        _require_shares("evaluate", self, *(f.name for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,7 @@ class ShapesConfig:
     seed: int = 0  # of the random generator
 
     def __post_init__(self) -> None:
-        require(
-            min(self.train, self.eval, self.test) >= 10, "shapes.train, shapes.eval and shapes.test must be 10 or more"
-        )
+        require(min(self.train, self.eval, self.test) >= 10, "shapes.train, .eval and .test must be 10 or more")
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ class GateConfig:
     max_image_drift: float = 0.1  # largest Jensen-Shannon divergence from train, of each colour's mean and of contrast
 
     def __post_init__(self) -> None:
-        _require_shares("gate", self, *(f.name for f in dataclasses.fields(self)))
+        _require_shares("gate", self, *(f.name for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -141,9 +138,9 @@ class PipelineConfig:
     def with_absolute_paths(self) -> "PipelineConfig":
         """Returns the configuration with absolute paths, so that it means the same in every working directory."""
         weights = self.train.initial_weights
-        train = dataclasses.replace(self.train, initial_weights=str(absolute(weights)) if weights else "")
+        train = replace(self.train, initial_weights=str(absolute(weights)) if weights else "")
         source, workspace = absolute_source(self.source), str(absolute(self.workspace))
-        return dataclasses.replace(self, source=source, workspace=workspace, train=train)
+        return replace(self, source=source, workspace=workspace, train=train)
 
 
 def _require_positive(group: str, config: Any, *names: str) -> None:

@@ -20,8 +20,7 @@ from tfx.types import Channel
 
 from components.canary.component import Canary
 from components.data_gate.component import DataGate
-from components.evaluator.eval_config import EXTRACTION, make_eval_config
-from components.evaluator.eval_config import SPLITS as EVALUATED_SPLITS
+from components.evaluator import eval_config
 from components.example_gen.component import Cifar10ExampleGen
 from components.lite.component import LiteExport
 from components.pusher import Pusher
@@ -72,7 +71,14 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
     for node in training_nodes:
         node.add_upstream_node(data_gate)
     baseline = site.make_baseline(trainer.outputs["model"])
-    evaluator = _make_evaluator(config, source, examples, trainer, baseline)
+    evaluator = Evaluator(
+        examples,
+        trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        example_splits=list(eval_config.SPLITS),
+        eval_config=eval_config.make_eval_config(source.identity.counts[TEST], **asdict(config.evaluate)),
+        module_path=eval_config.EXTRACTION,
+    )
     canary = Canary(trainer.outputs["model"], examples, **asdict(config.canary))
     lite_nodes = _make_lite_nodes(config, trainer.outputs["model"], examples)
     pusher = Pusher(
@@ -112,7 +118,8 @@ def _make_training_nodes(
     arguments = {"examples": examples, "train_args": TrainArgs(), "eval_args": EvalArgs()}
     # Digests of the code and of the initial weights, which may change in place, are part of the configuration and of
     # the resume folder: neither the cache nor the state of a training is reused after such a change.
-    weights = _digest(config.train.initial_weights)
+    file = config.train.initial_weights
+    weights = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
     trial = config.tune.trial_of(config.experiment)
     declared = json.dumps(space.make(config.tune.space, trial).get_config(), sort_keys=True)
     tuner_config = TunerConfig(config.tune, trial, declared, weights, f"{site.tuning}/{code}{weights}")
@@ -126,23 +133,6 @@ def _make_training_nodes(
         custom_config=to_dict(trainer_config),
     )
     return [search, trainer] if config.tune.trials else [trainer]
-
-
-def _digest(file: str) -> str:
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
-
-
-def _make_evaluator(
-    config: PipelineConfig, source: Source, examples: Channel, trainer: BaseNode, baseline: BaseNode
-) -> Evaluator:
-    return Evaluator(
-        examples,
-        trainer.outputs["model"],
-        baseline_model=baseline.outputs["model"],
-        example_splits=list(EVALUATED_SPLITS),
-        eval_config=make_eval_config(source.identity.counts[TEST], **asdict(config.evaluate)),
-        module_path=EXTRACTION,
-    )
 
 
 def _make_lite_nodes(config: PipelineConfig, model: Channel, examples: Channel) -> list[BaseNode]:

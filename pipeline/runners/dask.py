@@ -89,13 +89,9 @@ class _DaskEnvironment(Environment):
 
     @staticmethod
     def from_runner_api_parameter(
-        payload: bytes,
-        capabilities: Iterable[str],
-        artifacts: Iterable[Any],
-        resource_hints: dict[str, bytes],
-        context: Any,
+        payload: bytes, capabilities: Iterable[str], artifacts: Iterable[Any], hints: dict[str, bytes], context: Any
     ) -> "_DaskEnvironment":
-        return _DaskEnvironment(payload.decode(), capabilities, artifacts, resource_hints)
+        return _DaskEnvironment(payload.decode(), capabilities, artifacts, hints)
 
 
 @worker_handlers.WorkerHandler.register_environment(_URN, bytes)
@@ -144,6 +140,5 @@ class _DaskWorkerHandler(worker_handlers.GrpcWorkerHandler):
 
 def run_harness(control_address: str, worker_id: str) -> None:
     """Runs one SDK harness until the pipeline's runner, which listens at `control_address`, has no more work for it."""
-    SdkHarness(
-        control_address, worker_id=worker_id, runner_capabilities=worker_handlers.FNAPI_RUNNER_CAPABILITIES
-    ).run()
+    capabilities = worker_handlers.FNAPI_RUNNER_CAPABILITIES
+    SdkHarness(control_address, worker_id=worker_id, runner_capabilities=capabilities).run()

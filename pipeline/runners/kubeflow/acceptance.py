@@ -20,8 +20,6 @@ from shiftvit.errors import ConfigError, one_line
 SCHEMA_VERSION = "2.1.0"
 _PIPELINE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NODE_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]{0,127}")  # of an Argo template or task
-_RESOURCE_TEXTS = ("resourceCpuLimit", "resourceCpuRequest", "resourceMemoryLimit", "resourceMemoryRequest")
-_RESOURCE_NUMBERS = ("cpuLimit", "cpuRequest", "memoryLimit", "memoryRequest")
 
 
 def check(documents: Sequence[Json], file: Path) -> None:
@@ -31,8 +29,7 @@ def check(documents: Sequence[Json], file: Path) -> None:
         documents: the PipelineSpec, and the document for the platform if there is one.
         file: path of the compiled file, for the message.
     """
-    spec, *platforms = documents
-    for problem in _problems(spec, platforms):
+    for problem in _problems(*documents):
         raise ConfigError(f"{file}: {problem}")
 
 
@@ -56,7 +53,7 @@ def in_order(tasks: Json) -> list[str]:
     return list(TopologicalSorter({name: dependencies(task) for name, task in tasks.items()}).static_order())
 
 
-def _problems(spec: Json, platforms: Sequence[Json]) -> Iterator[str]:
+def _problems(spec: Json, *platforms: Json) -> Iterator[str]:
     try:
         json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
         deployment = pipeline_spec_pb2.PipelineDeploymentConfig()
@@ -120,12 +117,11 @@ def _container_problems(place: str, container: Json) -> Iterator[str]:
     if not container.get("command"):
         yield f"{place}: has no command, and KFP's launcher cannot use the image's own"
     resources = container.get("resources", {})
-    for key in _RESOURCE_TEXTS:
-        if key in resources and not QUANTITY.fullmatch(str(resources[key])):
-            yield f"{place}: {key} is {resources[key]!r}, which is not a Kubernetes quantity, such as 500m or 4Gi"
-    for key in _RESOURCE_NUMBERS:
-        if key in resources and (not fits(resources[key], "NUMBER_DOUBLE") or resources[key] <= 0):
-            yield f"{place}: {key} is {resources[key]!r}, which must be a number above 0"
+    for key, value in resources.items():  # such as resourceCpuLimit, a text, or in the older form cpuLimit, a number
+        if key.startswith("resource") and not QUANTITY.fullmatch(str(value)):
+            yield f"{place}: {key} is {value!r}, which is not a Kubernetes quantity, such as 500m or 4Gi"
+        if key.startswith(("cpu", "memory")) and not (fits(value, "NUMBER_DOUBLE") and value > 0):
+            yield f"{place}: {key} is {value!r}, which must be a number above 0"
     accelerator = resources.get("accelerator", {})
     count = accelerator.get("resourceCount", accelerator.get("count", "1"))  # JSON has an int64 as a string
     if accelerator and (not re.fullmatch(r"[1-9]\d*", str(count)) or not accelerator.keys() & {"type", "resourceType"}):
@@ -154,8 +150,7 @@ def _task_problems(name: str, task: Json, spec: Json) -> Iterator[str]:
         if output is None:
             yield f"{place}: input {key} has no taskOutputArtifact, the only source of an artifact"
         else:
-            keys = output["producerTask"], output.get("outputArtifactKey")
-            yield from _output_problems(f"{place}: input {key}", "artifacts", *keys, spec)
+            yield from _output_problems(f"{place}: input {key}", "artifacts", output, spec)
 
 
 def _declaration_problems(place: str, task: Json, component: Json) -> Iterator[str]:
@@ -181,15 +176,15 @@ def _value_problems(place: str, source: Json, declared: Json, root: Json, spec: 
         elif kind and root[name].get("parameterType") != kind:
             yield f"{place} is a {kind}, and the pipeline's parameter {name} a {root[name].get('parameterType')}"
     elif "taskOutputParameter" in source:
-        output = source["taskOutputParameter"]
-        yield from _output_problems(place, "parameters", output["producerTask"], output.get("outputParameterKey"), spec)
+        yield from _output_problems(place, "parameters", source["taskOutputParameter"], spec)
     elif "constant" not in source.get("runtimeValue", {}):
         yield f"{place} has no runtimeValue.constant, the only constant that KFP's driver reads"
     elif kind and not fits(source["runtimeValue"]["constant"], kind):
         yield f"{place}: {source['runtimeValue']['constant']!r} is not a {kind}"
 
 
-def _output_problems(place: str, kind: str, producer: str, key: str | None, spec: Json) -> Iterator[str]:
+def _output_problems(place: str, kind: str, output: Json, spec: Json) -> Iterator[str]:
+    producer, key = output["producerTask"], output.get("outputArtifactKey") or output.get("outputParameterKey")
     reference = spec["root"]["dag"]["tasks"][producer].get("componentRef", {}).get("name")
     component = spec["components"].get(reference, {})
     if key not in component.get("outputDefinitions", {}).get(kind, {}):

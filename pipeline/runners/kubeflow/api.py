@@ -14,7 +14,6 @@ from shiftvit.errors import ConfigError, UserError
 TOKEN_VARIABLE = "KUBEFLOW_TOKEN"
 TIMEOUT = (10, 60)  # seconds to connect, and seconds between two bytes of the answer
 PAUSES = (1, 2, 4, 8, 16)  # seconds before each retry
-_GATEWAY_ERRORS = (502, 503, 504)
 _LONGEST_MESSAGE = 500  # characters; some of KFP's messages contain a whole specification
 
 Answer = dict[str, Any]
@@ -132,7 +131,7 @@ class Api:
             state = "is invalid or lacks permission" if self._token else "is not set"
             detail = f" ({message})" if message else ""
             raise UserError(f"{self.host}: answers {reason}{detail}; the token in {TOKEN_VARIABLE} {state}")
-        if status in _GATEWAY_ERRORS:
+        if status in (502, 503, 504):
             raise Unanswered(f"{self.host}: answers {reason}: KFP is not running")
         if response.ok and answer is not None:
             return answer

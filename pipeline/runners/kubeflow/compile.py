@@ -1,9 +1,15 @@
-"""Compiles the graph for open-source Kubeflow Pipelines (KFP) 2, as a PipelineSpec 2.1 and a platform document."""
+"""Compiles the graph for open-source Kubeflow Pipelines (KFP) 2, as a PipelineSpec 2.1 and a platform document.
+
+KFP has an older and a newer form for some settings of a step. In a container, an installation ignores the form that it
+does not know, so both are written. In the platform document, old installations reject the newer form and all take the
+older, so only that is written.
+"""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from kubernetes.utils.quantity import parse_quantity
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 from tfx.types import Channel
@@ -11,13 +17,14 @@ from tfx.types import Channel
 from components.baseline import PushedBaseline
 from components.example_gen.executor import IDENTITY, INPUT_BASE
 from components.example_gen.source_identity import SourceIdentity
+from pipeline.config.kubeflow import GPU, KubeflowConfig, StepConfig
 from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import parse_source
 from pipeline.graph.dag import Site, create_pipeline
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import Node
 from pipeline.runners import beam
-from pipeline.runners.kubeflow import acceptance, platform
+from pipeline.runners.kubeflow import acceptance
 from pipeline.runners.kubeflow.pipeline_file import Json
 from pipeline.runners.kubeflow.yaml_files import write
 from pipeline.sources.prepare import Source
@@ -34,9 +41,6 @@ _SET_BY_STEP = (
     (Node.SCHEMA_GEN, "schema_file"),
     (Node.EVALUATOR, "eval_config"),
 )
-# Groups of settings that a step needs to set those.
-_GROUPS = {Node.EXAMPLE_GEN: "shapes", Node.EVALUATOR: "evaluate"}
-_SCRATCH = "/tmp/shiftvit"  # in the container, lost with it
 # Stands for the source, which is a parameter of the run and unknown until the first step reads it.
 _UNKNOWN_SOURCE = Source(SourceIdentity("", "", False, dict.fromkeys(SPLITS, 0), ()), Path("/"))
 
@@ -56,14 +60,16 @@ def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] 
     config = config.with_absolute_paths()
     _check(config)
     spec = _compile(config, command)
-    tasks = spec["root"]["dag"]["tasks"]
     _set_parameters(spec, config)
     code = graph_fingerprint()
-    for task in tasks:
-        container = spec["deploymentSpec"]["executors"][platform.executor(task)]["container"]
+    on_platform = {}
+    for task in spec["root"]["dag"]["tasks"]:
+        executor, step = f"{task}_executor", config.kubeflow.steps.of(task)
+        container = spec["deploymentSpec"]["executors"][executor]["container"]
         container["args"].append(f"--code={code}")  # part of the key of KFP's cache, and compared by the step
-        container |= platform.container_settings(config.kubeflow.steps.of(task), config.kubeflow)
-    documents = [spec, platform.document(config.kubeflow, tasks)]
+        container |= _container_settings(step, config.kubeflow)
+        on_platform[executor] = _platform_settings(step, config.kubeflow)
+    documents = [spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": on_platform}}}}]
     acceptance.check(documents, file)
     write(documents, file)
 
@@ -92,7 +98,7 @@ def _check(config: PipelineConfig) -> None:
 
 
 def _compile(config: PipelineConfig, command: Sequence[str]) -> Json:
-    state = config.kubeflow.state or _SCRATCH
+    state = config.kubeflow.state or "/tmp/shiftvit"  # in the container, lost with it
     site = Site(
         root=config.kubeflow.pipeline_root,
         training=f"{state}/training",
@@ -134,7 +140,7 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
         for node in nodes:
             _add_parameter(spec, node, name, kind, {"componentInputParameter": name})
     spec["root"]["inputDefinitions"] = {"parameters": declared}
-    for node, group in _GROUPS.items():
+    for node, group in ((Node.EXAMPLE_GEN, "shapes"), (Node.EVALUATOR, "evaluate")):
         constant = json.dumps(to_dict(getattr(config, group)), sort_keys=True)
         _add_parameter(spec, node, group, "STRING", {"runtimeValue": {"constant": constant}})
 
@@ -142,3 +148,32 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
 def _add_parameter(spec: Json, node: Node, name: str, kind: str, value: Json) -> None:
     spec["components"][node]["inputDefinitions"]["parameters"][name] = {"parameterType": kind}
     spec["root"]["dag"]["tasks"][node]["inputs"]["parameters"][name] = value
+
+
+def _container_settings(step: StepConfig, config: KubeflowConfig) -> Json:
+    """Returns the fields of a step's container that TFX leaves out: resources and environment."""
+    cores, gigabytes = float(parse_quantity(step.cpu)), float(parse_quantity(step.memory)) / 1e9
+    resources: Json = {}
+    for kind in ("Limit", "Request"):
+        resources[f"resourceCpu{kind}"], resources[f"resourceMemory{kind}"] = step.cpu, step.memory
+        resources[f"cpu{kind}"], resources[f"memory{kind}"] = cores, gigabytes
+    if step.gpus:
+        count = str(step.gpus)
+        resources["accelerator"] = {"resourceType": GPU, "resourceCount": count, "type": GPU, "count": count}
+    return {"resources": resources, "env": config.environment}
+
+
+def _platform_settings(step: StepConfig, config: KubeflowConfig) -> Json:
+    """Returns the settings of a step in the platform document: image secret, secrets, volumes and placement."""
+    placement = config.placement(step)
+    settings = {
+        "imagePullSecret": [{"secretName": config.image_pull_secret}] if config.image_pull_secret else [],
+        "secretAsEnv": [
+            {"secretName": secret, "keyToEnv": [{"secretKey": key, "envVar": variable}]}
+            for variable, secret, key in config.secret_variables
+        ],
+        "pvcMount": [{"constant": claim, "mountPath": path} for claim, path in config.mounts.items()],
+        "nodeSelector": {"labels": placement["nodeSelector"]} if placement["nodeSelector"] else {},
+        "tolerations": placement["tolerations"],
+    }
+    return {name: value for name, value in settings.items() if value}

@@ -86,7 +86,7 @@ def load(path: Path) -> PipelineFile:
     """
     try:
         content = path.read_bytes()
-        documents = list(yaml.safe_load_all(content.decode()))
+        documents = [document for document in yaml.safe_load_all(content.decode()) if document is not None]
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the compiled pipeline ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -95,25 +95,14 @@ def load(path: Path) -> PipelineFile:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""
         raise ConfigError(f"{path}: not a compiled pipeline: not YAML{place}") from error
-    if not (documents and _is_pipeline_spec(documents[0]) and all(map(_is_platform_spec, documents[1:]))):
-        raise ConfigError(f"{path}: not a compiled pipeline; `shiftvit kubeflow compile` writes one")
-    return PipelineFile(path, content, documents[0], tuple(filter(None, documents[1:])))
+    match documents:
+        case [{"pipelineInfo": {"name": str()}, "root": dict()}, *platforms] if all(map(_is_platform, platforms)):
+            return PipelineFile(path, content, documents[0], tuple(platforms))
+    raise ConfigError(f"{path}: not a compiled pipeline; `shiftvit kubeflow compile` writes one")
 
 
-def _is_pipeline_spec(document: Any) -> bool:
-    return (
-        _has_table(document, "pipelineInfo")
-        and isinstance(document["pipelineInfo"].get("name"), str)
-        and _has_table(document, "root")
-    )
-
-
-def _is_platform_spec(document: Any) -> bool:
-    return document is None or _has_table(document, "platforms")
-
-
-def _has_table(document: Any, key: str) -> bool:
-    return isinstance(document, dict) and isinstance(document.get(key), dict)
+def _is_platform(document: Any) -> bool:
+    return isinstance(document, dict) and isinstance(document.get("platforms"), dict)
 
 
 def _read(text: str, name: str, kind: str | None) -> Any:

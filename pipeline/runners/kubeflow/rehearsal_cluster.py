@@ -62,14 +62,14 @@ class Cluster:
         """Returns the path in the bucket that stands for `uri`."""
         return self.folder / "bucket" / uri.partition("://")[2]
 
-    def record(self, name: str, artifact: Json) -> Json:
-        """Returns the artifact as later steps read it from the metadata store.
+    def record(self, name: str, uri: str, metadata: Json) -> Json:
+        """Returns an artifact as later steps read it from the metadata store.
 
         Raises:
             UserError: the metadata contains a null.
         """
-        metadata = {key: _recorded(name, key, value) for key, value in artifact.get("metadata", {}).items()}
-        return {"name": str(next(self._ids)), "uri": artifact["uri"], "metadata": {"display_name": name} | metadata}
+        recorded = {key: _recorded(name, key, value) for key, value in metadata.items()}
+        return {"name": str(next(self._ids)), "uri": uri, "metadata": {"display_name": name} | recorded}
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -136,11 +136,13 @@ class Step:
         reported = self._reported()
         recorded = {}
         for name, provisioned in entrypoint.artifacts(self._input["outputs"]):
-            artifact = _merge(provisioned, reported.get(name, {}))
-            local = self.log if name == LOGS else self._local(artifact["uri"])
+            written = reported.get(name, {})
+            uri = written.get("uri") or provisioned["uri"]
+            local = self.log if name == LOGS else self._local(uri)
             if local is not None:
-                self._cluster.upload(local, artifact["uri"])
-            recorded[name] = self._cluster.record(name, artifact)
+                self._cluster.upload(local, uri)
+            metadata = provisioned["metadata"] | written.get("metadata", {})
+            recorded[name] = self._cluster.record(name, uri, metadata)
         return recorded
 
     def remove(self) -> None:
@@ -183,11 +185,10 @@ class Step:
         assert folder is not None, "the launcher copies what is at minio://"
         folder.mkdir(parents=True)
         declared = self._component.get("outputDefinitions", {}).get("artifacts", {})
-        written = {
-            name: {"name": name, "uri": f"{root}/{name}", "type": spec["artifactType"]}
-            | ({"metadata": spec["metadata"]} if "metadata" in spec else {})
-            for name, spec in (declared | {LOGS: {"artifactType": {"schemaTitle": "system.Artifact"}}}).items()
-        }
+        written = {}
+        for name, spec in (declared | {LOGS: {"artifactType": {"schemaTitle": "system.Artifact"}}}).items():
+            metadata = spec.get("metadata", {})
+            written[name] = {"name": name, "uri": f"{root}/{name}", "type": spec["artifactType"], "metadata": metadata}
         return {"artifacts": entrypoint.listed(written), "outputFile": str(folder / "output_metadata.json")}
 
     def _local(self, uri: str) -> Path | None:
@@ -230,8 +231,3 @@ class Step:
         except json_format.ParseError as error:
             raise UserError(f"KFP's launcher rejects what the step reports ({one_line(error)})") from error
         return dict(entrypoint.artifacts(json.loads(text)))
-
-
-def _merge(provisioned: Json, reported: Json) -> Json:
-    metadata = provisioned.get("metadata", {}) | reported.get("metadata", {})
-    return provisioned | {"uri": reported.get("uri") or provisioned["uri"], "metadata": metadata}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.runners.kubeflow import acceptance, entrypoint, pipeline_file
-from pipeline.runners.kubeflow.pipeline_file import Json, PipelineFile
+from pipeline.runners.kubeflow import acceptance, entrypoint
+from pipeline.runners.kubeflow.pipeline_file import Json, PipelineFile, load
 from pipeline.runners.kubeflow.rehearsal_cluster import Cluster, Step
 from pipeline.runs.events import COMPLETE, FAILED, INTERRUPTED, Event, Events
 from shiftvit import processes
@@ -48,7 +48,7 @@ def rehearse(file: Path, parameters: Json, folder: Path, show: Callable[[Event],
         ConfigError: KFP would reject the file, or the folder cannot be used.
         UserError: a step fails; the message names the step, the reason and its log.
     """
-    compiled = pipeline_file.load(file)
+    compiled = load(file)
     acceptance.check([compiled.spec, *compiled.platforms], file)
     defaults = {name: definition.get("defaultValue") for name, definition in compiled.parameters.items()}
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"

@@ -1,12 +1,11 @@
 """Submits a compiled pipeline to Kubeflow Pipelines (KFP), and waits for its run. Imports nothing heavy."""
 
-import dataclasses
 import hashlib
 import json
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ class Names:
         pipeline = self.pipeline or file.name
         run = self.run or f"{pipeline} {datetime.now():%Y-%m-%d %H:%M:%S}"
         names = Names(run, pipeline, self.experiment or "Default", self.namespace)
-        for option, name in zip(_MAX_BYTES, dataclasses.astuple(names), strict=True):
+        for option, name in zip(_MAX_BYTES, astuple(names), strict=True):
             if len(name.encode()) > _MAX_BYTES[option]:
                 raise ConfigError(
                     f"{option} {name[:20]}...: longer than {_MAX_BYTES[option]} bytes, the most that KFP takes"
@@ -155,15 +154,12 @@ def _upload(api: Api, file: PipelineFile, names: Names) -> Answer:
         # By description, because the first version, created with the pipeline, has the pipeline's name.
         return _find(api, f"pipelines/{pipeline_id}/versions", "pipeline_versions", "description", description)
 
+    name = f"{names.pipeline}-{digest[:_DIGEST_LENGTH]}"
     return find_version() or api.create(
         "pipelines/upload_version",
         "pipeline_version_id",
         find_version,
-        params={
-            "name": f"{names.pipeline}-{digest[:_DIGEST_LENGTH]}",
-            "pipelineid": pipeline_id,
-            "description": description,
-        },
+        params={"name": name, "pipelineid": pipeline_id, "description": description},
         files=upload,
     )
 

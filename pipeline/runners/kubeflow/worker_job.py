@@ -23,8 +23,6 @@ _LONGEST_NAME = 52  # the name of a pod adds the index, and may have 63 characte
 _PORT = 2222
 _CONFIG_FILE = PurePosixPath("/etc/shiftvit/config.json")
 _INDEX = "JOB_COMPLETION_INDEX"
-_INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
-_RESTARTS = 6  # of each worker; all restart when one dies
 _CONTAINER = "worker"
 
 
@@ -59,8 +57,8 @@ class WorkerJob:
             f"train.batch_size={config.train.batch_size} is not divisible by the {devices} devices of "
             f"--workers {self.workers} with kubeflow.steps.trainer.gpus={config.kubeflow.steps.trainer.gpus}",
         )
-        folders = {"--records": self.records, "--model": self.model, "--state": self.state}
-        for option, path in (folders | {"train.initial_weights": config.train.initial_weights or self.state}).items():
+        paths = {"--records": self.records, "--model": self.model, "--state": self.state}
+        for option, path in (paths | {"train.initial_weights": config.train.initial_weights or self.state}).items():
             config.kubeflow.require_volume(option, path)
 
 
@@ -73,46 +71,32 @@ def manifests(config: PipelineConfig, job: WorkerJob) -> list[Manifest]:
     job.check(config)
     labels = {"app.kubernetes.io/name": "shiftvit", "app.kubernetes.io/instance": job.name}
     metadata = {"name": job.name, "labels": labels}
+    data = {_CONFIG_FILE.name: json.dumps(to_dict(config), indent=2) + "\n"}
+    service = {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,  # workers look each other up before any of them is ready
+        "selector": labels,
+        "ports": [{"name": "grpc", "port": _PORT}],
+    }
     return [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": metadata,
-            "data": {_CONFIG_FILE.name: json.dumps(to_dict(config), indent=2) + "\n"},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": metadata,
-            # Workers look each other up before any of them is ready.
-            "spec": {
-                "clusterIP": "None",
-                "publishNotReadyAddresses": True,
-                "selector": labels,
-                "ports": [{"name": "grpc", "port": _PORT}],
-            },
-        },
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
         {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": _job_spec(config, job, labels)},
     ]
 
 
 def _job_spec(config: PipelineConfig, job: WorkerJob, labels: dict[str, str]) -> Manifest:
+    wrong_input = [ConfigError.exit_code, DataError.exit_code]
+    on_wrong_input = {"containerName": _CONTAINER, "operator": "In", "values": wrong_input}
     return {
         "completionMode": "Indexed",
         "completions": job.workers,
         "parallelism": job.workers,
-        "backoffLimitPerIndex": _RESTARTS,
+        "backoffLimitPerIndex": 6,  # restarts of each worker; all restart when one dies
         "maxFailedIndexes": 0,  # without one worker, the others wait forever
         "podFailurePolicy": {
             "rules": [
-                {
-                    "action": "FailJob",  # a restart would fail in the same way
-                    "onExitCodes": {
-                        "containerName": _CONTAINER,
-                        "operator": "In",
-                        "values": [ConfigError.exit_code, DataError.exit_code],
-                    },
-                },
+                {"action": "FailJob", "onExitCodes": on_wrong_input},  # a restart would fail in the same way
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
             ]
         },
@@ -122,28 +106,21 @@ def _job_spec(config: PipelineConfig, job: WorkerJob, labels: dict[str, str]) ->
 
 def _pod_spec(config: PipelineConfig, job: WorkerJob) -> Manifest:
     kubeflow = config.kubeflow
-    mounts = {f"volume-{number}": mount for number, mount in enumerate(kubeflow.mounts.items())}
-    spec = {
+    volumes: list[Manifest] = [{"name": "config", "configMap": {"name": job.name}}]
+    mounts: list[Manifest] = [{"name": "config", "mountPath": str(_CONFIG_FILE.parent), "readOnly": True}]
+    for number, (claim, path) in enumerate(kubeflow.mounts.items()):
+        volumes.append({"name": f"volume-{number}", "persistentVolumeClaim": {"claimName": claim}})
+        mounts.append({"name": f"volume-{number}", "mountPath": path})
+    return {
         "subdomain": job.name,
         "restartPolicy": "Never",  # the Job creates a new pod; podFailurePolicy requires it
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         **kubeflow.placement(kubeflow.steps.trainer),
-        "containers": [
-            _container(config, job)
-            | {
-                "volumeMounts": [
-                    {"name": "config", "mountPath": str(_CONFIG_FILE.parent), "readOnly": True},
-                    *({"name": name, "mountPath": path} for name, (_, path) in mounts.items()),
-                ]
-            }
-        ],
-        "volumes": [
-            {"name": "config", "configMap": {"name": job.name}},
-            *({"name": name, "persistentVolumeClaim": {"claimName": claim}} for name, (claim, _) in mounts.items()),
-        ],
+        "containers": [_container(config, job) | {"volumeMounts": mounts}],
+        "volumes": volumes,
+        "imagePullSecrets": [{"name": kubeflow.image_pull_secret}] if kubeflow.image_pull_secret else [],
     }
-    return spec | ({"imagePullSecrets": [{"name": kubeflow.image_pull_secret}]} if kubeflow.image_pull_secret else {})
 
 
 def _container(config: PipelineConfig, job: WorkerJob) -> Manifest:
@@ -171,5 +148,5 @@ def _cluster(job: WorkerJob) -> list[Manifest]:
     """Returns the pod's index and TF_CONFIG, in which Kubernetes expands the index."""
     addresses = json.dumps([f"{job.name}-{index}.{job.name}:{_PORT}" for index in range(job.workers)])
     config = f'{{"cluster": {{"worker": {addresses}}}, "task": {{"type": "worker", "index": $({_INDEX})}}}}'
-    field = {"fieldPath": f"metadata.annotations['{_INDEX_ANNOTATION}']"}
+    field = {"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"}
     return [{"name": _INDEX, "valueFrom": {"fieldRef": field}}, {"name": TF_CONFIG, "value": config}]

@@ -70,9 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one run; a failure is sent as an event, and its traceback goes to the log."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run-dir", type=Path, required=True, help="folder of the run, which holds its configuration")
-    parser.add_argument(
-        "--events-fd", type=int, required=True, help="descriptor to write events to, one JSON object a line"
-    )
+    parser.add_argument("--events-fd", type=int, required=True, help="descriptor for events, one JSON object a line")
     parser.add_argument("--search-only", action="store_true", help="stop after the search")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO)
@@ -83,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return run(RunFolder(options.run_dir), events, options.search_only)
         except Exception as error:
-            logging.exception("the run failed")
             explained = explain(error, config_file.load(RunFolder(options.run_dir).config).workspace, events.running)
             if explained is None:
                 raise
+            logging.exception("the run failed")
             events.fail(str(explained), explained.exit_code)
             return explained.exit_code
         finally:

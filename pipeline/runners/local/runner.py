@@ -33,7 +33,6 @@ from pipeline.runners.local.result import Executions, build_run_result, build_se
 from pipeline.runs import machine, predictions, run_result
 from pipeline.runs.events import CACHED, COMPLETE, FAILED, PREDICTIONS, Events
 from pipeline.runs.lineage import Execution, Lineage
-from pipeline.runs.machine import EnergyMeter
 from pipeline.runs.workspace import RunFolder, Workspace
 from pipeline.sources.prepare import Source, prepare
 from shiftvit.errors import NotBlessedError, UserError
@@ -47,7 +46,7 @@ class NamedRunner(LocalDagRunner):
         super().__init__()
         self.run_id = run_id
 
-    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: RunOptions | None = None) -> None:
+    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
         """Sets the id in the compiled pipeline and runs it."""
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self.run_id}
@@ -117,12 +116,15 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     workspace = Workspace(Path(config.workspace))
     lineage = Lineage(workspace.metadata)
     pipeline = create_pipeline(config, source, local_site(config))
-    _write_graph(pipeline, folder)
+    upstream = {node.id: sorted(each.id for each in node.upstream_nodes) for node in pipeline.components}
+    atomic.write_file(folder.graph, json.dumps(upstream, indent=2) + "\n")
     nodes = [node.id for node in pipeline.components]
     events.plan(nodes[: nodes.index(Node.TUNER) + 1] if search_only else [*nodes, PREDICTIONS])
     joules = _run_nodes(pipeline, folder, events, lineage, RunOptions(to_nodes=[Node.TUNER]) if search_only else None)
     executions = {execution.node: execution for execution in lineage.executions(folder.id)}
-    _check_finished(executions)
+    unfinished = [node for node, execution in executions.items() if execution.state not in (COMPLETE, CACHED)]
+    if unfinished:
+        raise UserError(f"{', '.join(unfinished)} did not finish; the run's log says why")
     names = source.identity.class_names
     result = build_search_result(executions) if search_only else build_run_result(executions, names)
     result = dataclasses.replace(result, machine=machine.describe() | {"processor_joules": joules})
@@ -134,11 +136,6 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     return NotBlessedError.exit_code if result.reasons else 0
 
 
-def _write_graph(pipeline: Pipeline, folder: RunFolder) -> None:
-    upstream = {node.id: sorted(each.id for each in node.upstream_nodes) for node in pipeline.components}
-    atomic.write_file(folder.graph, json.dumps(upstream, indent=2) + "\n")
-
-
 def _run_nodes(
     pipeline: Pipeline, folder: RunFolder, events: Events, lineage: Lineage, options: RunOptions | None
 ) -> float | None:
@@ -146,17 +143,11 @@ def _run_nodes(
     watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
     absl_logging.get_absl_logger().addHandler(watcher)
     try:
-        with EnergyMeter() as energy:
+        with machine.EnergyMeter() as energy:
             NamedRunner(folder.id).run(pipeline, options)
     finally:
         absl_logging.get_absl_logger().removeHandler(watcher)
     return energy.joules
-
-
-def _check_finished(executions: Executions) -> None:
-    unfinished = [node for node, execution in executions.items() if execution.state not in (COMPLETE, CACHED)]
-    if unfinished:
-        raise UserError(f"{', '.join(unfinished)} did not finish; the run's log says why")
 
 
 def save_predictions(executions: Executions, folder: RunFolder, workspace: Workspace, events: Events) -> bool:
@@ -169,7 +160,7 @@ def save_predictions(executions: Executions, folder: RunFolder, workspace: Works
         model = path_utils.serving_model_dir(output(executions, Node.TRAINER, "model").uri)
         examples = output(executions, Node.EXAMPLE_GEN, "examples").uri
         predictions.save(predictions.gather(model, examples, earlier), folder.predictions)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the model is trained and pushed
         logging.exception("cannot save the predictions")
         events.note(f"The report will lack calibration and mistakes: {error}")
         return False
