@@ -29,7 +29,7 @@ def test_full_disk_leaves_no_partial_source(small_disk, foreseen, monkeypatch):
         make_source()
 
     assert small_disk.files() == []
-    assert make_source().counts["train"] == 800
+    assert make_source().identity.counts["train"] == 800
 
 
 def test_run_does_not_start_without_space_for_its_folder(small_disk):
