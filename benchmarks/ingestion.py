@@ -134,7 +134,7 @@ def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types import standard_artifacts
 
-    from components.example_gen import executor
+    from components.example_gen.component import Cifar10ExampleGen
     from components.example_gen.source_identity import SourceIdentity
     from pipeline.config.settings import PipelineConfig
     from pipeline.runners.beam import arguments
@@ -144,15 +144,8 @@ def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
     identity = SourceIdentity("", "", False, counts, CLASS_NAMES)
     context = BaseBeamExecutor.Context(arguments(config.beam), tmp_dir=str(folder / "tmp"), unique_id="1")
     started = time.perf_counter()
-    executor.Executor(context).Do(
-        {},
-        {executor.EXAMPLES: [examples]},
-        {
-            executor.INPUT_BASE: str(source),
-            executor.IDENTITY: identity.to_json(),
-            executor.IMAGES_PER_SHARD: config.ingest.images_per_shard,
-        },
-    )
+    parameters = {"input_base": str(source), "identity": identity.to_json(), **dataclasses.asdict(config.ingest)}
+    Cifar10ExampleGen.EXECUTOR_SPEC.executor_class(context).Do({}, {"examples": [examples]}, parameters)
     return time.perf_counter() - started
 
 

@@ -25,7 +25,7 @@ from components.data_gate.measurements import (
     of_split,
 )
 from components.data_gate.quality import Duplicate, Split
-from components.example_gen.executor import read_counts
+from components.example_gen.component import read_counts
 from shiftvit import features
 from shiftvit.errors import DataError
 

@@ -1,51 +1,183 @@
-"""The ExampleGen as a TFX component."""
+"""The ExampleGen converts a source's records to TFRecord files of Examples with Beam, one element per file.
 
-from typing import ClassVar
+Each worker reads and writes whole shards, so no pixels pass through Beam, every runner writes the same files, and a
+retried shard overwrites its own file.
+"""
 
-from tfx import types
-from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
-from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+import json
+import math
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from components.example_gen import executor
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+from tfx.components.util import examples_utils
+from tfx.dsl.component.experimental.annotations import BeamComponentParameter, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import Examples
+
+from components.example_gen import records
+from components.example_gen.source_identity import SourceIdentity, count_property
+from shiftvit import features, progress
+from shiftvit.errors import DataError
+from shiftvit.features import split_folder
+from shiftvit.files import disk
+from shiftvit.input_pipeline import count_records
 
 
-class Cifar10ExampleGenSpec(types.ComponentSpec):
-    """Parameters and output of Cifar10ExampleGen."""
+@dataclass(frozen=True)
+class Shard:
+    """One TFRecord file to write, and the records that go into it."""
 
-    PARAMETERS = {
-        executor.INPUT_BASE: ExecutionParameter(type=str),
-        executor.IDENTITY: ExecutionParameter(type=str),
-        executor.IMAGES_PER_SHARD: ExecutionParameter(type=int),
-    }
-    INPUTS: ClassVar[dict[str, ChannelParameter]] = {}
-    OUTPUTS = {executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples)}
+    split: str
+    source: str  # file of binary records
+    start: int  # index of the first record
+    images: int
+    split_images: int  # in all shards of the split
+    target: str  # path of the TFRecord file
+    unfinished: str  # folder for incomplete files, outside the split folders, whose files are read as data
 
 
-class Cifar10ExampleGen(BaseBeamComponent):
-    """Ingests CIFAR-10, or any set in its record format, into sharded TFRecords.
+def plan(counts: Mapping[str, int], input_base: str, output: str, images_per_shard: int) -> list[Shard]:
+    """Returns the shards of every split, in TFX's layout: `<output>/Split-<split>/data_tfrecord-00000-of-00008`."""
+    shards = []
+    for split, count in counts.items():
+        total = math.ceil(count / images_per_shard)
+        for index in range(total):
+            start = index * images_per_shard
+            shards.append(
+                Shard(
+                    split,
+                    f"{input_base}/{split}.bin",
+                    start,
+                    min(images_per_shard, count - start),
+                    count,
+                    f"{split_folder(output, split)}/data_tfrecord-{index:05d}-of-{total:05d}",
+                    f"{output}/unfinished",
+                )
+            )
+    return shards
+
+
+class WriteShards(beam.PTransform):
+    """Writes each Shard of its input; returns a pair (split, number of images) for each."""
+
+    def expand(self, shards: beam.PCollection) -> beam.PCollection:
+        """Distributes the shards over the workers and writes them."""
+        return shards | "Spread" >> beam.Reshuffle() | "Write" >> beam.ParDo(_WriteShard())
+
+
+class _WriteShard(beam.DoFn):
+    def process(self, shard: Shard) -> Iterator[tuple[str, int]]:
+        images, labels = _read(shard)
+        # Uncompressed: zlib would take longer than everything else. Beam may run one element twice at the same time, so
+        # each attempt writes to a file of its own.
+        path = f"{shard.unfinished}/{uuid.uuid4().hex}"
+        with tf.io.TFRecordWriter(path) as writer:
+            for example in records.serialize(images, labels):
+                writer.write(example)
+        tf.io.gfile.rename(path, shard.target, overwrite=True)
+        progress.report(f"writing {shard.split}", shard.start + shard.images, shard.split_images, "image")
+        yield shard.split, shard.images
+
+
+def _read(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    offset = shard.start * records.RECORD_BYTES
+    with tf.io.gfile.GFile(shard.source, "rb") as file:
+        file.seek(offset)
+        block = file.read(shard.images * records.RECORD_BYTES)
+    images, labels = records.unpack(block, shard.source, offset)
+    if len(images) != shard.images:
+        raise DataError(f"{shard.source}: {len(images):,} records from byte {offset}, expected {shard.images:,}")
+    return images, labels
+
+
+@component(use_beam=True)
+def Cifar10ExampleGen(
+    examples: OutputArtifact[Examples],
+    input_base: Parameter[str],
+    identity: Parameter[str],
+    images_per_shard: Parameter[int],
+    beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
+) -> None:
+    """Ingests CIFAR-10, or any set in its record format, into sharded TFRecords, then counts the records on disk.
 
     TFX's own ExampleGens cache by file times and need a driver. This one caches by the source's identity and needs
     none, so it runs on every runner.
+
+    Args:
+        examples: the splits.
+        input_base: folder with a file `<split>.bin` of binary records for each split.
+        identity: a SourceIdentity as JSON.
+        images_per_shard: number of images in one TFRecord file.
+        beam_pipeline: made by TFX.
+
+    Raises:
+        DataError: if the number of records of a split differs from the source; the splits are removed.
+        DiskFullError: if there is no room for the records; the splits are removed.
     """
+    source = SourceIdentity.from_json(identity)
+    needed = sum(source.counts.values()) * records.stored_bytes()
+    with disk.ensure_space(examples.uri, needed, "the ingested records"):
+        shards = plan(source.counts, input_base, examples.uri, images_per_shard)
+        _write(shards, source.counts, examples.uri, beam_pipeline)
+    _describe(examples, source)
+    with tf.io.gfile.GFile(f"{examples.uri}/{features.CLASS_NAMES_FILE}", "w") as file:
+        json.dump(source.class_names, file)
 
-    SPEC_CLASS = Cifar10ExampleGenSpec
-    EXECUTOR_SPEC = BeamExecutorSpec(executor.Executor)
 
-    def __init__(self, input_base: str, identity: str, images_per_shard: int):
-        """Declares the node.
+def _write(shards: list[Shard], counts: Mapping[str, int], output: str, beam_pipeline: beam.Pipeline) -> None:
+    folders = [split_folder(output, split) for split in counts]
+    unfinished = f"{output}/unfinished"
+    try:
+        for folder in (*folders, unfinished):
+            tf.io.gfile.makedirs(folder)
+        with beam_pipeline as pipeline:
+            _ = pipeline | "Shards" >> beam.Create(shards, reshuffle=False) | "WriteShards" >> WriteShards()
+        verify(counts, output)
+    except BaseException:
+        _remove(folders)
+        raise
+    finally:
+        _remove([unfinished])
 
-        Args:
-            input_base: folder with a file `<split>.bin` of binary records for each split.
-            identity: a SourceIdentity as JSON.
-            images_per_shard: number of images in one TFRecord file.
-        """
-        super().__init__(
-            Cifar10ExampleGenSpec(
-                input_base=input_base,
-                identity=identity,
-                images_per_shard=images_per_shard,
-                examples=types.Channel(type=standard_artifacts.Examples),
+
+def _remove(folders: Iterable[str]) -> None:
+    for folder in filter(tf.io.gfile.exists, folders):
+        tf.io.gfile.rmtree(folder)
+
+
+def verify(counts: Mapping[str, int], output: str) -> None:
+    """Raises DataError unless every split on disk has the expected number of records.
+
+    Some Beam runners lose elements without an error.
+    """
+    for split, expected in counts.items():
+        folder = split_folder(output, split)
+        found = count_records([f"{folder}/*"])
+        if found != expected:
+            raise DataError(
+                f"{folder}: {found:,} records were written of the {expected:,} images of the split "
+                f"{split}; run again, with --beam local if you chose another runner"
             )
-        )
+
+
+def read_counts(examples: Examples) -> dict[str, int]:
+    """Returns the number of images in each split, as recorded by ingestion."""
+    splits = artifact_utils.decode_split_names(examples.split_names)
+    return {split: int(examples.get_custom_property(count_property(split))) for split in splits}
+
+
+def _describe(examples: Examples, identity: SourceIdentity) -> None:
+    """Sets the splits, the format and the identity of the source as properties of the artifact."""
+    examples.split_names = artifact_utils.encode_split_names(list(identity.counts))
+    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    for name, value in identity.properties().items():
+        if isinstance(value, int):
+            examples.set_int_custom_property(name, value)
+        else:
+            examples.set_string_custom_property(name, value)

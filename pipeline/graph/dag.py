@@ -79,7 +79,7 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
         eval_config=eval_config.make_eval_config(source.identity.counts[TEST], **asdict(config.evaluate)),
         module_path=eval_config.EXTRACTION,
     )
-    canary = Canary(trainer.outputs["model"], examples, **asdict(config.canary))
+    canary = Canary(model=trainer.outputs["model"], examples=examples, **asdict(config.canary))
     lite_nodes = _make_lite_nodes(config, trainer.outputs["model"], examples)
     pusher = Pusher(
         trainer.outputs["model"],
@@ -97,8 +97,9 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
 
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
-    folder, identity = str(source.folder.resolve()), source.identity.to_json()
-    example_gen = Cifar10ExampleGen(folder, identity, config.ingest.images_per_shard)
+    example_gen = Cifar10ExampleGen(
+        input_base=str(source.folder.resolve()), identity=source.identity.to_json(), **asdict(config.ingest)
+    )
     statistics = StatisticsGen(example_gen.outputs["examples"])
     schema = ImportSchemaGen(schema_file=str(SCHEMA_FILE))
     validator = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
@@ -137,7 +138,7 @@ def _make_training_nodes(
 
 def _make_lite_nodes(config: PipelineConfig, model: Channel, examples: Channel) -> list[BaseNode]:
     settings = asdict(config.lite)
-    return [LiteExport(model, examples, **settings)] if settings.pop("enabled") else []
+    return [LiteExport(model=model, examples=examples, **settings)] if settings.pop("enabled") else []
 
 
 def _add_to_cache_key(code: str, nodes: list[BaseNode]) -> None:

@@ -10,8 +10,7 @@ from tfx import types
 from tfx.types import standard_artifacts
 from waiting import HANG_SECONDS
 
-from components.canary import executor, probe
-from components.canary.component import Canary
+from components.canary import component, probe
 from components.canary.report import CanaryReport, read_report
 from shiftvit.errors import DataError, UserError
 
@@ -113,7 +112,7 @@ def test_probabilities_that_are_no_distribution_are_refused(reason, probabilitie
 
 
 def test_node_takes_model_and_examples_and_returns_infra_blessing():
-    node = Canary(
+    node = component.Canary(
         model=types.Channel(standard_artifacts.Model),
         examples=types.Channel(standard_artifacts.Examples),
         images=5,
@@ -144,7 +143,7 @@ def test_model_without_variables_is_refused(tmp_path, examples):
 
 
 def test_probe_that_fails_refuses_the_model_with_its_last_line_of_output():
-    report = executor.run_probe({}, timeout=HANG_SECONDS)
+    report = component.run_probe({}, timeout=HANG_SECONDS)
 
     assert report == CanaryReport(False, "the process that tests the model ended with code 1: KeyError: 'images'")
 
@@ -152,7 +151,7 @@ def test_probe_that_fails_refuses_the_model_with_its_last_line_of_output():
 def test_killed_probe_says_nothing_about_the_model(tmp_path, examples, monkeypatch):
     """As if memory ran out: a refusal would be cached, and the model never pushed."""
     (tmp_path / "probe.py").write_text("import os; os.kill(os.getpid(), 9)")
-    monkeypatch.setattr(executor, "_PROBE", tmp_path / "probe.py")
+    monkeypatch.setattr(component, "_PROBE", tmp_path / "probe.py")
 
     with pytest.raises(UserError, match=r"was killed by SIGKILL.* memory .*: run the same command again"):
         run_canary(tmp_path, examples, toy_models.make(toy_models.FirstPixel(), tmp_path / "model"))

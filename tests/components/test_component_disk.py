@@ -1,7 +1,8 @@
+import apache_beam as beam
 import pytest
 from executions import examples
 
-from components.example_gen.executor import IDENTITY, IMAGES_PER_SHARD, INPUT_BASE, Executor
+from components.example_gen.component import Cifar10ExampleGen
 from components.trainer import training
 from pipeline.config.settings import PipelineConfig, ShapesConfig
 from pipeline.sources import prepare
@@ -28,10 +29,12 @@ def test_ingestion_on_a_full_disk_leaves_no_shard(small_disk, source, check_ahea
     """Whether the check ahead finds too little room, or the disk fills up later."""
 
     def ingest():
-        Executor().Do(
-            {},
-            {"examples": [examples(small_disk.folder / "examples")]},
-            {INPUT_BASE: str(source.folder), IDENTITY: source.identity.to_json(), IMAGES_PER_SHARD: 200},
+        Cifar10ExampleGen.test_call(
+            examples=examples(small_disk.folder / "examples"),
+            input_base=str(source.folder),
+            identity=source.identity.to_json(),
+            images_per_shard=200,
+            beam_pipeline=beam.Pipeline(runner="FnApiRunner"),
         )
 
     if not check_ahead:

@@ -20,7 +20,8 @@ from tfx.types import artifact_utils, standard_artifacts
 from waiting import wait_until
 
 from components.evaluator.results import read_metrics
-from components.example_gen import executor, records
+from components.example_gen import records
+from components.example_gen.component import Cifar10ExampleGen
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.beam import BeamConfig
 from pipeline.runners.beam import arguments
@@ -67,7 +68,7 @@ def context(flags, folder):
 def ingest(flags, source, folder, counts=COUNTS):
     examples = executions.examples(folder / "examples")
     identity = SourceIdentity("folder", "0", False, counts, CLASS_NAMES)
-    executor.Executor(context(flags, folder)).Do(
+    Cifar10ExampleGen.EXECUTOR_SPEC.executor_class(context(flags, folder)).Do(
         {},
         {"examples": [examples]},
         {"input_base": str(source), "identity": identity.to_json(), "images_per_shard": 30},

@@ -11,8 +11,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 from waiting import HANG_SECONDS
 
-from components.canary.executor import BLESSED
-from components.canary.executor import Executor as Canary
+from components.canary.component import BLESSED, Canary
 from components.evaluator.eval_config import EXTRACTION, SPLITS, make_eval_config
 from pipeline.config.beam import BeamConfig
 from pipeline.config.settings import CanaryConfig, EvaluateConfig
@@ -42,11 +41,8 @@ def evaluate(folder, examples, model, images, baseline=None, flags=None, **thres
 def run_canary(folder, examples, model, **settings):
     """Runs the Canary, on 12 images by default; returns its blessing."""
     blessing = artifact(standard_artifacts.InfraBlessing, folder / "infra_blessing")
-    Canary(context(folder)).Do(
-        {"model": [model], "examples": [examples]},
-        {"blessing": [blessing]},
-        asdict(CanaryConfig(**{"images": 12, "timeout": HANG_SECONDS} | settings)),
-    )
+    config = CanaryConfig(**{"images": 12, "timeout": HANG_SECONDS} | settings)
+    Canary.test_call(model=model, examples=examples, blessing=blessing, **asdict(config))
     return blessing
 
 

@@ -15,7 +15,6 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRu
 from tfx.types import Channel
 
 from components.baseline import PushedBaseline
-from components.example_gen.executor import IDENTITY, INPUT_BASE
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.kubeflow import GPU, KubeflowConfig, StepConfig
 from pipeline.config.settings import PipelineConfig
@@ -36,8 +35,8 @@ COMMAND = ("python", "-m", "pipeline.runners.kubeflow.entrypoint")
 
 # Parameters of TFX that depend on the image or the data, so that the step sets them itself.
 _SET_BY_STEP = (
-    (Node.EXAMPLE_GEN, IDENTITY),
-    (Node.EXAMPLE_GEN, INPUT_BASE),
+    (Node.EXAMPLE_GEN, "identity"),
+    (Node.EXAMPLE_GEN, "input_base"),
     (Node.SCHEMA_GEN, "schema_file"),
     (Node.EVALUATOR, "eval_config"),
 )

@@ -127,9 +127,7 @@ def _ingest(parameters: Json, _: Json, scratch: Path) -> None:
     """Prepares the source named by `data`; a run on one machine does this before its graph."""
     shapes = from_dict(ShapesConfig, json.loads(parameters.pop("shapes")))
     source = prepare(PipelineConfig(source=parameters.pop("data"), workspace=str(scratch), shapes=shapes))
-    from components.example_gen import executor
-
-    parameters |= {executor.INPUT_BASE: str(source.folder), executor.IDENTITY: source.identity.to_json()}
+    parameters |= {"input_base": str(source.folder), "identity": source.identity.to_json()}
 
 
 def _import_schema(parameters: Json, *_: Any) -> None:
@@ -181,7 +179,7 @@ def _mounted(path: str) -> str:
 # Per executor: converts the parameters of the run to those of the executor, in place. Takes the metadata that ingestion
 # recorded about the data, if the executor reads it, and a scratch folder.
 PREPARATIONS: dict[str, Callable[[Json, Json, Path], None]] = {
-    "components.example_gen.executor.Executor": _ingest,
+    "components.example_gen.component.Cifar10ExampleGen_Executor": _ingest,
     "tfx.components.schema_gen.import_schema_gen.executor.Executor": _import_schema,
     "components.tuner.component.Executor": _search,
     "tfx.components.trainer.executor.GenericExecutor": _train,

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.lite import executor
+from components.lite import component
+from components.lite.component import Reference, choose_float32_products, judge
 from components.lite.convert import Int8, LiteModel, to_float
-from components.lite.executor import Reference, choose_float32_products, judge
 from components.lite.report import FLOAT32, INT8, REPORT_FILE, LiteFile, read_report
 from pipeline.sources import shapes
 from shiftvit import features
@@ -50,11 +50,11 @@ def model(tmp_path_factory):
 
 
 def run(folder, model, examples, **settings):
-    """Runs the executor; returns the folder of its output."""
+    """Runs LiteExport; returns the folder of its output."""
     made = standard_artifacts.Model()
     made.uri = str(folder / "lite")
     bounds = {"calibration_images": 20, "test_images": 40, "min_float_agreement": 1.0, "min_int8_agreement": 0.8}
-    executor.Executor().Do({"model": [model], "examples": [examples]}, {"lite_model": [made]}, bounds | settings)
+    component.LiteExport.test_call(model=model, examples=examples, lite_model=made, **bounds | settings)
     return folder / "lite"
 
 
@@ -91,7 +91,7 @@ def test_report_has_the_measurements_of_both_files(lite):
     for file in report.files:
         assert file.bytes == (lite / f"{file.name}.tflite").stat().st_size and file.latency_ms > 0
     assert report.files[0].agreement == 1.0
-    assert (lite / executor.LABELS).read_text().split() == list(features.CLASS_NAMES)
+    assert (lite / component.LABELS).read_text().split() == list(features.CLASS_NAMES)
 
 
 def test_file_that_disagrees_is_rejected_and_the_other_is_kept(model, examples, tmp_path, monkeypatch):
@@ -101,15 +101,15 @@ def test_file_that_disagrees_is_rejected_and_the_other_is_kept(model, examples, 
 
     folder = run(tmp_path, model, examples)
 
-    assert sorted(path.name for path in folder.iterdir()) == [f"{FLOAT32}.tflite", executor.LABELS, REPORT_FILE]
+    assert sorted(path.name for path in folder.iterdir()) == [f"{FLOAT32}.tflite", component.LABELS, REPORT_FILE]
     reason = json.loads((folder / REPORT_FILE).read_text())["files"][1]["rejected"]
     assert reason.startswith("agrees with the model on ") and "below lite.min_int8_agreement=0.8" in reason
 
 
 def test_test_split_is_read_only_after_the_choice_on_the_eval_split(model, examples, tmp_path, monkeypatch):
-    steps, read, convert = [], executor._read, Int8.convert
+    steps, read, convert = [], component._read, Int8.convert
     monkeypatch.setattr(
-        executor, "_read", lambda inputs, split, count: steps.append(split) or read(inputs, split, count)
+        component, "_read", lambda inputs, split, count: steps.append(split) or read(inputs, split, count)
     )
     monkeypatch.setattr(Int8, "convert", lambda self, products: steps.append(products) or convert(self, products))
 

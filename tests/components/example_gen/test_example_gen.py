@@ -9,12 +9,10 @@ import tensorflow as tf
 from apache_beam.testing import test_pipeline as beam_test
 from apache_beam.testing.util import assert_that, equal_to
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.example_gen import executor, records
-from components.example_gen.component import Cifar10ExampleGen
+from components.example_gen import component, records
 from components.example_gen.source_identity import SourceIdentity
 from shiftvit import features
 from shiftvit.errors import DataError
@@ -34,7 +32,7 @@ def source(tmp_path):
 
 
 def shards_of(source, output, images_per_shard=10):
-    shards = executor.plan(COUNTS, str(source), str(output), images_per_shard)
+    shards = component.plan(COUNTS, str(source), str(output), images_per_shard)
     for shard in shards:
         Path(shard.target).parent.mkdir(parents=True, exist_ok=True)
         Path(shard.unfinished).mkdir(exist_ok=True)
@@ -47,7 +45,7 @@ def local_pipeline():
 
 def write(shards):
     with local_pipeline() as pipeline:
-        _ = pipeline | beam.Create(shards) | executor.WriteShards()
+        _ = pipeline | beam.Create(shards) | component.WriteShards()
 
 
 def contents(folder):
@@ -62,14 +60,12 @@ def properties(source, counts=COUNTS):
 def do(folder, exec_properties):
     examples = standard_artifacts.Examples()
     examples.uri = str(folder)
-    # With beam_pipeline_args, TFX would package itself for remote workers, which takes long.
-    context = BaseBeamExecutor.Context(make_beam_pipeline_fn=local_pipeline, tmp_dir=str(folder.parent), unique_id="1")
-    executor.Executor(context).Do({}, {"examples": [examples]}, exec_properties)
+    component.Cifar10ExampleGen.test_call(examples=examples, beam_pipeline=local_pipeline(), **exec_properties)
     return examples
 
 
 def test_plan_covers_every_record_once():
-    shards = executor.plan(COUNTS, "in", "out", images_per_shard=10)
+    shards = component.plan(COUNTS, "in", "out", images_per_shard=10)
     assert [(s.split, s.start, s.images) for s in shards] == [
         ("train", 0, 10),
         ("train", 10, 10),
@@ -82,7 +78,7 @@ def test_plan_covers_every_record_once():
 
 def test_transform_returns_the_number_of_images_per_shard(source, tmp_path):
     with beam_test.TestPipeline(runner="FnApiRunner") as pipeline:
-        written = pipeline | beam.Create(shards_of(source, tmp_path / "out")) | executor.WriteShards()
+        written = pipeline | beam.Create(shards_of(source, tmp_path / "out")) | component.WriteShards()
         assert_that(written, equal_to([("train", 10), ("train", 10), ("train", 5), ("eval", 10), ("test", 3)]))
 
 
@@ -148,11 +144,11 @@ def test_lost_or_doubled_records_raise(source, tmp_path, spoil, found):
     do(tmp_path / "examples", properties(source))
     spoil(sorted((tmp_path / "examples/Split-train").iterdir()))
     with pytest.raises(DataError, match=rf"Split-train: {found} records were written of the 25 images"):
-        executor.verify(COUNTS, str(tmp_path / "examples"))
+        component.verify(COUNTS, str(tmp_path / "examples"))
 
 
 def test_component_declares_its_parameters_and_examples(source):
-    node = Cifar10ExampleGen(**properties(source))
+    node = component.Cifar10ExampleGen(**properties(source))
     assert node.outputs["examples"].type is standard_artifacts.Examples
     assert node.exec_properties["images_per_shard"] == 10
-    assert node.executor_spec.class_path == "components.example_gen.executor.Executor"
+    assert node.executor_spec.class_path == "components.example_gen.component.Cifar10ExampleGen_Executor"
