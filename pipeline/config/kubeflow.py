@@ -104,9 +104,8 @@ class KubeflowConfig:
             value = getattr(self, name)
             for text in [value] if isinstance(value, str) else value:
                 require(re.fullmatch(pattern, text), f"kubeflow.{name}: {text!r} is not {form}")
-        claims = [volume.partition(":")[0] for volume in self.volumes]
         require(
-            len(set(claims)) == len(claims),
+            len(self.mounts) == len(self.volumes),
             f"kubeflow.volumes={','.join(self.volumes)}: Kubernetes mounts each claim only once in a step",
         )
 

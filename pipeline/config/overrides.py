@@ -37,13 +37,12 @@ def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
 
 def _set_leaf(table: dict[str, Any], leaf: str, text: str, key: str) -> None:
     require(leaf in table, f"unknown key {key}; {suggest(leaf, table, key.rpartition('.')[0])}")
-    current = table[leaf]
     if key == "model":
         table[leaf] = to_dict(dataclasses.replace(variant(text), num_classes=NUM_CLASSES))
-        return
-    if isinstance(current, dict):
-        raise ConfigError(f"{key} is a group of settings; {suggest('', current, key)}")
-    table[leaf] = _parse(text, current)
+    elif isinstance(table[leaf], dict):
+        raise ConfigError(f"{key} is a group of settings; {suggest('', table[leaf], key)}")
+    else:
+        table[leaf] = _parse(text, table[leaf])
 
 
 def _parse(text: str, current: Any) -> Any:

@@ -15,7 +15,6 @@ from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto.pusher_pb2 import PushDestination
-from tfx.proto.trainer_pb2 import EvalArgs, TrainArgs
 from tfx.types import Channel
 
 from components.canary.component import Canary
@@ -116,7 +115,6 @@ def _make_training_nodes(
     config: PipelineConfig, source: Source, site: Site, code: str, examples: Channel
 ) -> list[BaseNode]:
     """Returns the Tuner, unless the search has no trials, and the Trainer."""
-    arguments = {"examples": examples, "train_args": TrainArgs(), "eval_args": EvalArgs()}
     # Digests of the code and of the initial weights, which may change in place, are part of the configuration and of
     # the resume folder: neither the cache nor the state of a training is reused after such a change.
     file = config.train.initial_weights
@@ -124,12 +122,14 @@ def _make_training_nodes(
     trial = config.tune.trial_of(config.experiment)
     declared = json.dumps(space.make(config.tune.space, trial).get_config(), sort_keys=True)
     tuner_config = TunerConfig(config.tune, trial, declared, weights, f"{site.tuning}/{code}{weights}")
-    search = Tuner(tuner_fn="components.tuner.component.tuner_fn", **arguments, custom_config=to_dict(tuner_config))
+    search = Tuner(
+        tuner_fn="components.tuner.component.tuner_fn", examples=examples, custom_config=to_dict(tuner_config)
+    )
     names = source.identity.class_names
     trainer_config = TrainerConfig(config.experiment, names, f"{site.training}/{code}{weights}")
     trainer = Trainer(
         run_fn="components.trainer.run_fn.run_fn",
-        **arguments,
+        examples=examples,
         hyperparameters=search.outputs["best_hyperparameters"] if config.tune.trials else None,
         custom_config=to_dict(trainer_config),
     )

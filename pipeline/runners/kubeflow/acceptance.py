@@ -158,13 +158,11 @@ def _declaration_problems(place: str, task: Json, component: Json) -> Iterator[s
     for kind in ("parameters", "artifacts"):
         given = task.get("inputs", {}).get(kind, {}).keys()
         declared = component.get("inputDefinitions", {}).get(kind, {})
-        required = {
-            name for name, spec in declared.items() if "defaultValue" not in spec and not spec.get("isOptional")
-        }
         for name in sorted(given - declared.keys()):
             yield f"{place}: passes {name}, which is not in the {kind} of its component's inputDefinitions"
-        for name in sorted(required - given):
-            yield f"{place}: does not pass {name}, which is in the {kind} of its component's inputDefinitions"
+        for name in sorted(declared.keys() - given):
+            if "defaultValue" not in declared[name] and not declared[name].get("isOptional"):
+                yield f"{place}: does not pass {name}, which is in the {kind} of its component's inputDefinitions"
 
 
 def _value_problems(place: str, source: Json, declared: Json, root: Json, spec: Json) -> Iterator[str]:

@@ -111,9 +111,7 @@ class Api:
                 "certificates of your own authority"
             ) from error
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise Unanswered(
-                f"{self.host}: no answer ({_cause(error)}); it is down or not reachable from here"
-            ) from error
+            raise Unanswered(f"{self.host}: no answer ({_cause(error)}); it is down or unreachable") from error
         except requests.RequestException as error:
             raise ConfigError(f"--host {self.host}: cannot send a request ({_cause(error)})") from error
         return self._read(response)

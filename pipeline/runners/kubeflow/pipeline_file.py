@@ -72,9 +72,7 @@ class PipelineFile:
             values[name] = _read(text, name, self.parameters[name].get("parameterType"))
         for name, definition in self.parameters.items():
             if name not in values and "defaultValue" not in definition and not definition.get("isOptional"):
-                raise ConfigError(
-                    f"{self.path}: parameter {name} has no default; set it with --set-parameter {name}=VALUE"
-                )
+                raise ConfigError(f"{self.path}: parameter {name} has no default: add --set-parameter {name}=VALUE")
         return values
 
 

@@ -43,10 +43,13 @@ class Names:
         names = Names(run, pipeline, self.experiment or "Default", self.namespace)
         for option, name in zip(_MAX_BYTES, astuple(names), strict=True):
             if len(name.encode()) > _MAX_BYTES[option]:
-                raise ConfigError(
-                    f"{option} {name[:20]}...: longer than {_MAX_BYTES[option]} bytes, the most that KFP takes"
-                )
+                raise ConfigError(f"{option} {name[:20]}...: longer than {_MAX_BYTES[option]} bytes, KFP's limit")
         return names
+
+    @property
+    def scope(self) -> dict[str, str]:
+        """The namespace as a parameter of a request, if there is one."""
+        return {"namespace": self.namespace} if self.namespace else {}
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,7 @@ def submit(path: Path, host: str, settings: Iterable[str] = (), names: Names = N
     names = names.complete(file)
     api = Api(host)
     if api.serves_many_users() and not names.namespace:
-        raise ConfigError(
-            f"{api.host}: is a multi-user installation; set the namespace of the run with --namespace NAME"
-        )
+        raise ConfigError(f"{api.host}: is a multi-user installation; set the run's namespace with --namespace NAME")
     version = _upload(api, file, names)
     experiment = _find_or_create_experiment(api, names)
     run = _create_run(api, names, experiment, version, parameters)
@@ -133,11 +134,10 @@ def _upload(api: Api, file: PipelineFile, names: Names) -> Answer:
     description = f"compiled file, SHA-256 {digest}"
     # KFP decides by the extension, and takes only YAML.
     upload = {"uploadfile": (file.path.with_suffix(".yaml").name, file.content)}
-    namespace = _without_empty(namespace=names.namespace)
 
     def find_pipeline() -> Answer | None:
         try:
-            return api.get(f"pipelines/names/{quote(names.pipeline, safe='')}", **namespace)
+            return api.get(f"pipelines/names/{quote(names.pipeline, safe='')}", **names.scope)
         except NotFound:
             return None
 
@@ -145,7 +145,7 @@ def _upload(api: Api, file: PipelineFile, names: Names) -> Answer:
         "pipelines/upload",
         "pipeline_id",
         find_pipeline,
-        params={"name": names.pipeline, "description": description, **namespace},
+        params={"name": names.pipeline, "description": description, **names.scope},
         files=upload,
     )
     pipeline_id = pipeline["pipeline_id"]
@@ -165,12 +165,10 @@ def _upload(api: Api, file: PipelineFile, names: Names) -> Answer:
 
 
 def _find_or_create_experiment(api: Api, names: Names) -> Answer:
-    namespace = _without_empty(namespace=names.namespace)
-
     def find() -> Answer | None:
-        return _find(api, "experiments", "experiments", "display_name", names.experiment, **namespace)
+        return _find(api, "experiments", "experiments", "display_name", names.experiment, **names.scope)
 
-    body = {"display_name": names.experiment, **namespace}
+    body = {"display_name": names.experiment, **names.scope}
     return find() or api.create("experiments", "experiment_id", find, json=body)
 
 
@@ -200,10 +198,6 @@ def _find(api: Api, path: str, collection: str, key: str, value: str, **query: A
 
 def _equals(key: str, value: str) -> str:
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": key, "stringValue": value}]})
-
-
-def _without_empty(**values: str) -> dict[str, str]:
-    return {key: value for key, value in values.items() if value}
 
 
 def _tasks(run: Answer) -> list[Answer]:
