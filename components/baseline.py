@@ -8,9 +8,9 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.orchestration.metadata import Metadata
-from tfx.types import Artifact
 from tfx.types.standard_artifacts import Model
 from tfx.utils import path_utils
+from tfx.utils.typing_utils import ArtifactMultiDict
 
 from components import serving_folder
 from components.serving_folder import PUSHED_VERSION
@@ -25,7 +25,7 @@ class BlessedBeforeStrategy(ResolverStrategy):
     Inputs are `model` and `model_blessing`, each with all artifacts of its kind, and `candidate`, this run's model.
     """
 
-    def resolve_artifacts(self, store: Metadata, input_dict: dict[str, list[Artifact]]) -> dict[str, list[Artifact]]:
+    def resolve_artifacts(self, store: Metadata, input_dict: ArtifactMultiDict) -> ArtifactMultiDict:
         """Returns the baseline as `model` with its `model_blessing`; both are empty if there is none."""
         candidate = max(artifact.id for artifact in input_dict["candidate"])
         blessings = {
@@ -44,9 +44,7 @@ class BlessedBeforeStrategy(ResolverStrategy):
 
 @component
 def PushedBaseline(
-    candidate: InputArtifact[Model],
-    model: OutputArtifact[Model],
-    push_destination: Parameter[str],
+    candidate: InputArtifact[Model], model: OutputArtifact[Model], push_destination: Parameter[str]
 ) -> None:
     """Copies the newest pushed version to `model`, for runners without ML Metadata; `model` is empty if there is none.
 

@@ -12,10 +12,11 @@ from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.dsl.io import fileio
 from tfx.proto.pusher_pb2 import PushDestination
-from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types import BaseChannel, Channel, artifact_utils, standard_artifacts
+from tfx.types import standard_component_specs as specs
 from tfx.types.component_spec import ChannelParameter
-from tfx.types.standard_component_specs import EVALUATION_KEY, EXAMPLES_KEY, MODEL_RUN_KEY
 from tfx.utils import io_utils, json_utils, proto_utils
+from tfx.utils.typing_utils import ArtifactMultiDict
 
 from components import model_card, serving_folder
 from components.evaluator.results import read_metrics
@@ -32,19 +33,17 @@ class Executor(standard.Executor):
     """Publishes versions atomically if model and destination are local, and as TFX's executor does otherwise."""
 
     def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
+        self, input_dict: ArtifactMultiDict, output_dict: ArtifactMultiDict, exec_properties: dict[str, Any]
     ) -> None:
         """Pushes the model if it is blessed.
 
         Raises:
             DiskFullError: if there is no room for the version; none is left behind.
         """
-        base, source = _filesystem_destination(exec_properties), self.GetModelPath(input_dict)
-        pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
-        if not (_is_local(base) and _is_local(source)):
+        destination = proto_utils.json_to_proto(exec_properties[specs.PUSH_DESTINATION_KEY], PushDestination())
+        base, source = destination.filesystem.base_directory, self.GetModelPath(input_dict)
+        pushed = artifact_utils.get_single_instance(output_dict[specs.PUSHED_MODEL_KEY])
+        if "://" in base or "://" in source:  # an object store
             super().Do(input_dict, output_dict, exec_properties)
             if pushed.get_int_custom_property("pushed"):
                 _add_extras(input_dict, pushed.get_string_custom_property(serving_folder.PUSHED_DESTINATION))
@@ -52,10 +51,10 @@ class Executor(standard.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
-        origin = serving_folder.Origin(model=_model_uri(input_dict), keep=_keep(exec_properties))
-        size = disk.folder_size(Path(source)) + sum(
-            disk.folder_size(Path(lite.uri)) for lite in input_dict.get(LITE_KEY, ())
-        )
+        keep = json_utils.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])[_KEEP]
+        origin = serving_folder.Origin(model=artifact_utils.get_single_uri(input_dict[specs.MODEL_KEY]), keep=keep)
+        folders = [source, *(lite.uri for lite in input_dict.get(LITE_KEY, ()))]
+        size = sum(disk.folder_size(Path(folder)) for folder in folders)
         with disk.ensure_space(base, 2 * size, "the pushed model and its archived copy"):
             io_utils.copy_dir(source, pushed.uri)  # the archive comes first, so that any served version can be restored
             _add_extras(input_dict, pushed.uri)
@@ -64,14 +63,14 @@ class Executor(standard.Executor):
         pushed.set_int_custom_property(serving_folder.ALREADY_PUSHED, int(not new))
 
 
-class PusherSpec(standard_component_specs.PusherSpec):
+class PusherSpec(specs.PusherSpec):
     """Adds the sources of the model card and the TFLite files to the inputs of TFX's Pusher."""
 
     INPUTS: ClassVar = {
-        **standard_component_specs.PusherSpec.INPUTS,
-        EVALUATION_KEY: ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
-        MODEL_RUN_KEY: ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
-        EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        **specs.PusherSpec.INPUTS,
+        specs.EVALUATION_KEY: ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
+        specs.MODEL_RUN_KEY: ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
+        specs.EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
         LITE_KEY: ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
 
@@ -82,14 +81,7 @@ class Pusher(StockPusher):
     SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)
 
-    def __init__(
-        self,
-        model: BaseChannel,
-        *,
-        push_destination: PushDestination,
-        keep: int,
-        **channels: Any,
-    ):
+    def __init__(self, model: BaseChannel, *, push_destination: PushDestination, keep: int, **channels: Any):
         """Declares the node.
 
         Args:
@@ -104,16 +96,16 @@ class Pusher(StockPusher):
         BaseComponent.__init__(self, PusherSpec(model=model, pushed_model=pushed, **config, **channels))
 
 
-def _add_extras(input_dict: dict[str, list[Artifact]], folder: str) -> None:
+def _add_extras(input_dict: ArtifactMultiDict, folder: str) -> None:
     _write_card(input_dict, folder)
     if input_dict.get(LITE_KEY):
         lite = artifact_utils.get_single_uri(input_dict[LITE_KEY])
         io_utils.copy_dir(lite, os.path.join(folder, serving_folder.LITE_FOLDER))
 
 
-def _write_card(input_dict: dict[str, list[Artifact]], folder: str) -> None:
+def _write_card(input_dict: ArtifactMultiDict, folder: str) -> None:
     """Writes the model card into the folder of a SavedModel, if all its sources are among the inputs."""
-    sources = [input_dict.get(key) for key in (EVALUATION_KEY, MODEL_RUN_KEY, EXAMPLES_KEY)]
+    sources = [input_dict.get(key) for key in (specs.EVALUATION_KEY, specs.MODEL_RUN_KEY, specs.EXAMPLES_KEY)]
     if not all(sources):
         return
     evaluation, model_run, examples = map(artifact_utils.get_single_instance, sources)
@@ -124,21 +116,3 @@ def _write_card(input_dict: dict[str, list[Artifact]], folder: str) -> None:
     fileio.makedirs(os.path.join(folder, serving_folder.EXTRA_FOLDER))
     with fileio.open(os.path.join(folder, serving_folder.CARD_FILE), "w") as file:
         file.write(card)
-
-
-def _filesystem_destination(exec_properties: dict[str, Any]) -> str:
-    destination = PushDestination()
-    proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
-    return destination.filesystem.base_directory
-
-
-def _is_local(path: str) -> bool:
-    return "://" not in path
-
-
-def _model_uri(input_dict: dict[str, list[Artifact]]) -> str:
-    return artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY]).uri
-
-
-def _keep(exec_properties: dict[str, Any]) -> int:
-    return json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])[_KEEP]

@@ -79,11 +79,7 @@ def _make_task(model: str, records: list[bytes], max_latency_ms: float) -> dict[
             "images": [export.SERVING_DEFAULT, export.IMAGE_BYTES_INPUT],
             "examples": [export.SERVING_EXAMPLES, export.EXAMPLES_INPUT],
         },
-        "outputs": {
-            "class_name": export.CLASS_NAME,
-            "class_id": export.CLASS_ID,
-            "probabilities": export.PROBABILITIES,
-        },
+        "outputs": [export.CLASS_NAME, export.CLASS_ID, export.PROBABILITIES],
         "images": [_base64(tf.io.encode_png(image).numpy()) for image in images],
         "examples": [_base64(record) for record in records],
     }

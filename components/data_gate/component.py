@@ -17,13 +17,7 @@ from tfx.types.standard_artifacts import ExampleAnomalies, Examples, ExampleStat
 
 from components.data_gate import measurements, quality
 from components.data_gate.anomalies import ANOMALIES_FILE, read_anomalies
-from components.data_gate.measurements import (
-    CLASS_COUNTS,
-    DUPLICATES,
-    FIRST_DUPLICATES,
-    RAREST_CLASS_SHARE,
-    of_split,
-)
+from components.data_gate.measurements import CLASS_COUNTS, DUPLICATES, FIRST_DUPLICATES, RAREST_CLASS_SHARE, of_split
 from components.data_gate.quality import Duplicate, Split
 from components.example_gen.component import read_counts
 from shiftvit import features
@@ -32,6 +26,8 @@ from shiftvit.errors import DataError
 STATISTICS_FILE = "FeatureStats.pb"
 
 _LISTED_DUPLICATES = 3  # in a message
+
+Comparisons = Mapping[str, anomalies_pb2.Anomalies]  # with split train, by the name of the other split
 
 
 @component
@@ -75,16 +71,13 @@ def check_records(
     comparisons = {
         split.name: quality.compare(splits[0], split, max_label_drift, max_image_drift) for split in splits[1:]
     }
-    _refuse(
-        "the data is not fit to train on",
-        [
-            *_find_rare_classes(splits, min_class_share),
-            *_find_repeated_images(splits, duplicates, max_duplicates),
-            *_find_drift(comparisons),
-        ],
-    )
-    _write(drift, comparisons)
-    _record_measurements(drift, splits, duplicates, comparisons)
+    reasons = [
+        *_find_rare_classes(splits, min_class_share),
+        *_find_repeated_images(splits, duplicates, max_duplicates),
+        *_find_drift(comparisons),
+    ]
+    _refuse("the data is not fit to train on", reasons)
+    _write(drift, splits, duplicates, comparisons)
 
 
 def check_counts(statistics: ExampleStatistics, counts: Mapping[str, int]) -> None:
@@ -129,29 +122,25 @@ def _list_first(duplicates: Sequence[Duplicate]) -> str:
     return ", ".join(map(str, duplicates[:_LISTED_DUPLICATES]))
 
 
-def _find_drift(comparisons: Mapping[str, anomalies_pb2.Anomalies]) -> Iterator[str]:
+def _find_drift(comparisons: Comparisons) -> Iterator[str]:
     for split, comparison in comparisons.items():
         for feature, info in sorted(comparison.anomaly_info.items()):
             limit = "max_label_drift" if feature == features.LABEL else "max_image_drift"
             yield f"split {split} against {features.TRAIN}, {feature}: {info.description} (gate.{limit})"
 
 
-def _write(drift: ExampleAnomalies, comparisons: Mapping[str, anomalies_pb2.Anomalies]) -> None:
+def _write(
+    drift: ExampleAnomalies, splits: Sequence[Split], duplicates: Sequence[Duplicate], comparisons: Comparisons
+) -> None:
+    """Writes the comparisons, and sets the measurements as properties of the artifact."""
     drift.split_names = artifact_utils.encode_split_names(list(comparisons))
-    for split, comparison in comparisons.items():
-        folder = artifact_utils.get_split_uri([drift], split)
+    for name, comparison in comparisons.items():
+        folder = artifact_utils.get_split_uri([drift], name)
         fileio.makedirs(folder)
         with fileio.open(os.path.join(folder, ANOMALIES_FILE), "wb") as file:
             file.write(comparison.SerializeToString())
-
-
-def _record_measurements(
-    drift: ExampleAnomalies,
-    splits: Sequence[Split],
-    duplicates: Sequence[Duplicate],
-    comparisons: Mapping[str, anomalies_pb2.Anomalies],
-) -> None:
-    """Sets the measurements as properties of the artifact."""
+        for feature, distance in quality.distances(comparison).items():
+            drift.set_float_custom_property(of_split(name, measurements.drift(feature)), distance)
     for split in splits:
         count = sum(duplicate.split == split.name for duplicate in duplicates)
         class_counts = json.dumps(split.class_counts.tolist())
@@ -160,6 +149,3 @@ def _record_measurements(
         drift.set_int_custom_property(of_split(split.name, DUPLICATES), count)
     if duplicates:
         drift.set_string_custom_property(FIRST_DUPLICATES, _list_first(duplicates))
-    for name, comparison in comparisons.items():
-        for feature, distance in quality.distances(comparison).items():
-            drift.set_float_custom_property(of_split(name, measurements.drift(feature)), distance)

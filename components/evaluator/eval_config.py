@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow_model_analysis as tfma
-from google.protobuf.wrappers_pb2 import DoubleValue
 
 from components.evaluator import extraction, metrics
 from components.evaluator.corruptions import CORRUPTIONS
@@ -52,68 +51,50 @@ def make_eval_config(
         max_ece: highest expected calibration error; a model that answers NaN exceeds any.
         min_corrupted_top1: lowest top-1 on the images of any corruption; 0 sets no threshold.
     """
-    top1 = [_threshold(_OVERALL, _at_least(min_top1)), _threshold(_PER_CLASS, _at_least(min_class_top1))]
+    top1 = [_threshold(_OVERALL, low=min_top1), _threshold(_PER_CLASS, low=min_class_top1)]
     if min_corrupted_top1 > 0:  # TFMA reports a slice without images as a failure, even of a threshold of 0
-        top1 += [_threshold(corrupted, _at_least(min_corrupted_top1)) for corrupted in _CORRUPTED]
+        top1 += [_threshold(corrupted, low=min_corrupted_top1) for corrupted in _CORRUPTED]
+    gated = [
+        _metric("SparseCategoricalAccuracy", TOP1, top1),
+        _metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, low=min_top5)], k=5),
+        _metric("ExampleCount", EXAMPLES, [_threshold(_OVERALL, images - 0.5, images + 0.5)]),
+        _metric(metrics.ExpectedCalibrationError, ECE, [_threshold(_OVERALL, high=max_ece)]),
+        _metric(metrics.PairedTop1Change, TOP1_CHANGE, [_drop_at_most(max_top1_drop)]),
+    ]
     return tfma.EvalConfig(
         model_specs=[_MODEL],
         slicing_specs=[_OVERALL, _PER_CLASS, *_CORRUPTED],
-        metrics_specs=[
-            _metrics_spec(
-                _metric("SparseCategoricalAccuracy", TOP1, top1),
-                _metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, _at_least(min_top5))], k=5),
-                _metric("ExampleCount", EXAMPLES, [_threshold(_OVERALL, _value_bounds(images - 0.5, images + 0.5))]),
-                _own_metric(metrics.ExpectedCalibrationError, ECE, _at_most(max_ece)),
-                _own_metric(metrics.PairedTop1Change, TOP1_CHANGE, _drop_at_most(max_top1_drop)),
-            )
-        ],
+        metrics_specs=[tfma.MetricsSpec(metrics=[*gated, *_NOT_GATED])],
         options=tfma.Options(include_default_metrics={"value": False}),
     )
 
 
-def _metrics_spec(*gated: tfma.MetricConfig) -> tfma.MetricsSpec:
-    """Adds the metrics without a threshold."""
-    loss = _metric("SparseCategoricalCrossentropy", LOSS)
-    confusion = _metric("MultiClassConfusionMatrixAtThresholds", CONFUSION, thresholds=[0.0])
-    return tfma.MetricsSpec(metrics=[*gated, loss, confusion])
-
-
 def _metric(
-    class_name: str, name: str, slice_thresholds: Sequence[tfma.PerSliceMetricThreshold] = (), **settings: Any
+    metric: str | type, name: str, slice_thresholds: Sequence[tfma.PerSliceMetricThreshold] = (), **settings: Any
 ) -> tfma.MetricConfig:
+    """Takes the name of one of TFMA's metrics, or a class of ours."""
+    class_name, module = (metric, "") if isinstance(metric, str) else (metric.__name__, metric.__module__)
     config = json.dumps({"name": name} | settings)
-    return tfma.MetricConfig(class_name=class_name, config=config, per_slice_thresholds=slice_thresholds)
+    return tfma.MetricConfig(class_name=class_name, module=module, config=config, per_slice_thresholds=slice_thresholds)
 
 
-def _own_metric(metric: type, name: str, threshold: tfma.MetricThreshold) -> tfma.MetricConfig:
-    config = _metric(metric.__name__, name, [_threshold(_OVERALL, threshold)])
-    config.module = metric.__module__
-    return config
+def _threshold(
+    slicing: tfma.SlicingSpec, low: float | None = None, high: float | None = None
+) -> tfma.PerSliceMetricThreshold:
+    bounds = {}
+    if low is not None:
+        bounds["lower_bound"] = {"value": low - _ROUNDING}
+    if high is not None:
+        bounds["upper_bound"] = {"value": high + _ROUNDING}
+    return tfma.PerSliceMetricThreshold(slicing_specs=[slicing], threshold={"value_threshold": bounds})
 
 
-def _threshold(slicing: tfma.SlicingSpec, threshold: tfma.MetricThreshold) -> tfma.PerSliceMetricThreshold:
-    return tfma.PerSliceMetricThreshold(slicing_specs=[slicing], threshold=threshold)
+def _drop_at_most(maximum: float) -> tfma.PerSliceMetricThreshold:
+    change = {"direction": tfma.MetricDirection.HIGHER_IS_BETTER, "absolute": {"value": -maximum}}
+    return tfma.PerSliceMetricThreshold(slicing_specs=[_OVERALL], threshold={"change_threshold": change})
 
 
-def _at_least(minimum: float) -> tfma.MetricThreshold:
-    return _value_bounds(low=minimum - _ROUNDING)
-
-
-def _at_most(maximum: float) -> tfma.MetricThreshold:
-    return _value_bounds(high=maximum + _ROUNDING)
-
-
-def _value_bounds(low: float | None = None, high: float | None = None) -> tfma.MetricThreshold:
-    bounds = {
-        name: DoubleValue(value=value)
-        for name, value in (("lower_bound", low), ("upper_bound", high))
-        if value is not None
-    }
-    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(**bounds))
-
-
-def _drop_at_most(maximum: float) -> tfma.MetricThreshold:
-    change = tfma.GenericChangeThreshold(
-        direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute=DoubleValue(value=-maximum)
-    )
-    return tfma.MetricThreshold(change_threshold=change)
+_NOT_GATED = [  # metrics without a threshold
+    _metric("SparseCategoricalCrossentropy", LOSS),
+    _metric("MultiClassConfusionMatrixAtThresholds", CONFUSION, thresholds=[0.0]),
+]

@@ -21,6 +21,7 @@ class _Sums(beam.CombineFn):
     """Adds up an array over the images of a slice."""
 
     shape: tuple[int, ...]
+    keys: list[metric_types.MetricKey]
 
     def create_accumulator(self) -> np.ndarray:
         return np.zeros(self.shape)
@@ -29,24 +30,39 @@ class _Sums(beam.CombineFn):
         return sum(accumulators, self.create_accumulator())
 
 
-class ExpectedCalibrationError(tfma.metrics.Metric):
+class _CandidateMetric(tfma.metrics.Metric):
+    """A metric of every model but the baseline."""
+
+    def __init__(self, name: str):
+        super().__init__(self._make_computations, name=name)
+
+    def _make_computations(
+        self,
+        name: str,
+        eval_config: tfma.EvalConfig | None = None,
+        model_names: list[str] | None = None,
+        example_weighted: bool = False,
+    ) -> list[metric_types.MetricComputation]:
+        """TFMA passes those of its values that this signature names."""
+        spec = model_util.get_baseline_model_spec(eval_config)
+        baseline = spec.name if spec else None
+        candidates = [model for model in model_names or [""] if model != baseline]
+        keys = [metric_types.MetricKey(name, model, example_weighted=example_weighted) for model in candidates]
+        combiners = [combiner for key in keys if (combiner := self._combiner(key, baseline))]
+        return [metric_types.MetricComputation(combiner.keys, None, combiner) for combiner in combiners]
+
+    def _combiner(self, key: metric_types.MetricKey, baseline: str | None) -> "_Sums | None":
+        raise NotImplementedError
+
+
+class ExpectedCalibrationError(_CandidateMetric):
     """The mean gap between the model's confidence and its accuracy, over bins of confidence; from 0 to 1.
 
     NaN if any confidence is NaN.
     """
 
-    def __init__(self, name: str = "expected_calibration_error"):
-        super().__init__(_calibration_computations, name=name)
-
-
-def _calibration_computations(
-    name: str,
-    eval_config: tfma.EvalConfig | None = None,
-    model_names: list[str] | None = None,
-    example_weighted: bool = False,
-) -> list[metric_types.MetricComputation]:
-    keys = _candidate_keys(name, eval_config, model_names, example_weighted)
-    return [metric_types.MetricComputation([key], None, _CalibrationCombiner(key)) for key in keys]
+    def _combiner(self, key: metric_types.MetricKey, baseline: str | None) -> "_CalibrationCombiner":
+        return _CalibrationCombiner(key)
 
 
 class _CalibrationCombiner(_Sums):
@@ -55,37 +71,25 @@ class _CalibrationCombiner(_Sums):
     shape = (3, BINS)
 
     def __init__(self, key: metric_types.MetricKey):
-        self._key = key
+        self.keys = [key]
 
     def add_input(self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs) -> np.ndarray:
-        confidence, right = _prediction(element, self._key.model_name)
+        confidence, right = _prediction(element, self.keys[0].model_name)
         accumulator[:, bin_of(confidence)] += (1, confidence, right)  # a NaN makes the bin's sum NaN
         return accumulator
 
     def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, float]:
-        return {self._key: expected_error(*accumulator)}
+        return {self.keys[0]: expected_error(*accumulator)}
 
 
-class PairedTop1Change(tfma.metrics.Metric):
+class PairedTop1Change(_CandidateMetric):
     """The change of top-1 from the baseline on the same images: the LOWER end of its interval, for a threshold.
 
     Also computes GAINED and LOST, from which estimate and interval follow. Computes nothing without a baseline.
     """
 
-    def __init__(self, name: str = "paired_top1_change"):
-        super().__init__(_change_computations, name=name)
-
-
-def _change_computations(
-    name: str,
-    eval_config: tfma.EvalConfig | None = None,
-    model_names: list[str] | None = None,
-    example_weighted: bool = False,
-) -> list[metric_types.MetricComputation]:
-    baseline = model_util.get_baseline_model_spec(eval_config)
-    keys = _candidate_keys(name, eval_config, model_names, example_weighted) if baseline else []
-    combiners = [_ChangeCombiner(key, baseline.name) for key in keys]
-    return [metric_types.MetricComputation(combiner.keys, None, combiner) for combiner in combiners]
+    def _combiner(self, key: metric_types.MetricKey, baseline: str | None) -> "_ChangeCombiner | None":
+        return _ChangeCombiner(key, baseline) if baseline else None
 
 
 class _ChangeCombiner(_Sums):
@@ -114,17 +118,6 @@ class _ChangeCombiner(_Sums):
         baseline_top1 = (lost + both + 1) / (images + 2)
         values = (paired_change(images, gained, lost).low, baseline_top1, gained, lost)
         return dict(zip(self.keys, map(float, values), strict=True))
-
-
-def _candidate_keys(
-    name: str, eval_config: tfma.EvalConfig | None, model_names: list[str] | None, example_weighted: bool
-) -> list[metric_types.MetricKey]:
-    baseline = model_util.get_baseline_model_spec(eval_config)
-    return [
-        metric_types.MetricKey(name, model_name, example_weighted=example_weighted)
-        for model_name in model_names or [""]
-        if baseline is None or model_name != baseline.name
-    ]
 
 
 def _prediction(element: metric_types.StandardMetricInputs, model_name: str) -> tuple[float, bool]:

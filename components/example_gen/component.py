@@ -28,6 +28,8 @@ from shiftvit.features import split_folder
 from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records
 
+_UNFINISHED = "unfinished"  # folder for incomplete files, outside the split folders, whose files are read as data
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -39,7 +41,7 @@ class Shard:
     images: int
     split_images: int  # in all shards of the split
     target: str  # path of the TFRecord file
-    unfinished: str  # folder for incomplete files, outside the split folders, whose files are read as data
+    unfinished: str  # folder for incomplete files
 
 
 def plan(counts: Mapping[str, int], input_base: str, output: str, images_per_shard: int) -> list[Shard]:
@@ -47,19 +49,12 @@ def plan(counts: Mapping[str, int], input_base: str, output: str, images_per_sha
     shards = []
     for split, count in counts.items():
         total = math.ceil(count / images_per_shard)
+        source, unfinished = f"{input_base}/{split}.bin", f"{output}/{_UNFINISHED}"
         for index in range(total):
             start = index * images_per_shard
-            shards.append(
-                Shard(
-                    split,
-                    f"{input_base}/{split}.bin",
-                    start,
-                    min(images_per_shard, count - start),
-                    count,
-                    f"{split_folder(output, split)}/data_tfrecord-{index:05d}-of-{total:05d}",
-                    f"{output}/unfinished",
-                )
-            )
+            images = min(images_per_shard, count - start)
+            target = f"{split_folder(output, split)}/data_tfrecord-{index:05d}-of-{total:05d}"
+            shards.append(Shard(split, source, start, images, count, target, unfinished))
     return shards
 
 
@@ -132,7 +127,7 @@ def Cifar10ExampleGen(
 
 def _write(shards: list[Shard], counts: Mapping[str, int], output: str, beam_pipeline: beam.Pipeline) -> None:
     folders = [split_folder(output, split) for split in counts]
-    unfinished = f"{output}/unfinished"
+    unfinished = f"{output}/{_UNFINISHED}"
     try:
         for folder in (*folders, unfinished):
             tf.io.gfile.makedirs(folder)

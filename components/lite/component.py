@@ -7,7 +7,7 @@ split is read last, for the figures and the verdict.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class Reference:
     """Images of one split with the classes that the exported model gives them."""
 
     def __init__(self, model: Any, images: np.ndarray) -> None:
-        """Asks the model, a loaded SavedModel, about images (N, 32, 32, 3) uint8."""
+        """Classifies images, uint8 (N, 32, 32, 3), with the model, a loaded SavedModel."""
         batches = np.split(images, range(_BATCH, len(images), _BATCH))
         self.images = images
         self._expected = np.concatenate([model.answer(tf.constant(batch))[CLASS_ID].numpy() for batch in batches])
@@ -118,7 +118,7 @@ def judge(files: list[LiteFile], min_float_agreement: float, min_int8_agreement:
 def _write(output: str, report: LiteReport, contents: Mapping[str, bytes], class_names: list[str]) -> None:
     files = {f"{file.name}.tflite": contents[file.name] for file in report.files if file.rejected is None}
     files[LABELS] = "".join(f"{name}\n" for name in class_names).encode()
-    files[REPORT_FILE] = (json.dumps(report.to_dict(), indent=2) + "\n").encode()
+    files[REPORT_FILE] = (json.dumps(asdict(report), indent=2) + "\n").encode()
     with disk.ensure_space(output, sum(map(len, files.values())), "the TFLite files"):
         fileio.makedirs(output)
         for name, content in files.items():

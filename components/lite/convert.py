@@ -73,10 +73,8 @@ class LiteModel:
     def __init__(self, content: bytes) -> None:
         self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
         self._interpreter.allocate_tensors()
-        self._input, self._output = (
-            details[0]["index"]
-            for details in (self._interpreter.get_input_details(), self._interpreter.get_output_details())
-        )
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
 
     def classes(self, images: np.ndarray) -> tuple[np.ndarray, float]:
         """Returns class ids (N,) for images (N, 32, 32, 3) uint8, and the median milliseconds per image."""

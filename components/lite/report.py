@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,9 @@ class LiteReport:
     images: int  # of the test split
     files: tuple[LiteFile, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the report as plain data."""
-        return asdict(self) | {"files": [asdict(file) for file in self.files]}
-
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "LiteReport":
-        """Reads what `to_dict` wrote; raises DataError if that was another version's."""
+        """Reads a report from plain data; raises DataError if another version wrote it."""
         try:
             return LiteReport(values["images"], tuple(LiteFile(**file) for file in values["files"]))
         except (TypeError, KeyError) as error:

@@ -24,10 +24,7 @@ def run_fn(fn_args: FnArgs) -> None:
         class_names=config.class_names,
         resume_dir=resume_dir,
         model_dir=fn_args.serving_model_dir,
-        callbacks=[
-            tf.keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False),
-            ReportProgress("train"),
-        ],
+        callbacks=[tf.keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False), ReportProgress("train")],
     )
     keep_records(experiment, resume_dir, fn_args.model_run_dir)
     tf.io.gfile.rmtree(resume_dir)
@@ -35,6 +32,4 @@ def run_fn(fn_args: FnArgs) -> None:
 
 def tuned(experiment: ExperimentConfig, hyperparameters: dict[str, Any] | None) -> ExperimentConfig:
     """Returns the experiment with the hyperparameters of a KerasTuner config, or unchanged without one."""
-    if not hyperparameters:
-        return experiment
-    return apply(hyperparameters["values"], experiment)
+    return apply(hyperparameters["values"], experiment) if hyperparameters else experiment

@@ -10,7 +10,8 @@ from tfx.components.tuner import executor as standard
 from tfx.components.tuner.component import Tuner as StockTuner
 from tfx.components.tuner.component import TunerFnResult
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
-from tfx.types import Artifact, artifact_utils, standard_component_specs
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils.typing_utils import ArtifactMultiDict
 
 from components.tuner.config import TunerConfig
 from shiftvit.config import from_dict, to_dict
@@ -41,10 +42,7 @@ class Executor(standard.Executor):
     """Searches as TFX's executor does, and writes the results of all trials and their report beside TFX's table."""
 
     def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
+        self, input_dict: ArtifactMultiDict, output_dict: ArtifactMultiDict, exec_properties: dict[str, Any]
     ) -> None:
         search = standard.search(input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False)
         standard.write_best_hyperparameters(search, output_dict)

@@ -1,6 +1,7 @@
 """Builds the result of a finished run from what its components left in ML Metadata."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def build_run_result(executions: Executions, class_names: Sequence[str]) -> RunR
 def _read_lite(executions: Executions) -> dict[str, Any]:
     if Node.LITE_EXPORT not in executions:
         return {}
-    return read_report(output(executions, Node.LITE_EXPORT, "lite_model").uri).to_dict()
+    return asdict(read_report(output(executions, Node.LITE_EXPORT, "lite_model").uri))
 
 
 def _check_not_removed(pushed: Artifact) -> None:
