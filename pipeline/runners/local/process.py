@@ -49,20 +49,20 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
     return runner.run(config, source, folder, events, search_only)
 
 
-def explain(error: Exception, workspace: str, node: str | None) -> UserError | None:
+def explain(error: Exception, folder: RunFolder, node: str | None) -> UserError | None:
     """Returns the error to show the user, or None if no sentence explains it and the traceback is needed.
 
     Args:
         error: the exception that ended the run. The cause may be deeper in its chain: TFX raises another exception if
             it cannot record a failed component in ML Metadata, as on a full disk.
-        workspace: of the run.
+        folder: of the run.
         node: the running node, if any.
     """
     for cause in disk.exception_chain(error):
         if isinstance(cause, UserError):
             return cause
     if disk.is_full(error):
-        return disk.full_error(workspace, node or "the run")
+        return disk.full_error(config_file.load(folder.config).workspace, node or "the run")
     return None
 
 
@@ -75,13 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO)
     absl_logging.set_verbosity(absl_logging.INFO)
+    folder = RunFolder(options.run_dir)
     with os.fdopen(options.events_fd, "w", buffering=1) as pipe:
         events = Events(lambda event: print(json.dumps(event), file=pipe))
         progress.LOGGER.addHandler(ProgressHandler(events.send))
         try:
-            return run(RunFolder(options.run_dir), events, options.search_only)
+            return run(folder, events, options.search_only)
         except Exception as error:
-            explained = explain(error, config_file.load(RunFolder(options.run_dir).config).workspace, events.running)
+            explained = explain(error, folder, events.running)
             if explained is None:
                 raise
             logging.exception("the run failed")

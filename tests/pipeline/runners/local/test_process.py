@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config.overrides import override
 from pipeline.config.presets import quickstart
-from pipeline.runners.local import process
+from pipeline.runners.local import launch, process
 from pipeline.runs import run_folder
 from pipeline.runs.events import Events
 from shiftvit.errors import ConfigError
@@ -46,3 +46,13 @@ def test_unusable_beam_engine_raises_before_data_is_read(tmp_path, monkeypatch):
 
     assert isinstance(error, ConfigError) and "beam.runner=spark sends its workers this project" in str(error)
     assert events == []
+
+
+def test_unreadable_configuration_is_one_error_message(tmp_path):
+    folder = run_folder.create(override(quickstart(), [f"workspace={tmp_path}"]))
+    folder.config.write_text("{")
+
+    outcome = launch.execute(folder, lambda event: None, launch.CHILD)
+
+    assert outcome.exit_code == ConfigError.exit_code
+    assert outcome.message.startswith(f"{folder.config}: not a JSON configuration")

@@ -50,28 +50,33 @@ def test_unwritable_outcome_is_added_to_the_message(small_disk):
     assert outcome.message == f"no ({folder.outcome} was not written: No space left on device)"
 
 
+@pytest.fixture
+def folder(tmp_path):
+    return run_folder.create(PipelineConfig(workspace=str(tmp_path)))
+
+
 def raised(error, while_handling):
     """Returns `error` as if it was raised while the other was handled."""
     error.__context__ = while_handling
     return error
 
 
-def test_component_error_is_found_behind_the_failure_to_record_it(tmp_path):
+def test_component_error_is_found_behind_the_failure_to_record_it(folder):
     known = DiskFullError("there is no room")
-    assert process.explain(raised(RuntimeError("database or disk is full"), known), str(tmp_path), "Trainer") is known
+    assert process.explain(raised(RuntimeError("database or disk is full"), known), folder, "Trainer") is known
 
 
 @pytest.mark.parametrize(
     "words", ["/a; No space left on device [while running b]", "Error when executing query: database or disk is full"]
 )
-def test_full_disk_is_explained_whichever_library_raises(words, tmp_path):
+def test_full_disk_is_explained_whichever_library_raises(words, folder, tmp_path):
     error = raised(ValueError("something else"), RuntimeError(words))
 
-    explained = process.explain(error, str(tmp_path), "StatisticsGen")
+    explained = process.explain(error, folder, "StatisticsGen")
 
     assert isinstance(explained, DiskFullError)
     assert str(explained).startswith(f"{tmp_path}: the disk is full: StatisticsGen ran out of space, and ")
 
 
-def test_unexplained_error_keeps_its_traceback(tmp_path):
-    assert process.explain(ValueError("disk"), str(tmp_path), "Trainer") is None
+def test_unexplained_error_keeps_its_traceback(folder):
+    assert process.explain(ValueError("disk"), folder, "Trainer") is None
