@@ -119,22 +119,17 @@ class TrainConfig:
     deterministic: bool = False  # bit-identical weights every time, even if killed and resumed; slower
 
     def __post_init__(self) -> None:
-        require(self.epochs > 0, "train.epochs must be positive")
-        require(self.batch_size > 0, "train.batch_size must be positive")
-        require(self.replicas >= 0, "train.replicas must not be negative")
-        require(self.steps_per_epoch >= 0, "train.steps_per_epoch must not be negative")
-        require(self.steps_per_execution > 0, "train.steps_per_execution must be positive")
+        for name in ("epochs", "batch_size", "steps_per_execution", "learning_rate"):
+            require(getattr(self, name) > 0, f"train.{name} must be positive")
+        for name in ("replicas", "steps_per_epoch", "weight_decay", "clip_norm"):
+            require(getattr(self, name) >= 0, f"train.{name} must not be negative")
+        for name in ("warmup_fraction", "label_smoothing", "ema_decay"):
+            require(0 <= getattr(self, name) < 1, f"train.{name} must be in [0, 1)")
         require(
             self.batch_size % max(self.replicas, 1) == 0,
             f"train.batch_size={self.batch_size} is not divisible by train.replicas={self.replicas}: "
             "it is the global batch size, split evenly across them",
         )
-        require(self.learning_rate > 0, "train.learning_rate must be positive")
-        require(0 <= self.warmup_fraction < 1, "train.warmup_fraction must be in [0, 1)")
-        require(self.weight_decay >= 0, "train.weight_decay must not be negative")
-        require(self.clip_norm >= 0, "train.clip_norm must not be negative")
-        for name in ("label_smoothing", "ema_decay"):
-            require(0 <= getattr(self, name) < 1, f"train.{name} must be in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -148,14 +143,11 @@ class ExperimentConfig:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Returns the tree as JSON-compatible dicts, lists and scalars."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in ((f.name, _plain(getattr(config, f.name))) for f in dataclasses.fields(config))
-    }
 
+    def plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
 
-def _plain(value: Any) -> Any:
-    return to_dict(value) if dataclasses.is_dataclass(value) else value
+    return dataclasses.asdict(config, dict_factory=plain)
 
 
 def from_dict(cls: type[Config], values: typing.Mapping[str, Any], path: str = "") -> Config:

@@ -42,14 +42,9 @@ class ServingModule(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES_INPUT)])
     def serve_images(self, image_bytes: tf.Tensor) -> Outputs:
         """Classifies the contents of PNG or JPEG files of any size, a string tensor (N,)."""
-        return self.answer(
-            tf.map_fn(
-                decode_image,
-                image_bytes,
-                parallel_iterations=_PARALLEL_DECODES,
-                fn_output_signature=tf.TensorSpec(features.IMAGE_SHAPE, tf.uint8),
-            )
-        )
+        spec = tf.TensorSpec(features.IMAGE_SHAPE, tf.uint8)
+        images = tf.map_fn(decode_image, image_bytes, parallel_iterations=_PARALLEL_DECODES, fn_output_signature=spec)
+        return self.answer(images)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES_INPUT)])
     def serve_examples(self, examples: tf.Tensor) -> Outputs:

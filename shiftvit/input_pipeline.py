@@ -16,11 +16,8 @@ _SINGLE_DEVICE = tf.distribute.InputContext()
 
 def count_records(patterns: Sequence[str]) -> int:
     """Returns the number of records in the files; reads them all, and so verifies their checksums."""
-    return int(
-        _records(patterns)
-        .batch(PARSE_BATCH)
-        .reduce(tf.constant(0, tf.int64), lambda count, records: count + tf.size(records, tf.int64))
-    )
+    batches = _records(patterns).batch(PARSE_BATCH)
+    return int(batches.reduce(tf.constant(0, tf.int64), lambda count, batch: count + tf.size(batch, tf.int64)))
 
 
 def first_records(folder: str, count: int) -> list[bytes]:

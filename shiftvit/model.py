@@ -123,13 +123,7 @@ class _LayerFactory:
 
     def _stem_step(self, channels: int, stride: int, step: int) -> tf.keras.Sequential:
         convolution = tf.keras.layers.Conv2D(
-            channels,
-            3,
-            strides=stride,
-            padding="same",
-            kernel_initializer=kernel_initializer(),
-            name="convolution",
-            dtype=self.dtype,
+            channels, 3, stride, "same", kernel_initializer=kernel_initializer(), name="convolution", dtype=self.dtype
         )
         return tf.keras.Sequential([convolution, self.norm("norm")], name=f"stem{step}")
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from shiftvit.errors import ConfigError, DataError, one_line
 
-# From our names to the official ones: layers outside of the stages, and the variables of a layer.
+# From our names to the official ones: layers outside of the stages, and variables of layers.
 _LAYERS = {"stem": "patch_embed.proj", "stem_norm": "patch_embed.norm", "norm": "norm", "head": "head"}
 _VARIABLES = {
     "kernel": "weight",
@@ -19,8 +19,6 @@ _VARIABLES = {
     "beta": "bias",
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
-}
-_MLP_VARIABLES = {
     "expand_kernel": "fc1.weight",
     "expand_bias": "fc1.bias",
     "project_kernel": "fc2.weight",
@@ -128,19 +126,16 @@ def _variables_by_official_name(network: tf.keras.Model) -> dict[str, tf.Variabl
         block = re.fullmatch(r"stage(\d+)_block(\d+)", layer.name)
         if block:
             prefix = f"layers.{block[1]}.blocks.{block[2]}"
-            variables |= _layer_variables(layer.norm, f"{prefix}.norm2", _VARIABLES)
-            variables |= _layer_variables(layer.mlp, f"{prefix}.mlp", _MLP_VARIABLES)
+            variables |= _layer_variables(layer.norm, f"{prefix}.norm2")
+            variables |= _layer_variables(layer.mlp, f"{prefix}.mlp")
         elif layer.weights:
-            variables |= _layer_variables(layer, _official_name(layer.name), _VARIABLES)
+            variables |= _layer_variables(layer, _official_name(layer.name))
     return variables
 
 
-def _layer_variables(layer: tf.keras.layers.Layer, prefix: str, names: Mapping[str, str]) -> dict[str, tf.Variable]:
-    return {
-        f"{prefix}.{theirs}": getattr(layer, ours)
-        for ours, theirs in names.items()
-        if getattr(layer, ours, None) is not None
-    }
+def _layer_variables(layer: tf.keras.layers.Layer, prefix: str) -> dict[str, tf.Variable]:
+    variables = [(f"{prefix}.{theirs}", getattr(layer, ours, None)) for ours, theirs in _VARIABLES.items()]
+    return {name: variable for name, variable in variables if variable is not None}
 
 
 def _official_name(layer: str) -> str:

@@ -3,11 +3,10 @@
 The local runner attaches a handler that turns the records into events; without one they are ordinary log lines.
 """
 
-import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 LOGGER = logging.getLogger("shiftvit.progress")
@@ -41,9 +40,5 @@ def report_trials(trials: Sequence[TrialStatus], greater_is_better: bool) -> Non
     """Reports all trials of a search, in the order of their starts."""
     states = Counter(trial.state for trial in trials)
     summary = ", ".join(f"{count} {state}" for state, count in states.items()) or "none yet"
-    event = {
-        "event": "trials",
-        "trials": [dataclasses.asdict(trial) for trial in trials],
-        "greater_is_better": greater_is_better,
-    }
+    event = {"event": "trials", "trials": [asdict(trial) for trial in trials], "greater_is_better": greater_is_better}
     LOGGER.info("trials: %s", summary, extra={EVENT: event})

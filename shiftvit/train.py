@@ -77,7 +77,8 @@ def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
             make_optimizer(config.train, total_steps),
             SmoothedCrossEntropy(config.train.label_smoothing),
             make_metrics(),
-            jit_compile=_use_xla(strategy),
+            # On a CPU, XLA's matrix products are slow; on several devices a compiled step cannot access all variables.
+            jit_compile=_has_gpu() and strategy.num_replicas_in_sync == 1,
             steps_per_execution=config.train.steps_per_execution,
         )
     # Metrics are already aggregated over all replicas; with several workers Keras would sum them once more.
@@ -137,11 +138,6 @@ class TrainingModel(tf.keras.Model):
             data = _compiled_augment(*data, augment_seed, self.augmentation)
         with rng.seed_layers(layer_seed):
             return super().train_step(data)
-
-
-def _use_xla(strategy: tf.distribute.Strategy) -> bool:
-    """XLA's matrix products are slow on a CPU, and on several devices a compiled step cannot access all variables."""
-    return _has_gpu() and strategy.num_replicas_in_sync == 1
 
 
 def _has_gpu() -> bool:

@@ -90,7 +90,7 @@ class WorkerPool:
             self.ended_trials, self.deaths = ended_trials, [0] * len(self.device_sets)
         for index, worker in enumerate(self.workers):
             if worker.poll() == DISK_FULL_STATUS:
-                raise disk.full_error(self.folder, "a trial of the search")
+                raise disk.full_error(self.folder, "a trial of the search ran out of space")
             if worker.poll():
                 self.deaths[index] += 1
                 if self.deaths[index] == _MAX_DEATHS:

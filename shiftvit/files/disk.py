@@ -26,14 +26,15 @@ def ensure_space(folder: str | os.PathLike, needed: int, purpose: str) -> Iterat
     Raises:
         DiskFullError: instead of any error that a full disk causes, whichever library raises it.
     """
+    too_small = f"{_megabytes(needed)} are needed for {purpose}"
     free = _free_bytes(folder)
     if free is not None and free < needed:
-        raise _too_small(folder, needed, purpose)
+        raise full_error(folder, too_small)
     try:
         yield
     except Exception as error:
         if is_full(error):
-            raise _too_small(folder, needed, purpose) from error
+            raise full_error(folder, too_small) from error
         raise
 
 
@@ -57,16 +58,8 @@ def folder_size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def full_error(folder: str | os.PathLike, work: str) -> DiskFullError:
-    """Returns the error for work that a full disk interrupted, when the space it needs is unknown."""
-    return _full(folder, f"{work} ran out of space")
-
-
-def _too_small(folder: str | os.PathLike, needed: int, purpose: str) -> DiskFullError:
-    return _full(folder, f"{_megabytes(needed)} are needed for {purpose}")
-
-
-def _full(folder: str | os.PathLike, reason: str) -> DiskFullError:
+def full_error(folder: str | os.PathLike, reason: str) -> DiskFullError:
+    """Returns the error for a folder on a full disk; `reason` says what does not fit."""
     return DiskFullError(
         f"{os.fspath(folder)}: the disk is full: {reason}, and {_megabytes(_free_bytes(folder) or 0)} are free; free "
         "up space, then run the same command again to resume"

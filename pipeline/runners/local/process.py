@@ -62,7 +62,8 @@ def explain(error: Exception, folder: RunFolder, node: str | None) -> UserError 
         if isinstance(cause, UserError):
             return cause
     if disk.is_full(error):
-        return disk.full_error(config_file.load(folder.config).workspace, node or "the run")
+        workspace = config_file.load(folder.config).workspace
+        return disk.full_error(workspace, f"{node or 'the run'} ran out of space")
     return None
 
 
