@@ -6,7 +6,6 @@ from typing import Any
 
 import benchmarks
 from benchmarks.table import Table
-from pipeline.cli import help_examples
 from pipeline.cli.options import add_command, add_json, add_overrides
 from pipeline.cli.output import print_json
 from pipeline.config.overrides import override
@@ -19,9 +18,7 @@ _SECONDS = 60.0
 
 def add(commands: Any) -> None:
     """Adds the command."""
-    parser = add_command(
-        commands, "bench", _run, "measure speed, and compare it with the hardware's limits", help_examples.BENCH
-    )
+    parser = add_command(commands, "bench", _run, "measure speed, and compare it with the hardware's limits")
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"benchmark: {', '.join(benchmarks.NAMES)} (default: all)"
     )

@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import benchmarks
 from components import serving_folder
-from pipeline.cli import help_examples
 from pipeline.cli.options import add_command, workspace_of
 from pipeline.config.beam import RUNNERS
 from pipeline.config.presets import PRESETS
@@ -28,13 +27,7 @@ Completer = Callable[..., Iterable[str]]
 
 def add(commands: Any) -> None:
     """Adds the command."""
-    parser = add_command(
-        commands,
-        "completion",
-        _print_script,
-        "print a completion script for a shell",
-        epilog=help_examples.COMPLETION,
-    )
+    parser = add_command(commands, "completion", _print_script, "print a completion script for a shell")
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli import help_examples, worker_job
+from pipeline.cli import worker_job
 from pipeline.cli.options import add_command, add_configuration, resolve
 from pipeline.cli.output import print_json
 from pipeline.graph.nodes import Node
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Adds `kubeflow` and its commands to the command line."""
-    parser = add_command(
-        commands, "kubeflow", None, "run the graph on Kubeflow Pipelines 2", epilog=help_examples.KUBEFLOW
-    )
+    parser = add_command(commands, "kubeflow", None, "run the graph on Kubeflow Pipelines 2")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_compile(commands)
     _add_rehearse(commands)
@@ -31,13 +29,7 @@ def add(commands: Any) -> None:
 
 
 def _add_compile(commands: Any) -> None:
-    parser = add_command(
-        commands,
-        "compile",
-        _compile,
-        "write the graph as a file for Kubeflow Pipelines",
-        epilog=help_examples.KUBEFLOW_COMPILE,
-    )
+    parser = add_command(commands, "compile", _compile, "write the graph as a file for Kubeflow Pipelines")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the YAML file to write")
     add_configuration(parser)
 
@@ -48,7 +40,6 @@ def _add_rehearse(commands: Any) -> None:
         "rehearse",
         _rehearse,
         "run a compiled file on this machine, under the conditions of a cluster, with data on this machine",
-        epilog=help_examples.KUBEFLOW_REHEARSE,
     )
     parser.add_argument(
         "--folder",
@@ -62,9 +53,7 @@ def _add_rehearse(commands: Any) -> None:
 
 
 def _add_submit(commands: Any) -> None:
-    parser = add_command(
-        commands, "submit", _submit, "run a compiled file on Kubeflow Pipelines", epilog=help_examples.KUBEFLOW_SUBMIT
-    )
+    parser = add_command(commands, "submit", _submit, "run a compiled file on Kubeflow Pipelines")
     parser.add_argument(
         "--host", metavar="URL", required=True, help="address of its pages; sends $KUBEFLOW_TOKEN if it is set"
     )

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.cli import bench, completion, help_examples, kubeflow, models, past_runs, run, serve, train
+from pipeline.cli import bench, completion, kubeflow, models, past_runs, run, serve, train
+from pipeline.cli.help_examples import EXAMPLES
 from pipeline.cli.output import fail
 from pipeline.cli.parser import Parser
 from shiftvit.errors import UserError
@@ -40,7 +41,7 @@ def make_parser() -> Parser:
     parser = Parser(
         prog="shiftvit",
         description="Train, evaluate, push and serve ShiftViT image classifiers.",
-        epilog=help_examples.SHIFTVIT,
+        epilog=EXAMPLES["shiftvit"],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charts.formats import percent
-from pipeline.cli import help_examples
 from pipeline.cli.options import add_command, add_json, add_wait, add_workspace, workspace_of
 from pipeline.cli.output import print_json, print_table
 from shiftvit.metrics import TITLES, TOP1
@@ -19,13 +18,11 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Adds the commands."""
-    versions = add_command(
-        commands, "versions", _versions, "list the pushed versions, and which one is served", help_examples.VERSIONS
-    )
-    predict = add_command(commands, "predict", _predict, "classify images with a pushed model", help_examples.PREDICT)
+    versions = add_command(commands, "versions", _versions, "list the pushed versions, and which one is served")
+    predict = add_command(commands, "predict", _predict, "classify images with a pushed model")
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG or JPEG file of any size")
     predict.add_argument("--version", type=int, metavar="N", help="the pushed version to use (default: the newest)")
-    rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again", help_examples.ROLLBACK)
+    rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again")
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
     add_wait(rollback)
     for command in (versions, predict, rollback):

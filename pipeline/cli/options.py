@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.cli.help_examples import EXAMPLES
 from pipeline.config import config_file
 from pipeline.config.beam import RUNNERS
 from pipeline.config.overrides import override
@@ -20,24 +21,20 @@ _DEFAULT_PRESET = "quickstart"
 
 
 def add_command(
-    commands: Any, name: str, function: Callable[[argparse.Namespace], int] | None, summary: str, epilog: str = ""
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int] | None, summary: str
 ) -> argparse.ArgumentParser:
-    """Adds a command and returns its parser.
+    """Adds a command, with its examples if it has any, and returns its parser.
 
     Args:
         commands: the subparsers to add it to.
         name: of the command.
         function: runs the command and returns the exit code; None for a command that only has commands of its own.
         summary: a phrase for the list of commands.
-        epilog: shown below the options.
     """
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = summary[0].upper() + summary[1:] + "."
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(name, help=summary, description=description, formatter_class=formatter)
+    parser.epilog = EXAMPLES.get(parser.prog)
     parser.set_defaults(command=function)
     return parser
 
@@ -45,11 +42,7 @@ def add_command(
 def add_configuration(parser: argparse.ArgumentParser) -> None:
     """Adds the options that `resolve` reads."""
     add_settings(parser)
-    parser.add_argument(
-        "--data",
-        metavar="SOURCE",
-        help=f"data source: {FORMS} (default: the preset's)",
-    )
+    parser.add_argument("--data", metavar="SOURCE", help=f"data source: {FORMS} (default: the preset's)")
     parser.add_argument(
         "--workspace", metavar="DIR", help=f"folder for everything the pipeline makes (default: {DEFAULT_WORKSPACE})"
     )

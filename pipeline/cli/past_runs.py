@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli import help_examples, run_table
+from pipeline.cli import run_table
 from pipeline.cli.options import add_command, add_json, add_workspace, workspace_of
 from pipeline.cli.output import print_json, print_table
 from shiftvit.config import require
@@ -17,27 +17,19 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Adds the commands."""
-    runs = add_command(
-        commands, "runs", _runs, "list the runs with their state, quality and pushed version", help_examples.RUNS
-    )
+    runs = add_command(commands, "runs", _runs, "list the runs with their state, quality and pushed version")
     runs.add_argument(
         "--sort", choices=run_table.SORTABLE, default="run", help="the column to sort by (default: %(default)s)"
     )
     runs.add_argument("--reverse", action="store_true", help="sort in descending order")
-    show = add_command(
-        commands, "show", _show, "print the configuration, lineage, metrics and anomalies of a run", help_examples.SHOW
-    )
-    report = add_command(
-        commands, "report", _report, "print the path of a run's report, an HTML page", help_examples.REPORT
-    )
+    show = add_command(commands, "show", _show, "print the configuration, lineage, metrics and anomalies of a run")
+    report = add_command(commands, "report", _report, "print the path of a run's report, an HTML page")
     for command in (show, report):
         command.add_argument(
             "run", nargs="?", metavar="RUN", help="id of the run, as `shiftvit runs` lists it (default: the latest)"
         )
     report.add_argument("--again", action="store_true", help="write the report again, as after an update of shiftvit")
-    compare = add_command(
-        commands, "compare", _compare, "compare the settings and the quality of runs", help_examples.COMPARE
-    )
+    compare = add_command(commands, "compare", _compare, "compare the settings and the quality of runs")
     compare.add_argument(
         "runs", nargs="+", metavar="RUN", help="ids of two or more runs; the first is what the others are compared with"
     )

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli import help_examples
 from pipeline.cli.options import add_command, add_configuration, add_json, add_wait, resolve
 from pipeline.cli.output import fail, print_json
 from pipeline.cli.train import refuse_cluster
@@ -21,11 +20,9 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Adds the commands."""
-    run = add_command(commands, "run", _run, "train a model, and push it if it is good enough", help_examples.RUN)
-    tune = add_command(
-        commands, "tune", _tune, "search hyperparameters for a later run to train with", help_examples.TUNE
-    )
-    data = add_command(commands, "data", _data, "fetch and check a data source without training", help_examples.DATA)
+    run = add_command(commands, "run", _run, "train a model, and push it if it is good enough")
+    tune = add_command(commands, "tune", _tune, "search hyperparameters for a later run to train with")
+    data = add_command(commands, "data", _data, "fetch and check a data source without training")
     for command in (run, tune, data):
         add_configuration(command)
         add_json(command)

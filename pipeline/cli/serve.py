@@ -4,33 +4,13 @@ import argparse
 from typing import Any
 
 from pipeline.cli.options import add_command, add_workspace, workspace_of
-from pipeline.graph.nodes import PIPELINE_NAME
 from shiftvit.config import require
 from shiftvit.quiet import silence_libraries
-
-_EPILOG = f"""Speaks TensorFlow Serving's REST API, runs concurrent requests as one batch, and switches without downtime
-to a new version as soon as it is pushed. For production, TensorFlow Serving can read the same folder.
-
-  /                                    a page to drop images on
-  /v1/models/{PIPELINE_NAME}:predict          POST {{"instances": [{{"b64": "..."}}, ...]}}, or "inputs" for columns
-  /v1/models/{PIPELINE_NAME}                  the versions and their state
-  /v1/models/{PIPELINE_NAME}/metadata         the signatures
-  /healthz                             200 while a version is served
-  /metrics                             metrics for Prometheus
-
-A request:
-  curl localhost:8501/v1/models/{PIPELINE_NAME}:predict \\
-      -d '{{"instances": [{{"b64": "'$(base64 -w0 photo.png)'"}}]}}'
-
-examples:
-  shiftvit serve
-  shiftvit serve --workspace /data/cifar --host 0.0.0.0 --port 8501
-"""
 
 
 def add(commands: Any) -> None:
     """Adds the command."""
-    parser = add_command(commands, "serve", _serve, "serve the newest pushed version over HTTP", epilog=_EPILOG)
+    parser = add_command(commands, "serve", _serve, "serve the newest pushed version over HTTP")
     parser.add_argument(
         "--host",
         metavar="NAME",

@@ -25,16 +25,6 @@ from shiftvit.files import atomic
 from shiftvit.quiet import silence_libraries, silence_xla
 from shiftvit.training_record import EXPERIMENT_FILE
 
-_EPILOG = """To train on several machines, start the command on each of them with the same options and with the same
-cluster in TF_CONFIG. The first worker shows progress and writes the model. If one worker dies, the others end too;
-start the command again on all of them to resume after the last epoch.
-
-examples:
-  shiftvit train --records workspace/artifacts/Cifar10ExampleGen/examples/1 --model model --state state
-  TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}' \\
-      shiftvit train --preset cifar10 --records /data/examples --model /data/model --state /data/state
-"""
-
 
 @dataclass(frozen=True)
 class Folders:
@@ -51,7 +41,7 @@ class Folders:
 
 def add(commands: Any) -> None:
     """Adds the command."""
-    parser = add_command(commands, "train", _run, "train on ingested records, on one machine or several", _EPILOG)
+    parser = add_command(commands, "train", _run, "train on ingested records, on one machine or several")
     for name, summary in (
         ("records", "folder of the examples that a run ingested, with Split-train and Split-eval"),
         ("model", "folder to create with the SavedModel when the training ends"),

@@ -5,7 +5,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli import help_examples
 from pipeline.cli.options import add_command, add_settings, resolve
 from pipeline.runners.kubeflow.worker_job import DEFAULT_NAME, WorkerJob, manifests
 from pipeline.runners.kubeflow.yaml_files import write
@@ -13,13 +12,7 @@ from pipeline.runners.kubeflow.yaml_files import write
 
 def add(commands: Any) -> None:
     """Adds `worker-job` to the commands of `shiftvit kubeflow`."""
-    parser = add_command(
-        commands,
-        "worker-job",
-        _run,
-        "write Kubernetes manifests for training on several workers",
-        epilog=help_examples.KUBEFLOW_WORKER_JOB,
-    )
+    parser = add_command(commands, "worker-job", _run, "write Kubernetes manifests for training on several workers")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the YAML file to write")
     parser.add_argument("--workers", metavar="N", type=int, required=True, help="number of workers that train together")
     parser.add_argument(
