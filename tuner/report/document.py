@@ -106,18 +106,11 @@ def _leaderboard(results: Results) -> str:
         return section("Leaderboard", note("No trial has a score."))
     names = [dimension.name for dimension in results.space]
     headings = ["rank", "trial", "state", escape(results.objective), "epochs", "time", *map(breakable, names)]
-    rows = [
-        [
-            str(rank),
-            escape(trial.id),
-            wording.STATES[trial.state],
-            wording.score(results.objective, trial.score),
-            str(trial.epochs),
-            duration(trial.seconds),
-            *(_value(results, trial, name) for name in names),
-        ]
-        for rank, trial in enumerate(leaderboard, 1)
-    ]
+    rows = []
+    for rank, trial in enumerate(leaderboard, 1):
+        identity = (str(rank), escape(trial.id), wording.STATES[trial.state])
+        figures = (wording.score(results.objective, trial.score), str(trial.epochs), duration(trial.seconds))
+        rows.append([*identity, *figures, *(_value(results, trial, name) for name in names)])
     caution = f"{_CAUTION} The best of many trials is partly lucky, and the order near the top is uncertain."
     board = table("Trials with a score, best first", headings, rows, header=1)
     return section("Leaderboard", note(caution), board, note(_MARKED))
@@ -128,26 +121,17 @@ def _losses(results: Results) -> str:
     lost = [*results.failures(), *(trial for trial in results.trials if trial.state == STOPPED)]
     if not lost:
         return section(heading, note("No trial failed or was stopped early."))
-    rows = [
-        [
-            escape(trial.id),
-            wording.STATES[trial.state],
-            escape(trial.cause or "unknown"),
-            ", ".join(f"{escape(name)} = {_value(results, trial, name)}" for name in trial.values),
-        ]
-        for trial in lost
-    ]
-    headings = ["trial", "state", "cause", "values"]
-    losses = table("Failed, then stopped early", headings, rows, kind="words")
+    rows = []
+    for trial in lost:
+        values = ", ".join(f"{escape(name)} = {_value(results, trial, name)}" for name in trial.values)
+        rows.append([escape(trial.id), wording.STATES[trial.state], escape(trial.cause or "unknown"), values])
+    losses = table("Failed, then stopped early", ["trial", "state", "cause", "values"], rows, kind="words")
     return section(heading, losses, note(_MARKED))
 
 
 def _curves(results: Results) -> str:
-    chart = plots.learning_curves(results)
-    if not chart:
-        return section("Learning curves", note("No trial has finished an epoch."))
     clipping = "The axis covers the trials with a score; other curves are clipped at its ends."
-    return section("Learning curves", note(clipping), scrollable("Learning curves", chart))
+    return _chart("Learning curves", plots.learning_curves(results), clipping, "No trial has finished an epoch.")
 
 
 def _importance(results: Results) -> str:
@@ -172,12 +156,15 @@ def _importance(results: Results) -> str:
 
 
 def _settings(results: Results) -> str:
-    heading = "All settings side by side"
-    chart = plots.parallel_coordinates(results)
-    if not chart:
-        return section(heading, note("No trial has a score."))
     legend = "Each line is a trial, coloured by the rank of its score; the thick one is the best."
-    return section(heading, note(legend), scrollable(heading, chart))
+    chart = plots.parallel_coordinates(results)
+    return _chart("All settings side by side", chart, legend, "No trial has a score.")
+
+
+def _chart(heading: str, chart: str, legend: str, missing: str) -> str:
+    """Returns a section with a chart, or one that says why there is none."""
+    content = (note(legend), scrollable(heading, chart)) if chart else (note(missing),)
+    return section(heading, *content)
 
 
 def _cost(results: Results) -> str:
@@ -195,8 +182,7 @@ def _cost(results: Results) -> str:
 
 
 def _describe_cost(trial: Trial) -> str:
-    state = "" if trial.state == COMPLETED else f", {wording.STATES[trial.state]}"
-    return f"{duration(trial.seconds)}{state}"
+    return duration(trial.seconds) + ("" if trial.state == COMPLETED else f", {wording.STATES[trial.state]}")
 
 
 def _value(results: Results, trial: Trial, name: str) -> str:

@@ -13,6 +13,7 @@ MIN_TRIALS = 8  # with a score, to fit a forest
 SHUFFLES = 30
 _TREES = 300
 _SEED = 0
+_UNCLEAR = "The trials do not show which hyperparameter mattered"
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,9 @@ def _obstacle(results: Results, scores: np.ndarray) -> str | None:
     if not results.space:
         return "The space has no hyperparameter to compare."
     if len(scores) < MIN_TRIALS:
-        return (
-            f"The trials do not show which hyperparameter mattered: fewer than {MIN_TRIALS} have a score "
-            f"({len(scores)} so far)."
-        )
+        return f"{_UNCLEAR}: fewer than {MIN_TRIALS} have a score ({len(scores)} so far)."
     if np.ptp(scores) == 0:
-        return "The trials do not show which hyperparameter mattered: all have the same score."
+        return f"{_UNCLEAR}: all have the same score."
     return None
 
 
@@ -86,9 +84,8 @@ def _embed(results: Results, trials: list[Trial]) -> np.ndarray:
     hyperparameter means shuffling one column.
     """
     space = scale.space(results)
-    return np.array(
-        [[scale.position(d, trial.values.get(d.name, d.default)) for d in space] for trial in trials], dtype=np.float32
-    )
+    rows = [[scale.position(d, trial.values.get(d.name, d.default)) for d in space] for trial in trials]
+    return np.array(rows, np.float32)
 
 
 def _out_of_bag(forest: RandomForestRegressor, trials: int) -> np.ndarray:

@@ -30,21 +30,15 @@ def learning_curves(results: Results) -> str:
     curves = {trial.id: points for trial in results.trials if (points := _points(trial, results.objective))}
     if not curves:
         return ""
-    drawn = [trial for trial in _drawing_order(results) if trial.id in curves]
-    series = [
-        Series(
-            wording.trial(results, trial),
-            curves[trial.id],
-            f"{role}: trial {trial.id}, {wording.score(results.objective, trial.score)}" if role else "",
-            role.split(" ")[0],
-            sets_range=trial.score is not None,
-        )
-        for trial, role in ((trial, _role(results, trial)) for trial in drawn)
-    ]
-    axes = Axes(
-        "epoch", results.objective, lambda y: wording.score(results.objective, y), x_min=1, x_max=results.epochs
-    )
-    return line_chart.draw(series, axes, f"{results.objective} by epoch of {len(drawn)} trials")
+    objective, series = results.objective, []
+    for trial in _drawing_order(results):
+        if trial.id in curves:
+            role, tooltip = _role(results, trial), wording.trial(results, trial)
+            label = f"{role}: trial {trial.id}, {wording.score(objective, trial.score)}" if role else ""
+            scored = trial.score is not None
+            series.append(Series(tooltip, curves[trial.id], label, role.split(" ")[0], sets_range=scored))
+    axes = Axes("epoch", objective, lambda y: wording.score(objective, y), x_min=1, x_max=results.epochs)
+    return line_chart.draw(series, axes, f"{objective} by epoch of {len(series)} trials")
 
 
 def _points(trial: Trial, objective: str) -> list[Point]:
@@ -101,9 +95,7 @@ class _ParallelAxes:
 
     def _draw_labels(self, x: float, name: str, ticks: Sequence[scale.Tick]) -> str:
         shown = ticks[:: math.ceil(len(ticks) / _MAX_TICKS)]
-        labels = "".join(
-            svg.text(x + 8, self.y(position), svg.shorten(label, _MAX_TICK_LABEL)) for position, label in shown
-        )
+        labels = "".join(svg.text(x + 8, self.y(y), svg.shorten(label, _MAX_TICK_LABEL)) for y, label in shown)
         transform = f"translate({x} {self.top - 14:.1f}) rotate({-math.degrees(_NAME_ANGLE):.0f})"
         return labels + element("text", escape(name), transform=transform)
 
@@ -186,10 +178,8 @@ def bars(rows: Sequence[Bar], description: str) -> str:
     drawn = []
     for index, (row, name) in enumerate(zip(rows, names, strict=True)):
         y = height * (index + 0.5)
-        low, end, high = (
-            left + length * max(value, 0) / longest
-            for value in (row.value - row.error, row.value, row.value + row.error)
-        )
+        ends = (row.value - row.error, row.value, row.value + row.error)
+        low, end, high = (left + length * max(value, 0) / longest for value in ends)
         bar = svg.rectangle(left, y - 8, end - left, 16, class_=f"bar {row.kind}")
         whisker = element("path", d=f"M{low:.1f} {y - 4}v8m0 -4H{high:.1f}m0 -4v8", class_="whisker")
         labels = svg.text(left - 8, y, name, "", "end") + svg.text(high + 8, y, row.label, "quiet")
