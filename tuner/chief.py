@@ -106,7 +106,7 @@ class WorkerPool:
         # The worker finds the same modules as this process, whatever the working directory of either.
         path = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
         return subprocess.Popen(
-            [sys.executable, "-m", "tuner.worker", str(self.folder), "--end-with-stdin", *devices.arguments()],
+            [sys.executable, "-m", "tuner.worker", str(self.folder), "--end-with-stdin", *devices.arguments],
             stdin=subprocess.PIPE,
-            env={**os.environ, **path, **chief, **devices.environment(), ID_VARIABLE: f"worker{index}"},
+            env={**os.environ, **path, **chief, **devices.environment, ID_VARIABLE: f"worker{index}"},
         )

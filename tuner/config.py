@@ -26,14 +26,12 @@ class TuneConfig:
     early_stop: bool = True  # stops a trial that is worse than the median of the others; not with hyperband
 
     def __post_init__(self) -> None:
-        require(self.trials >= 0, "tune.trials must not be negative")
-        require(self.minutes >= 0, "tune.minutes must not be negative")
+        for name in ("trials", "minutes", "steps_per_epoch"):
+            require(getattr(self, name) >= 0, f"tune.{name} must not be negative")
         require(self.epochs > 0, "tune.epochs must be positive")
-        require(self.steps_per_epoch >= 0, "tune.steps_per_epoch must not be negative")
         require(self.workers >= 0, "tune.workers must not be negative; 0 leaves all trials to workers on other hosts")
 
     def trial_of(self, experiment: ExperimentConfig) -> ExperimentConfig:
         """Returns `experiment` with the epochs and steps of one trial."""
-        return replace(
-            experiment, train=replace(experiment.train, epochs=self.epochs, steps_per_epoch=self.steps_per_epoch)
-        )
+        train = replace(experiment.train, epochs=self.epochs, steps_per_epoch=self.steps_per_epoch)
+        return replace(experiment, train=train)

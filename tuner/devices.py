@@ -1,8 +1,8 @@
 """Divides the GPUs of this machine, or its cores if it has none, among the workers of a search."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import tensorflow as tf
@@ -17,28 +17,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DeviceSet:
-    """The devices of one worker: GPUs, by CUDA's names, or cores; neither is no restriction."""
+    """The devices of one worker, in the form in which its command restricts it to them; by default all."""
 
-    gpus: Sequence[str] = ()
-    cores: Sequence[int] = ()
-
-    def environment(self) -> dict[str, str]:
-        """Returns the environment variables that restrict the worker to its GPUs."""
-        return {GPUS_VARIABLE: ",".join(self.gpus)} if self.gpus else {}
-
-    def arguments(self) -> list[str]:
-        """Returns the arguments of `tuner.worker` that restrict it to its cores."""
-        return ["--cores", *map(str, self.cores)] if self.cores else []
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables that name its GPUs
+    arguments: Sequence[str] = ()  # of `tuner.worker`, that name its cores
 
 
 def divide(workers: int) -> list[DeviceSet]:
     """Returns equally many devices for each worker; a remainder stays unused."""
-    gpus = _gpus()
-    if gpus:
-        return [DeviceSet(gpus=part) for part in _split(gpus, workers)]
+    if gpus := _gpus():
+        return [DeviceSet({GPUS_VARIABLE: ",".join(part)}) for part in _split(gpus, workers)]
     if workers == 1:
         return [DeviceSet()]
-    return [DeviceSet(cores=part) for part in _split(sorted(os.sched_getaffinity(0)), workers)]
+    cores = sorted(os.sched_getaffinity(0))
+    return [DeviceSet(arguments=["--cores", *map(str, part)]) for part in _split(cores, workers)]
 
 
 def check(tune: TuneConfig, experiment: ExperimentConfig) -> None:

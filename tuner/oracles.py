@@ -18,6 +18,7 @@ from keras_tuner import oracles
 from keras_tuner.engine.trial import Trial as KerasTrial
 
 from shiftvit.files import atomic
+from shiftvit.metrics import OBJECTIVES
 from tuner.config import TuneConfig
 
 _COMPLETED, _FAILED, _STOPPED = "COMPLETED", "FAILED", "STOPPED"  # KerasTuner's states
@@ -130,12 +131,15 @@ class Hyperband(RecoverableOracle, oracles.HyperbandOracle):
         return trial_id in self.trials and self.trials[trial_id].status == _FAILED
 
 
-def make_oracle(
-    tune: TuneConfig, space: keras_tuner.HyperParameters, greater_is_better: bool, seed: int
-) -> RecoverableOracle:
+def make_objective(name: str) -> keras_tuner.Objective:
+    """Returns KerasTuner's form of an objective, with its direction."""
+    return keras_tuner.Objective(name, "max" if OBJECTIVES[name] else "min")
+
+
+def make_oracle(tune: TuneConfig, space: keras_tuner.HyperParameters, seed: int) -> RecoverableOracle:
     """Returns the algorithm of `tune`; the same seed and the same scores give the same settings."""
     settings = {
-        "objective": keras_tuner.Objective(tune.objective, "max" if greater_is_better else "min"),
+        "objective": make_objective(tune.objective),
         "hyperparameters": space,
         "seed": seed + 1,  # KerasTuner treats 0 as no seed
         "max_consecutive_failed_trials": _MAX_FAILURES_IN_A_ROW,

@@ -10,9 +10,9 @@ import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial as KerasTrial
 
-from shiftvit.metrics import OBJECTIVES
 from shiftvit.processes import describe_signal
 from tuner import trial as trial_process
+from tuner.oracles import make_objective
 from tuner.results import FAILED
 from tuner.search_folder import SearchFolder, TrialEnd, TrialFolder
 
@@ -33,9 +33,7 @@ class ProcessTuner(BaseTuner):
         self.folder, self.context = SearchFolder(folder), context
         self.task = self.folder.load_task()
         # Only its objective is used: all other requests go to the chief's oracle.
-        objective = self.task.tune.objective
-        direction = "max" if OBJECTIVES[objective] else "min"
-        oracle = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective(objective, direction))
+        oracle = keras_tuner.oracles.RandomSearchOracle(make_objective(self.task.tune.objective))
         super().__init__(oracle, directory=str(folder.parent), project_name=folder.name)
 
     def pre_create_trial(self) -> None:

@@ -71,10 +71,10 @@ class Search(BaseTuner):
     ) -> None:
         check(tune, experiment)
         self.folder, self.tune = SearchFolder(directory), tune
-        self.folder.save_task(Task(tune, tune.trial_of(experiment), train_files, eval_files))
+        self.folder.save_task(Task(tune, tune.trial_of(experiment), tuple(train_files), tuple(eval_files)))
         self.space = space.make(tune.space, experiment)
         self.greater_is_better = OBJECTIVES[tune.objective]
-        oracle = make_oracle(tune, self.space.copy(), self.greater_is_better, experiment.train.seed)
+        oracle = make_oracle(tune, self.space.copy(), experiment.train.seed)
         super().__init__(oracle, directory=str(directory.parent), project_name=directory.name)
         if oracle.is_started:
             oracle.reload()
@@ -188,9 +188,8 @@ class Search(BaseTuner):
             since = since if current == previous else now
             self._last_changes[trial.trial_id] = since, current
             if now - since > _LOST_SECONDS:
-                own.write_end(
-                    TrialEnd(FAILED, f"its worker was lost: no progress for {_LOST_SECONDS / 60:.0f} minutes")
-                )
+                cause = f"its worker was lost: no progress for {_LOST_SECONDS / 60:.0f} minutes"
+                own.write_end(TrialEnd(FAILED, cause))
                 trial.status = "FAILED"
                 self.oracle.end_trial(trial)
 

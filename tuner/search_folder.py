@@ -2,10 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from shiftvit.config import ExperimentConfig, from_dict, to_dict
 from shiftvit.errors import ConfigError
@@ -20,8 +19,8 @@ class Task:
 
     tune: TuneConfig
     experiment: ExperimentConfig  # with the epochs of a full trial, before its hyperparameters are set
-    train_files: Sequence[str]  # patterns of TFRecord files
-    eval_files: Sequence[str]
+    train_files: tuple[str, ...]  # patterns of TFRecord files
+    eval_files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,9 @@ class TrialEnd:
 
     state: str
     cause: str | None = None  # one sentence, if it failed or was stopped
+
+
+Record = TypeVar("Record", TrialProgress, TrialEnd)
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,7 @@ class TrialFolder:
 
     def read_progress(self) -> TrialProgress | None:
         """Returns the newest progress, or None before the first."""
-        values = _read(self.path / "progress.json")
-        return TrialProgress(**values) if values else None
+        return _read(self.path / "progress.json", TrialProgress)
 
     def write_end(self, end: TrialEnd) -> None:
         """Called by the trial's worker, before it reports the end to KerasTuner."""
@@ -77,8 +78,7 @@ class TrialFolder:
 
     def read_end(self) -> TrialEnd | None:
         """Returns how the trial ended, or None if it has not."""
-        values = _read(self.path / "end.json")
-        return TrialEnd(**values) if values else None
+        return _read(self.path / "end.json", TrialEnd)
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,7 @@ class SearchFolder:
     def save_task(self, task: Task) -> None:
         """Writes the task for the workers."""
         self.path.mkdir(parents=True, exist_ok=True)
-        values = {
-            "tune": to_dict(task.tune),
-            "experiment": to_dict(task.experiment),
-            "train_files": list(task.train_files),
-            "eval_files": list(task.eval_files),
-        }
-        atomic.write_file(self.path / "task.json", json.dumps(values))
+        atomic.write_file(self.path / "task.json", json.dumps(to_dict(task)))
 
     def load_task(self) -> Task:
         """Reads the task.
@@ -118,23 +112,17 @@ class SearchFolder:
             ConfigError: if there is no search in the folder.
         """
         try:
-            values = json.loads((self.path / "task.json").read_text())
+            return from_dict(Task, json.loads((self.path / "task.json").read_text()))
         except OSError as error:
             raise ConfigError(f"{self.path}: no search was started there, or this host does not see it") from error
-        return Task(
-            from_dict(TuneConfig, values["tune"]),
-            from_dict(ExperimentConfig, values["experiment"]),
-            values["train_files"],
-            values["eval_files"],
-        )
 
 
-def _write(path: Path, record: TrialProgress | TrialEnd) -> None:
+def _write(path: Path, record: Record) -> None:
     atomic.write_file(path, json.dumps(dataclasses.asdict(record)))
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path, kind: type[Record]) -> Record | None:
     try:
-        return json.loads(path.read_text())
+        return kind(**json.loads(path.read_text()))
     except FileNotFoundError:
         return None

@@ -137,11 +137,5 @@ def _describe(config: Mapping[str, Any]) -> Dimension:
         return Dimension(config["name"], config.get("default", choices[0]), tuple(choices))
     low, high = config["min_value"], config["max_value"]
     default = low if config["default"] is None else config["default"]
-    return Dimension(
-        config["name"],
-        default,
-        low=low,
-        high=high,
-        log=config["sampling"] in ("log", "reverse_log"),
-        integer=isinstance(low, int),
-    )
+    log, integer = config["sampling"] in ("log", "reverse_log"), isinstance(low, int)
+    return Dimension(config["name"], default, low=low, high=high, log=log, integer=integer)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from shiftvit.callbacks import Logs
+from shiftvit.metrics import OBJECTIVES
 from tuner.search_folder import SearchFolder
 
 _MIN_TRIALS = 3  # to compare with: a median of fewer means little
@@ -46,10 +47,9 @@ def reason_to_stop(
 class MedianStopping(tf.keras.callbacks.Callback):
     """Applies the median stopping rule after each epoch but the last; `reason` is None until it ends the training."""
 
-    def __init__(self, folder: SearchFolder, trial_id: str, objective: str, greater_is_better: bool) -> None:
+    def __init__(self, folder: SearchFolder, trial_id: str, objective: str) -> None:
         super().__init__()
-        self.folder, self.trial_id = folder, trial_id
-        self.objective, self.greater_is_better = objective, greater_is_better
+        self.folder, self.trial_id, self.objective = folder, trial_id, objective
         self.reason: str | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -57,5 +57,5 @@ class MedianStopping(tf.keras.callbacks.Callback):
         epochs = self.params["epochs"]
         if epoch + 1 < epochs:
             others = [trial.curve() for trial in self.folder.trials() if trial.path != own.path]
-            self.reason = reason_to_stop(own.curve(), others, self.objective, self.greater_is_better, epochs)
+            self.reason = reason_to_stop(own.curve(), others, self.objective, OBJECTIVES[self.objective], epochs)
             self.model.stop_training = self.reason is not None

@@ -54,9 +54,7 @@ class TimeBudget:
         seconds_per_epoch = [
             progress.seconds / progress.epochs for progress, end in records if progress and end and end.state != FAILED
         ]
-        return epochs * (
-            statistics.median(seconds_per_epoch) if seconds_per_epoch else self.estimate / self.tune.epochs
-        )
+        return epochs * statistics.median(seconds_per_epoch or [self.estimate / self.tune.epochs])
 
 
 def _measure_trial(folder: SearchFolder) -> float:

@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Mapping
 from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,9 @@ from shiftvit import progress
 from shiftvit.callbacks import Logs, ReportProgress
 from shiftvit.errors import DiskFullError, UserError
 from shiftvit.files import atomic
-from shiftvit.metrics import OBJECTIVES
 from shiftvit.train import train
 from tuner.results import COMPLETED, FAILED, STOPPED
-from tuner.search_folder import SearchFolder, Task, TrialEnd, TrialFolder, TrialProgress
+from tuner.search_folder import SearchFolder, TrialEnd, TrialFolder, TrialProgress
 from tuner.space import apply
 from tuner.stopping import MedianStopping
 
@@ -58,7 +58,9 @@ def _train(folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worke
     progress.LOGGER.addHandler(ProgressFileHandler(own, worker))
     if "tuner/trial_id" in values and not own.state.exists():
         _copy_state(folder.trial(values["tuner/trial_id"]), own)
-    stopping = _make_stopping(task, folder, trial_id)
+    tune = task.tune
+    early_stop = tune.early_stop and tune.algorithm != "hyperband"
+    stopping = MedianStopping(folder, trial_id, tune.objective) if early_stop else None
     train(
         apply(values, task.experiment),
         task.train_files,
@@ -67,13 +69,6 @@ def _train(folder: SearchFolder, trial_id: str, values: Mapping[str, Any], worke
         callbacks=[*([stopping] if stopping else []), ReportProgress("trial"), ExitAfterTraining(stopping, sender)],
         until_epoch=values.get("tuner/epochs"),
     )
-
-
-def _make_stopping(task: Task, folder: SearchFolder, trial_id: str) -> MedianStopping | None:
-    if not task.tune.early_stop or task.tune.algorithm == "hyperband":
-        return None
-    objective = task.tune.objective
-    return MedianStopping(folder, trial_id, objective, OBJECTIVES[objective])
 
 
 def _copy_state(earlier: TrialFolder, own: TrialFolder) -> None:
@@ -122,13 +117,12 @@ class ProgressFileHandler(logging.Handler):
 def _end_with_parent() -> None:
     """Exits when the worker dies, since a killed worker can neither end its trial nor report the result."""
 
-    def watch(sentinel: int) -> None:
-        wait([sentinel])
+    def watch(parent: BaseProcess) -> None:
+        parent.join()
         os._exit(1)
 
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=watch, args=[parent.sentinel], daemon=True).start()
+    if parent := parent_process():
+        threading.Thread(target=watch, args=[parent], daemon=True).start()
 
 
 def _prefer_as_oom_victim() -> None:

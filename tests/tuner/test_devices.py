@@ -24,25 +24,25 @@ def gpus(monkeypatch):
 def test_workers_share_the_gpus(gpus):
     gpus(5)
 
-    assert [each.environment() for each in devices.divide(2)] == [
+    assert [each.environment for each in devices.divide(2)] == [
         {"CUDA_VISIBLE_DEVICES": "0,1"},
         {"CUDA_VISIBLE_DEVICES": "2,3"},
     ]
-    assert [each.arguments() for each in devices.divide(2)] == [[], []]
+    assert [each.arguments for each in devices.divide(2)] == [(), ()]
 
 
 def test_only_visible_gpus_are_shared(gpus):
     gpus(2, visible="4,6")
 
-    assert [each.gpus for each in devices.divide(2)] == [["4"], ["6"]]
+    assert [each.environment["CUDA_VISIBLE_DEVICES"] for each in devices.divide(2)] == ["4", "6"]
 
 
 def test_without_gpus_workers_share_the_cores(gpus, monkeypatch):
     gpus(0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 2, 0, 4})
 
-    assert [each.arguments() for each in devices.divide(2)] == [["--cores", "0", "1"], ["--cores", "2", "3"]]
-    assert [each.arguments() for each in devices.divide(1)] == [[]], "a single worker is not restricted"
+    assert [each.arguments for each in devices.divide(2)] == [["--cores", "0", "1"], ["--cores", "2", "3"]]
+    assert [each.arguments for each in devices.divide(1)] == [()], "a single worker is not restricted"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def oracle(folder, algorithm="random", seed=0, **tune):
     with space.conditional_scope("kind", ["a"]):
         space.Float("depth", 0.0, 1.0, default=0.5)
     tune = TuneConfig(algorithm=algorithm, **{"trials": 20, "epochs": 3} | tune)
-    result = make_oracle(tune, space, greater_is_better=True, seed=seed)
+    result = make_oracle(tune, space, seed)
     result._set_project_dir(str(folder), "search")
     if result.is_started:
         result.reload()
