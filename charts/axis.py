@@ -2,6 +2,8 @@
 
 import math
 
+_MAX_TICKS = 8
+
 
 def position(low: float, value: float, high: float, log: bool = False) -> float:
     """Returns where the value lies between `low` (0) and `high` (1), or 0.5 for an empty range.
@@ -24,7 +26,7 @@ def position(low: float, value: float, high: float, log: bool = False) -> float:
     return (value - low) / (high - low)
 
 
-def ticks(low: float, high: float, at_most: int = 8) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Returns evenly spaced round numbers from `low` to `high`: two or more, or one for an empty range.
 
     >>> ticks(0.21, 0.72)
@@ -32,17 +34,17 @@ def ticks(low: float, high: float, at_most: int = 8) -> list[float]:
     """
     if not high > low:
         return [low]
-    min_step = (high - low) / (at_most - 1)
+    min_step = (high - low) / (_MAX_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(min_step))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= min_step * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{count * step:.12g}") for count in range(first, last + 1)]
 
 
-def integer_ticks(low: float, high: float, at_most: int = 8) -> list[int]:
+def integer_ticks(low: float, high: float) -> list[int]:
     """Returns the ticks that are whole numbers.
 
     >>> integer_ticks(1, 2)
     [1, 2]
     """
-    return [round(tick) for tick in ticks(low, high, at_most) if tick == int(tick)]
+    return [round(tick) for tick in ticks(low, high) if tick == int(tick)]
