@@ -16,10 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.table import Table, number
-from pipeline.cli.output import fail
-from pipeline.cli.parser import Parser
-from shiftvit.config import require
-from shiftvit.errors import ConfigError
 from shiftvit.features import CLASS_NAMES, EVAL, TEST, TRAIN
 from shiftvit.quiet import silence_libraries
 
@@ -29,20 +25,17 @@ _TIMES = 10  # in the last row, which shows how ingestion scales
 Work = Callable[[Path, int, Path], float]  # takes the archive, the number of images and a folder; returns the seconds
 
 
-def main() -> int:
-    """Measures and prints the table; returns the exit code."""
-    parser = Parser(
-        prog="python -m benchmarks.ingestion", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def main() -> None:
+    """Measures and prints the table."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.ingestion", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="CIFAR-10's binary archive")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="to take medians of (default: %(default)s)")
-    try:
-        options = parser.parse_args()
-        require(options.archive.is_file(), f"{options.archive}: no such file; give CIFAR-10's binary archive")
-    except ConfigError as error:
-        return fail(str(error), error.exit_code)
+    options = parser.parse_args()
+    if not options.archive.is_file():
+        parser.error(f"{options.archive}: no such file; give CIFAR-10's binary archive")
     print(_measure_all(options.archive, options.rounds).render())
-    return 0
 
 
 def _measure_all(archive: Path, rounds: int) -> Table:
@@ -58,9 +51,9 @@ def _measure_all(archive: Path, rounds: int) -> Table:
             figures[name].append(_in_a_process(work, archive, images))
             print(f"{name}: {figures[name][-1]}", file=sys.stderr)
     table = Table("Ingestion, local runner", ("", "images", "seconds", "images/s", "times TFDS", "peak memory, MiB"))
-    reference = None
+    reference = 0.0  # the rate of the first row
     for name, (_, images) in rows.items():
-        seconds, peak = (statistics.median(column) for column in zip(*figures[name], strict=True))
+        seconds, peak = map(statistics.median, zip(*figures[name], strict=True))
         rate = images / seconds
         reference = reference or rate
         table.add(name, number(images), number(seconds), number(rate), f"{rate / reference:.2f}", number(peak / 2**20))
@@ -86,12 +79,10 @@ def _prepare_with_tfds(archive: Path, images: int, folder: Path) -> float:
 
     from pipeline.sources import cifar, tfds_source
 
-    known = tfds.builder_cls("cifar10").url_infos
-    known[tfds_source.URL] = dataclasses.replace(  # TFDS accepts only an archive with the checksum it knows
-        known[tfds_source.URL],
-        checksum=cifar.file_checksum(archive),
-        size=type(known[tfds_source.URL].size)(archive.stat().st_size),
-    )
+    infos = tfds.builder_cls("cifar10").url_infos  # TFDS accepts only an archive with the checksum it knows
+    info = infos[tfds_source.URL]
+    checksum, size = cifar.file_checksum(archive), type(info.size)(archive.stat().st_size)
+    infos[tfds_source.URL] = dataclasses.replace(info, checksum=checksum, size=size)
     (folder / tfds_source.ARCHIVE).symlink_to(archive.resolve())
     tfds.disable_progress_bar()
     builder = tfds.builder("cifar10", data_dir=folder / "data")
@@ -150,4 +141,4 @@ def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

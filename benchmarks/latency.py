@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import flops, machine
-from benchmarks.records import random_examples
+from benchmarks.records import random_pngs
 from benchmarks.table import Table, number, percent
 from benchmarks.timing import Turn, interleave, ratio, stopwatch
 from shiftvit.config import ExperimentConfig
@@ -36,7 +36,7 @@ def _measure(config: ExperimentConfig, serve: Callable, seconds: float) -> Table
     latencies: dict[str, list[float]] = {}
     calls: dict[str, Callable] = {}
     for batch in BATCH_SIZES:
-        images = tf.constant([tf.io.encode_png(image).numpy() for image in random_examples(batch)[0]])
+        images = tf.constant(random_pngs(batch))
         pixels = tf.random.stateless_normal((batch, size, size, 3), (0, 0))
         calls[f"export {batch}"] = functools.partial(serve, **{IMAGE_BYTES_INPUT: images})
         calls[f"network {batch}"] = functools.partial(forward, pixels)
@@ -54,14 +54,10 @@ def _measure(config: ExperimentConfig, serve: Callable, seconds: float) -> Table
         ),
     )
     for batch in BATCH_SIZES:
-        export_name, network_name = f"export {batch}", f"network {batch}"
-        times = [
-            number(1e3 * float(np.percentile(latencies[name], part)))
-            for name in (export_name, network_name)
-            for part in (50, 99)
-        ]
+        names = f"export {batch}", f"network {batch}"
+        times = [number(1e3 * float(np.percentile(latencies[name], part))) for name in names for part in (50, 99)]
         products = batch * flops.forward(config.model) / limits.products["float32"]
-        table.add(str(batch), *times, percent(ratio(figures, network_name, export_name)), number(1e3 * products))
+        table.add(str(batch), *times, percent(ratio(figures, names[1], names[0])), number(1e3 * products))
     return table
 
 

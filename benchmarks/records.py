@@ -13,10 +13,13 @@ COUNT = 10_000  # images to train on
 def random_examples(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns images uint8 (count, 32, 32, 3) and class ids int64 (count,); the same in each call."""
     random = np.random.default_rng(0)
-    return (
-        random.integers(0, 256, (count, *features.IMAGE_SHAPE), np.uint8),
-        random.integers(0, features.NUM_CLASSES, count),
-    )
+    images = random.integers(0, 256, (count, *features.IMAGE_SHAPE), np.uint8)
+    return images, random.integers(0, features.NUM_CLASSES, count)
+
+
+def random_pngs(count: int) -> list[bytes]:
+    """Returns random images as PNG files; the same in each call."""
+    return [tf.io.encode_png(image).numpy() for image in random_examples(count)[0]]
 
 
 def write_records(folder: str) -> list[str]:

@@ -17,25 +17,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.table import Table, number
 from components import serving_folder
 from pipeline.cli.options import DEFAULT_WORKSPACE
-from pipeline.cli.output import fail
-from pipeline.cli.parser import Parser
 from pipeline.graph.nodes import PIPELINE_NAME
 from pipeline.runs.workspace import Workspace
 from pipeline.serving import protocol
-from shiftvit.config import require
-from shiftvit.errors import ConfigError
 from shiftvit.quiet import silence_libraries
 
 IMAGES = 16  # different images; also the largest number per request, and of connections
 _PREDICT = f"{protocol.MODELS}{PIPELINE_NAME}:predict"
 _WARM_UP = 1  # seconds
+
+Row = tuple[str, int, int]  # where the model runs, the connections and the images per request
+
 _SCRIPT = """
 local bodies, turn = {}, 0
 for line in io.lines(os.getenv("BODIES")) do bodies[#bodies + 1] = line end
@@ -53,8 +51,7 @@ end
 """
 
 
-@dataclass(frozen=True)
-class Figures:
+class Figures(NamedTuple):
     """Rate and latency of requests."""
 
     rate: float  # requests per second
@@ -62,49 +59,42 @@ class Figures:
     p99: float  # seconds
 
 
-def main() -> int:
-    """Measures and prints the table; returns the exit code."""
-    parser = Parser(
-        prog="python -m benchmarks.serving", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def main() -> None:
+    """Measures and prints the table."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.serving", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--workspace", metavar="DIR", type=Path, default=Path(DEFAULT_WORKSPACE), help="of the model")
-    parser.add_argument(
-        "--seconds", metavar="N", type=int, default=5, help="of each row in each round (default: %(default)s)"
-    )
+    parser.add_argument("--seconds", metavar="N", type=int, default=5, help="per row and round (default: %(default)s)")
     parser.add_argument("--rounds", metavar="N", type=int, default=3, help="to take medians of (default: %(default)s)")
-    try:
-        options = parser.parse_args()
-        version = _find_version(options.workspace)
-    except ConfigError as error:
-        return fail(str(error), error.exit_code)
-    silence_libraries()
-    print(measure(options.workspace, version, options.seconds, options.rounds).render())
-    return 0
-
-
-def _find_version(workspace: Path) -> Path:
-    require(
-        shutil.which("wrk") is not None,
-        "wrk, the load generator, is not installed; install it with `apt-get install wrk`",
-    )
-    serving = Workspace(workspace).serving
+    options = parser.parse_args()
+    if not shutil.which("wrk"):
+        parser.error("wrk, the load generator, is not installed; install it with `apt-get install wrk`")
+    serving = Workspace(options.workspace).serving
     versions = serving_folder.numbers(serving)
-    require(bool(versions), f"--workspace {workspace}: no version was pushed there yet; `shiftvit run` pushes one")
-    return serving / str(versions[0])
+    if not versions:
+        parser.error(f"--workspace {options.workspace}: no version was pushed there yet; `shiftvit run` pushes one")
+    silence_libraries()
+    print(measure(options.workspace, serving / str(versions[0]), options.seconds, options.rounds).render())
 
 
 def measure(workspace: Path, version: Path, seconds: int, rounds: int) -> Table:
     """Returns the table for a version, which must be the newest of the workspace."""
-    images, model = _random_images(), _load(version)
+    import tensorflow as tf
+
+    from benchmarks.records import random_pngs
+
+    images, model = random_pngs(IMAGES), tf.saved_model.load(str(version))
     with _server(workspace) as url:
-        rows: dict[tuple[str, int, int], Callable[[], Figures]] = {
+        load(url, images, 1, IMAGES, _WARM_UP)
+        rows: dict[Row, Callable[[], Figures]] = {
             ("in process", 1, 1): lambda: _call_in_process(model, images, 1, seconds),
             ("over HTTP", 1, 1): lambda: load(url, images, 1, 1, seconds),
             ("in process", 1, IMAGES): lambda: _call_in_process(model, images, IMAGES, seconds),
             ("over HTTP", 1, IMAGES): lambda: load(url, images, IMAGES, 1, seconds),
             ("over HTTP", IMAGES, 1): lambda: load(url, images, 1, IMAGES, seconds),
         }
-        figures: dict[tuple[str, int, int], list[Figures]] = {row: [] for row in rows}
+        figures: dict[Row, list[Figures]] = {row: [] for row in rows}
         for _ in range(rounds):
             for row, work in rows.items():
                 figures[row].append(work())
@@ -134,21 +124,6 @@ def load(url: str, images: Sequence[bytes], size: int, connections: int, seconds
     return Figures(result["requests"] / result["seconds"], result["p50"], result["p99"])
 
 
-def _random_images() -> list[bytes]:
-    """Returns PNG files."""
-    import tensorflow as tf
-
-    from benchmarks.records import random_examples
-
-    return [tf.io.encode_png(image).numpy() for image in random_examples(IMAGES)[0]]
-
-
-def _load(version: Path) -> Any:
-    import tensorflow as tf
-
-    return tf.saved_model.load(str(version))
-
-
 def _body(images: Sequence[bytes]) -> str:
     return json.dumps({"instances": [{"b64": base64.b64encode(image).decode()} for image in images]})
 
@@ -164,7 +139,6 @@ def _server(workspace: Path) -> Iterator[str]:
             address = re.match(r"(http://\S+): version \d+ is served$", line)
             if address is None:
                 raise RuntimeError(f"the server does not serve: {line.strip()}")
-            load(address[1], _random_images(), 1, IMAGES, _WARM_UP)
             yield address[1]
         finally:
             process.terminate()
@@ -189,42 +163,24 @@ def _call_in_process(model: Any, images: Sequence[bytes], size: int, seconds: fl
 
 
 def _median(rounds: Sequence[Figures]) -> Figures:
-    return Figures(*(statistics.median(getattr(each, name) for each in rounds) for name in ("rate", "p50", "p99")))
+    return Figures(*map(statistics.median, zip(*rounds, strict=True)))
 
 
-def _table(figures: dict[tuple[str, int, int], Figures], seconds: int, rounds: int) -> Table:
-    table = Table(
-        "The server next to its model in process",
-        (
-            "",
-            "connections",
-            "images per request",
-            "requests/s",
-            "images/s",
-            "p50, ms",
-            "p99, ms",
-            "times one in process",
-        ),
-        notes=(
-            f"Medians of {rounds} alternating rounds, {seconds} seconds per row; PNG files of 32 x 32 pixels; wrk, the "
-            f"server and the model share {os.cpu_count()} processors.",
-        ),
+def _table(figures: dict[Row, Figures], seconds: int, rounds: int) -> Table:
+    note = (
+        f"Medians of {rounds} alternating rounds, {seconds} seconds per row; PNG files of 32 x 32 pixels; wrk, the "
+        f"server and the model share {os.cpu_count()} processors."
     )
+    load_headings = ("", "connections", "images per request")
+    headings = (*load_headings, "requests/s", "images/s", "p50, ms", "p99, ms", "times one in process")
+    table = Table("The server next to its model in process", headings, notes=(note,))
     reference = figures["in process", 1, 1].rate
     for (where, connections, size), measured in figures.items():
         images = measured.rate * size
-        times = [number(1e3 * measured.p50), number(1e3 * measured.p99)]
-        table.add(
-            where,
-            str(connections),
-            str(size),
-            number(measured.rate),
-            number(images),
-            *times,
-            f"{images / reference:.2f}",
-        )
+        speeds = (measured.rate, images, 1e3 * measured.p50, 1e3 * measured.p99)
+        table.add(where, str(connections), str(size), *map(number, speeds), f"{images / reference:.2f}")
     return table
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
