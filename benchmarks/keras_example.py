@@ -27,37 +27,21 @@ CROP_MARGIN = 4  # pixels that the resized image has beyond the crop: 52 to 48
 CROPS = ((0, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 0), (1, 0, 1, 0))  # "left", "right", "up", "down"
 
 
-class Shift(tf.keras.layers.Layer):
-    """The example's shift: zeroes one border of four pieces of the channels, and moves nothing."""
-
-    def __init__(self, n_div: int):
-        super().__init__()
-        self.n_div = n_div
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """x: (N, H, W, C); returns the same shape."""
-        height, width, channels = x.shape[1:]
-        pieces = tf.split(x, channels // self.n_div, axis=-1)
-        for index, (top, left, rows, columns) in enumerate(CROPS):
-            kept = tf.image.crop_to_bounding_box(pieces[index], top, left, height - rows, width - columns)
-            pieces[index] = tf.image.pad_to_bounding_box(kept, top, left, height, width)
-        return tf.concat(pieces, axis=-1)
+def shift(x: tf.Tensor, n_div: int) -> tf.Tensor:
+    """The example's shift of x (N, H, W, C): zeroes one border of four pieces of the channels, and moves nothing."""
+    height, width, channels = x.shape[1:]
+    pieces = tf.split(x, channels // n_div, axis=-1)
+    for index, (top, left, rows, columns) in enumerate(CROPS):
+        kept = tf.image.crop_to_bounding_box(pieces[index], top, left, height - rows, width - columns)
+        pieces[index] = tf.image.pad_to_bounding_box(kept, top, left, height, width)
+    return tf.concat(pieces, axis=-1)
 
 
-class DropPath(tf.keras.layers.Layer):
-    """Drops the residual branch of random images in training."""
-
-    def __init__(self, rate: float):
-        super().__init__()
-        self.rate = rate
-
-    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """x: (N, H, W, C); returns the same shape."""
-        if not training:
-            return x
-        keep = 1 - self.rate
-        mask = tf.floor(keep + tf.random.uniform((tf.shape(x)[0], 1, 1, 1)))
-        return x / keep * mask
+def drop_path(x: tf.Tensor, rate: float) -> tf.Tensor:
+    """Drops random images of a residual branch x (N, H, W, C), in training only."""
+    keep = 1 - rate
+    mask = tf.floor(keep + tf.random.uniform((tf.shape(x)[0], 1, 1, 1)))
+    return x / keep * mask
 
 
 class Block(tf.keras.layers.Layer):
@@ -65,7 +49,7 @@ class Block(tf.keras.layers.Layer):
 
     def __init__(self, channels: int, n_div: int, rate: float):
         super().__init__()
-        self.shift = Shift(n_div)
+        self.n_div, self.rate = n_div, rate
         self.norm = tf.keras.layers.LayerNormalization(epsilon=EPSILON)
         self.mlp = tf.keras.Sequential(
             [
@@ -75,25 +59,19 @@ class Block(tf.keras.layers.Layer):
                 tf.keras.layers.Dropout(DROPOUT),
             ]
         )
-        self.drop_path = DropPath(rate) if rate else tf.keras.layers.Activation("linear")
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """x: (N, H, W, C); returns the same shape."""
-        x = self.shift(x)
-        return x + self.drop_path(self.mlp(self.norm(x), training=training), training=training)
+        x = shift(x, self.n_div)
+        branch = self.mlp(self.norm(x), training=training)
+        return x + (drop_path(branch, self.rate) if training and self.rate else branch)
 
 
-class Merging(tf.keras.layers.Layer):
-    """Halves height and width of the feature map and doubles its channels."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.norm = tf.keras.layers.LayerNormalization(epsilon=EPSILON)
-        self.reduction = tf.keras.layers.Conv2D(2 * channels, 2, strides=2, padding="same", use_bias=False)
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """x: (N, H, W, C); returns (N, H / 2, W / 2, 2 C)."""
-        return self.reduction(self.norm(x))
+def merging(channels: int) -> tf.keras.Sequential:
+    """Returns layers that take x (N, H, W, C) and return (N, H / 2, W / 2, 2 C)."""
+    norm = tf.keras.layers.LayerNormalization(epsilon=EPSILON)
+    reduction = tf.keras.layers.Conv2D(2 * channels, 2, strides=2, padding="same", use_bias=False)
+    return tf.keras.Sequential([norm, reduction])
 
 
 class WarmUpCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
@@ -138,14 +116,14 @@ class KerasExample(tf.keras.Model):
             rates = np.linspace(0, DROP_PATH, depth).tolist()
             self.body += [Block(channels << stage, config.n_div, rate) for rate in rates]
             if stage < len(config.depths) - 1:
-                self.body.append(Merging(channels << stage))
+                self.body.append(merging(channels << stage))
         self.pool = tf.keras.layers.GlobalAveragePooling2D()
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """images: float (N, size, size, 3); returns the pooled features (N, C), which serve as logits."""
         x = self.projection(images)
         for layer in self.body:
-            x = layer(x, training=training) if isinstance(layer, Block) else layer(x)
+            x = layer(x, training=training)
         return self.pool(x)
 
     def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -163,14 +141,11 @@ class KerasExample(tf.keras.Model):
 def compile_example(config: ModelConfig, total_steps: int) -> tf.keras.Model:
     """Returns the example's model, compiled with its loss, optimizer and metrics."""
     model = KerasExample(config)
-    model.compile(
-        tfa.optimizers.AdamW(learning_rate=WarmUpCosine(total_steps), weight_decay=WEIGHT_DECAY),
-        tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        [
-            tf.keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-            tf.keras.metrics.SparseTopKCategoricalAccuracy(5, name="top-5-accuracy"),
-        ],
-    )
+    optimizer = tfa.optimizers.AdamW(learning_rate=WarmUpCosine(total_steps), weight_decay=WEIGHT_DECAY)
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    top1 = tf.keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    top5 = tf.keras.metrics.SparseTopKCategoricalAccuracy(5, name="top-5-accuracy")
+    model.compile(optimizer, loss, [top1, top5])
     return model
 
 
