@@ -1,5 +1,6 @@
 """Measures single layers, forward and backward: ours next to a straightforward TensorFlow implementation."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,10 @@ class Comparison:
     shape: tuple[int, ...]
     plain: Function
     ours: Function
-    plain_variables: Sequence[tf.Variable]
-    variables: Sequence[tf.Variable]
     moved: int  # least number of values read and written, forward and backward
     flops: int = 0  # of matrix products, forward and backward
+    plain_variables: Sequence[tf.Variable] = ()
+    variables: Sequence[tf.Variable] = ()
 
     def turns(self, precision: str) -> dict[str, Turn]:
         """Returns a turn for each implementation, by the names that `keys` returns."""
@@ -47,32 +48,25 @@ class Comparison:
 def run(config: ExperimentConfig, seconds: float) -> list[Table]:
     """Measures the layers at the shapes of the first stage for about `seconds`."""
     batch = config.train.batch_size
-    layers = {precision: comparisons(config.model, batch, precision) for precision in machine.PRECISIONS}
+    rows = [(each, name) for name in machine.PRECISIONS for each in comparisons(config.model, batch, name)]
     turns: dict[str, Turn] = {}
-    for precision, compared in layers.items():
-        for comparison in compared:
-            turns |= comparison.turns(precision)
+    for comparison, precision in rows:
+        turns |= comparison.turns(precision)
     figures = interleave("forward and backward", turns | machine.probes(), seconds)
     limits, spent = machine.limits(figures), medians(figures)
     table = Table(
         f"Single layers, forward and backward, batch {batch}",
         ("", "shape", "precision", "plain, ms", "ours, ms", "times faster", "limit, ms", "of the limit"),
-        notes=(
-            machine.ROOFLINE,
-            limits.note(),
-        ),
+        notes=(machine.ROOFLINE, limits.note()),
     )
-    for precision, compared in layers.items():
-        for comparison in compared:
-            plain, ours = comparison.keys(precision)
-            moved = comparison.moved * machine.PRECISIONS[precision].size
-            least = limits.seconds(comparison.flops, moved, precision)
-            shape = " x ".join(map(str, comparison.shape))
-            times = (number(1e3 * spent[key]) for key in (plain, ours))
-            faster = f"{ratio(figures, plain, ours):.2f}"
-            table.add(
-                comparison.name, shape, precision, *times, faster, number(1e3 * least), percent(least / spent[ours])
-            )
+    for comparison, precision in rows:
+        plain, ours = comparison.keys(precision)
+        moved = comparison.moved * machine.PRECISIONS[precision].size
+        least = limits.seconds(comparison.flops, moved, precision)
+        shape = " x ".join(map(str, comparison.shape))
+        times = (number(1e3 * spent[key]) for key in (plain, ours))
+        faster = f"{ratio(figures, plain, ours):.2f}"
+        table.add(comparison.name, shape, precision, *times, faster, number(1e3 * least), percent(least / spent[ours]))
     return [table]
 
 
@@ -90,31 +84,17 @@ def comparisons(config: ModelConfig, batch: int, precision: str) -> list[Compari
 
 
 def _shifts(shape: tuple[int, ...], config: ModelConfig, policy: tf.keras.mixed_precision.Policy) -> Comparison:
+    plain = functools.partial(plain_shift, n_div=config.n_div, pixels=config.shift_pixels)
     ours = Shift(config.n_div, config.shift_pixels, dtype=policy)
-    return Comparison(
-        "shift",
-        shape,
-        lambda x: plain_shift(x, config.n_div, config.shift_pixels),
-        ours,
-        (),
-        (),
-        4 * math.prod(shape),
-    )
+    return Comparison("shift", shape, plain, ours, 4 * math.prod(shape))
 
 
 def _norms(shape: tuple[int, ...]) -> Comparison:
     gamma, beta = tf.Variable(tf.ones(shape[-1])), tf.Variable(tf.zeros(shape[-1]))
-    ours = GroupNorm1(fused=True)
+    plain, ours = functools.partial(plain_norm, gamma=gamma, beta=beta), GroupNorm1(fused=True)
     ours(tf.zeros((1, *shape[1:])))  # creates its variables
-    return Comparison(
-        "norm",
-        shape,
-        lambda x: plain_norm(x, gamma, beta),
-        ours,
-        (gamma, beta),
-        ours.trainable_variables,
-        5 * math.prod(shape),
-    )
+    variables = ours.trainable_variables
+    return Comparison("norm", shape, plain, ours, 5 * math.prod(shape), 0, (gamma, beta), variables)
 
 
 def _activations(shape: tuple[int, ...], activation: str) -> Comparison:
@@ -124,9 +104,9 @@ def _activations(shape: tuple[int, ...], activation: str) -> Comparison:
         shape,
         lambda x: ACTIVATIONS[activation](tf.nn.bias_add(x, tf.cast(bias, x.dtype))),
         lambda x: fused_bias_activation(x, tf.cast(bias, x.dtype), activation),
-        (bias,),
-        (bias,),
         5 * math.prod(shape),
+        plain_variables=(bias,),
+        variables=(bias,),
     )
 
 
@@ -137,16 +117,9 @@ def _merges(shape: tuple[int, ...], policy: tf.keras.mixed_precision.Policy) -> 
     for layer in (plain, ours):
         layer(tf.zeros((1, *shape[1:]), policy.compute_dtype))  # creates its variables
     rows = batch * math.ceil(side / 2) ** 2
-    return Comparison(
-        "merge",
-        shape,
-        plain,
-        ours,
-        plain.trainable_variables,
-        ours.trainable_variables,
-        3 * math.prod(shape) + 2 * rows * 2 * channels,
-        3 * flops.product(rows, 4 * channels, 2 * channels),
-    )
+    moved, products = 3 * math.prod(shape) + 2 * rows * 2 * channels, flops.product(rows, 4 * channels, 2 * channels)
+    variables = plain.trainable_variables, ours.trainable_variables
+    return Comparison("merge", shape, plain, ours, moved, 3 * products, *variables)
 
 
 def plain_shift(x: tf.Tensor, n_div: int, pixels: int) -> tf.Tensor:

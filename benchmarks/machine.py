@@ -47,8 +47,7 @@ def has_gpu() -> bool:
 
 def device() -> str:
     """Returns for example `NVIDIA H100` or `2 CPU cores`."""
-    if has_gpu():
-        gpus = tf.config.list_physical_devices("GPU")
+    if gpus := tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
     return f"{len(os.sched_getaffinity(0))} CPU cores"
 
@@ -57,18 +56,15 @@ def probes() -> dict[str, Turn]:
     """Returns the turns that measure the limits; pass their figures to `limits`."""
     source = tf.zeros(COPIED_BYTES // 4)
     copy = tf.function(lambda x: x + 1.0)
-    turns = {_COPY: repeated(lambda: copy(source))}
-    for name, dtype in PRECISIONS.items():
-        turns[_PRODUCT + name] = repeated(_product(dtype))
-    return turns
+    products = {_PRODUCT + name: repeated(_product(dtype)) for name, dtype in PRECISIONS.items()}
+    return {_COPY: repeated(lambda: copy(source))} | products
 
 
 def limits(figures: Mapping[str, list[float]]) -> Limits:
     """Returns the limits from the figures that `interleave` measured for the `probes`."""
     seconds = medians(figures)
-    return Limits(
-        {name: 2 * SIDE**3 / seconds[_PRODUCT + name] for name in PRECISIONS}, 2 * COPIED_BYTES / seconds[_COPY]
-    )
+    products = {name: 2 * SIDE**3 / seconds[_PRODUCT + name] for name in PRECISIONS}
+    return Limits(products, 2 * COPIED_BYTES / seconds[_COPY])
 
 
 def _product(dtype: tf.DType) -> Callable[[], tf.Tensor]:

@@ -193,8 +193,7 @@ def other_parts(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[s
     # AdamW reads a weight, its gradient and two moments, and writes weight and moments: 7 values of 4 bytes.
     yield Part("optimizer", (weights,), lambda: _update(config, ours), 7 * 4 * weights)
     if not ours.augmentation:  # on a CPU the input pipeline competes with the step for cores
-        data = training_batches(patterns, batch, config.data, config.train.seed)
-        load = loading_turn(data, batch)
+        load = loading_turn(training_batches(patterns, batch, config.data, config.train.seed), batch)
         yield Part("input and augmentation", (), lambda: lambda: batch * load(), 4 * batch * IMAGE_BYTES)
 
 
@@ -217,12 +216,13 @@ def _head(config: ExperimentConfig, ours: tf.keras.Model, precision: str) -> Par
             metric.update_state(labels, logits)
         return ours.loss(labels, logits)
 
+    dtype = machine.PRECISIONS[precision]
+
     def make() -> Turn:
-        full, variables = (batch, *shape), head.trainable_variables
-        return repeated(forward_backward(loss, full, machine.PRECISIONS[precision], variables))
+        return repeated(forward_backward(loss, (batch, *shape), dtype, head.trainable_variables))
 
     operations = 3 * batch * flops.product(1, shape[-1], config.model.num_classes)
-    moved = 2 * batch * math.prod(shape) * machine.PRECISIONS[precision].size
+    moved = 2 * batch * math.prod(shape) * dtype.size
     return Part("pooling, head, loss, metrics", shape, make, moved, operations)
 
 
@@ -233,5 +233,4 @@ def _update(config: ExperimentConfig, ours: tf.keras.Model) -> Turn:
     def apply() -> None:
         ours.optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
-    work = tf.function(lambda: strategy.run(apply))
-    return repeated(work)
+    return repeated(tf.function(lambda: strategy.run(apply)))

@@ -45,14 +45,9 @@ def compare(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str],
         ),
     )
     for row, precision in precisions.items():
-        rate = work / per_image[row]
-        table.add(
-            row,
-            number(1 / per_image[row]),
-            f"{ratio(figures, _EXAMPLE, row):.2f}",
-            number(rate / 1e9),
-            percent(rate / limits.products[precision]),
-        )
+        rate, faster = work / per_image[row], f"{ratio(figures, _EXAMPLE, row):.2f}"
+        of_limit = percent(rate / limits.products[precision])
+        table.add(row, number(1 / per_image[row]), faster, number(rate / 1e9), of_limit)
     return table
 
 
@@ -62,12 +57,11 @@ def variants(config: ExperimentConfig) -> dict[str, ExperimentConfig]:
     The example trains with dropout, which costs time; only the last row compares like with like.
     """
     name = f"ours, {config.train.precision}"
+    regularised = _with(config, model={"dropout": DROPOUT, "drop_path": DROP_PATH})
     return {
         "ours, float32": _with(config, train={"precision": "float32"}),
         name: config,
-        f"{name}, dropout {DROPOUT} and drop path {DROP_PATH}": _with(
-            config, model={"dropout": DROPOUT, "drop_path": DROP_PATH}
-        ),
+        f"{name}, dropout {DROPOUT} and drop path {DROP_PATH}": regularised,
     }
 
 
@@ -77,8 +71,6 @@ def _with(config: ExperimentConfig, **groups: dict[str, Any]) -> ExperimentConfi
 
 
 def _describe(config: ExperimentConfig) -> str:
-    model, size = config.model, config.model.image_size
+    model, size, batch = config.model, config.model.image_size, config.train.batch_size
     dims, depths = (", ".join(map(str, values)) for values in (model.dims, model.depths))
-    return (
-        f"{size} x {size}, patch {model.patch_size}, channels {dims}, depths {depths}, batch {config.train.batch_size}"
-    )
+    return f"{size} x {size}, patch {model.patch_size}, channels {dims}, depths {depths}, batch {batch}"

@@ -28,18 +28,13 @@ class Table:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = (
-        cell.rjust(width) if column else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return f"| {' | '.join([first, *others])} |"
+    padded = [cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]
+    return f"| {' | '.join(padded)} |"
 
 
 def number(value: float) -> str:
     """Formats with three significant digits, or all digits before the point: 0.0123, 1.23, 12.3, 1,234."""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def percent(share: float) -> str:
