@@ -93,8 +93,8 @@ def _norms(shape: tuple[int, ...]) -> Comparison:
     gamma, beta = tf.Variable(tf.ones(shape[-1])), tf.Variable(tf.zeros(shape[-1]))
     plain, ours = functools.partial(plain_norm, gamma=gamma, beta=beta), GroupNorm1(fused=True)
     ours(tf.zeros((1, *shape[1:])))  # creates its variables
-    variables = ours.trainable_variables
-    return Comparison("norm", shape, plain, ours, 5 * math.prod(shape), 0, (gamma, beta), variables)
+    moved, own = 5 * math.prod(shape), ours.trainable_variables
+    return Comparison("norm", shape, plain, ours, moved, plain_variables=(gamma, beta), variables=own)
 
 
 def _activations(shape: tuple[int, ...], activation: str) -> Comparison:
@@ -117,9 +117,10 @@ def _merges(shape: tuple[int, ...], policy: tf.keras.mixed_precision.Policy) -> 
     for layer in (plain, ours):
         layer(tf.zeros((1, *shape[1:]), policy.compute_dtype))  # creates its variables
     rows = batch * math.ceil(side / 2) ** 2
-    moved, products = 3 * math.prod(shape) + 2 * rows * 2 * channels, flops.product(rows, 4 * channels, 2 * channels)
-    variables = plain.trainable_variables, ours.trainable_variables
-    return Comparison("merge", shape, plain, ours, moved, 3 * products, *variables)
+    moved = 3 * math.prod(shape) + 2 * rows * 2 * channels
+    products = 3 * flops.product(rows, 4 * channels, 2 * channels)
+    plain_variables, variables = plain.trainable_variables, ours.trainable_variables
+    return Comparison("merge", shape, plain, ours, moved, products, plain_variables, variables)
 
 
 def plain_shift(x: tf.Tensor, n_div: int, pixels: int) -> tf.Tensor:
