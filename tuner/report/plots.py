@@ -27,16 +27,15 @@ def learning_curves(results: Results) -> str:
 
     The y axis covers the trials that have a score, so that a diverged trial does not flatten the others.
     """
-    curves = {trial.id: points for trial in results.trials if (points := _points(trial, results.objective))}
-    if not curves:
-        return ""
     objective, series = results.objective, []
     for trial in _drawing_order(results):
-        if trial.id in curves:
+        if points := _points(trial, objective):
             role, tooltip = _role(results, trial), wording.trial(results, trial)
             label = f"{role}: trial {trial.id}, {wording.score(objective, trial.score)}" if role else ""
             scored = trial.score is not None
-            series.append(Series(tooltip, curves[trial.id], label, role.split(" ")[0], sets_range=scored))
+            series.append(Series(tooltip, points, label, role.split(" ")[0], sets_range=scored))
+    if not series:
+        return ""
     axes = Axes("epoch", objective, lambda y: wording.score(objective, y), x_min=1, x_max=results.epochs)
     return line_chart.draw(series, axes, f"{objective} by epoch of {len(series)} trials")
 
