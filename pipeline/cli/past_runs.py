@@ -8,8 +8,8 @@ from pipeline.cli import run_table
 from pipeline.cli.options import add_command, add_json, add_workspace, workspace_of
 from pipeline.cli.output import print_json, print_table
 from shiftvit.config import require
-from shiftvit.errors import ConfigError, UserError
-from shiftvit.files import atomic
+from shiftvit.errors import UserError
+from shiftvit.files import atomic, disk
 
 if TYPE_CHECKING:
     from pipeline.reports.comparison.compare import Comparison
@@ -90,24 +90,18 @@ def _compare(arguments: argparse.Namespace) -> int:
     workspace = workspace_of(arguments)
     comparison = compare(workspace, [find_run(workspace, run_id) for run_id in arguments.runs])
     if arguments.html:
-        _write(arguments.html, document.render(comparison))
+        with disk.explain_write_errors(f"--html {arguments.html}"):
+            atomic.write_file(arguments.html, document.render(comparison))
     if arguments.json:
         return print_json(comparison.to_dict())
     _print_comparison(comparison)
     return 0
 
 
-def _write(file: Path, page: str) -> None:
-    try:
-        atomic.write_file(file, page)
-    except OSError as error:
-        raise ConfigError(f"--html {file}: cannot be written ({error.strerror})") from error
-
-
 def _print_comparison(comparison: "Comparison") -> None:
     from pipeline.cli.run_page import write_setting
 
-    ids = [each.id for each in comparison.runs]
+    ids = [run.folder.id for run in comparison.runs]
     if comparison.settings:
         rows = ((name, *map(write_setting, values)) for name, values in comparison.settings.items())
         print_table(("setting", *ids), rows)

@@ -3,19 +3,17 @@
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.cli.options import add_command, add_configuration, add_json, add_wait, resolve
 from pipeline.cli.output import fail, print_json
 from pipeline.cli.train import refuse_cluster
 from pipeline.config.settings import PipelineConfig
+from pipeline.runs.outcome import DONE, Outcome
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
 from shiftvit.quiet import silence_libraries
-
-if TYPE_CHECKING:
-    from pipeline.runs.outcome import Outcome
 
 
 def add(commands: Any) -> None:
@@ -34,7 +32,7 @@ def _run(arguments: argparse.Namespace) -> int:
     refuse_cluster("run")
     config = resolve(arguments)
     outcome = _execute(config, arguments)
-    if outcome.exit_code == 0 and outcome.result is not None and not arguments.json:
+    if outcome.exit_code == DONE and outcome.result is not None and not arguments.json:
         _warn_if_another_is_served(Workspace(Path(config.workspace)), outcome.result)
     return outcome.exit_code
 
@@ -49,7 +47,7 @@ def _tune(arguments: argparse.Namespace) -> int:
     return _execute(config, arguments, "--search-only").exit_code
 
 
-def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: str) -> "Outcome":
+def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: str) -> Outcome:
     """Runs the graph in a process of its own, prints the outcome and returns it."""
     from pipeline.cli.terminal import make_display
     from pipeline.reports.run import document
@@ -71,10 +69,9 @@ def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: st
     return outcome
 
 
-def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
+def _print_outcome(outcome: Outcome, as_json: bool) -> None:
     """Prints the conclusion of a run; that of a failed one to stderr, even if stdout has the outcome as JSON."""
     from pipeline.reports.wording import conclusion
-    from pipeline.runs.outcome import DONE
 
     sentence = outcome.message or (conclusion(outcome.result) if outcome.result else "the run has no result")
     if outcome.exit_code != DONE:

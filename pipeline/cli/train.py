@@ -20,8 +20,8 @@ from pipeline.runs.events import Events
 from shiftvit import features, progress
 from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
 from shiftvit.config import ExperimentConfig, require, to_dict
-from shiftvit.errors import ConfigError, DataError, UserError
-from shiftvit.files import atomic
+from shiftvit.errors import DataError, UserError
+from shiftvit.files import atomic, disk
 from shiftvit.quiet import silence_libraries, silence_xla
 from shiftvit.training_record import EXPERIMENT_FILE
 
@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if _is_trained(config.experiment, folders.model):
         print(f"Nothing to train: {folders.model} is the model of this training.")
         return 0
-    with _explain_write_errors(f"--state {folders.state}"):
+    with disk.explain_write_errors(f"--state {folders.state}"):
         folders.state.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's first process ignores it by default
     with _display() as events:
@@ -198,14 +198,6 @@ def _export_folder(model: Path) -> Iterator[Path]:
             yield Path(temporary)
         return
     with contextlib.ExitStack() as stack:
-        with _explain_write_errors(f"--model {model}"):
+        with disk.explain_write_errors(f"--model {model}"):
             folder = stack.enter_context(atomic.folder(model))
         yield folder
-
-
-@contextlib.contextmanager
-def _explain_write_errors(option: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ConfigError(f"{option}: cannot write there ({error.strerror})") from error

@@ -1,7 +1,7 @@
 """What `shiftvit show` prints about a run; the run's report builds on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from components.data_gate.anomalies import read_anomalies
@@ -60,7 +60,7 @@ class RunDetails:
                 {"id": e.id, "node": e.node, "state": e.state, "seconds": e.seconds} for e in run.executions
             ],
             "lineage": [_step_to_dict(step) for step in self.lineage],
-            "search": self.search.to_dict() if self.search else None,
+            "search": asdict(self.search) if self.search else None,
             "class_top1": self.class_top1,
             "latency_ms": result.latency_ms,
             "lite": result.lite,

@@ -21,6 +21,7 @@ from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.config import suggest
 from shiftvit.errors import ConfigError, NotBlessedError
+from shiftvit.training_record import read_experiment, read_history
 
 NOT_BLESSED = "not blessed"
 _TRAINING_RECORD = "model_run"  # the Trainer's output with what `shiftvit.training_record` reads
@@ -80,6 +81,16 @@ class Run:
         trainers = (execution for execution in self.executions if execution.node == Node.TRAINER)
         records = [Path(a.uri) for trainer in trainers for a in trainer.outputs.get(_TRAINING_RECORD, ())]
         return records[0] if records else None
+
+    @cached_property
+    def history(self) -> Sequence[Mapping[str, float]]:
+        """A row per epoch, as `shiftvit.training_record.read_history` returns it; empty if the run did not train."""
+        return read_history(self.training_record) if self.training_record else []
+
+    @cached_property
+    def experiment(self) -> Mapping[str, Any]:
+        """What was trained, with the search's hyperparameters; empty if the run did not train."""
+        return read_experiment(self.training_record) if self.training_record else {}
 
     def describe_components(self) -> str:
         """Returns for example `7 complete, 2 cached, Trainer failed`."""

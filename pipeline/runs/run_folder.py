@@ -8,7 +8,6 @@ from pathlib import Path
 from pipeline.config import config_file
 from pipeline.config.settings import PipelineConfig
 from pipeline.runs.workspace import RunFolder, Workspace
-from shiftvit.errors import ConfigError
 from shiftvit.files import disk, locks
 
 _MIN_FREE = 1_000_000  # bytes, for the run's folder and ML Metadata
@@ -23,13 +22,11 @@ def create(config: PipelineConfig) -> RunFolder:
     """
     config = config.with_absolute_paths()
     runs = Workspace(Path(config.workspace)).runs
-    with disk.ensure_space(config.workspace, _MIN_FREE, "the run's folder"):
-        try:
-            runs.mkdir(parents=True, exist_ok=True)
-            folder = RunFolder(_make_folder(runs, time.strftime("%Y%m%d-%H%M%S")))
-            config_file.save(config, folder.config)
-        except OSError as error:
-            raise ConfigError(f"--workspace {config.workspace}: cannot write there ({error.strerror})") from error
+    explained = disk.explain_write_errors(f"--workspace {config.workspace}")
+    with disk.ensure_space(config.workspace, _MIN_FREE, "the run's folder"), explained:
+        runs.mkdir(parents=True, exist_ok=True)
+        folder = RunFolder(_make_folder(runs, time.strftime("%Y%m%d-%H%M%S")))
+        config_file.save(config, folder.config)
     return folder
 
 

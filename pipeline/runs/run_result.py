@@ -37,13 +37,9 @@ class RunResult:
     search: SearchSummary | None = None
     machine: Mapping[str, Any] | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the result as JSON-serialisable data."""
-        return dataclasses.asdict(self)
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunResult":
-        """Reads what `to_dict` returns; ignores unknown keys, as a newer version may have written them."""
+        """Reads what `dataclasses.asdict` returns; ignores unknown keys, as a newer version may have written them."""
         names = {each.name for each in dataclasses.fields(cls)}
         known = {name: value for name, value in values.items() if name in names}
         search = known.pop("search", None)
@@ -60,4 +56,4 @@ def read(folder: RunFolder) -> RunResult | None:
 
 def write(folder: RunFolder, result: RunResult) -> None:
     """Writes the result into the folder of a run."""
-    atomic.write_file(folder.result, json.dumps(result.to_dict(), indent=2) + "\n")
+    atomic.write_file(folder.result, json.dumps(dataclasses.asdict(result), indent=2) + "\n")

@@ -1,6 +1,5 @@
 """The outcome of a run's search, read from the output of its Tuner. Imports no TensorFlow."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,13 +34,9 @@ class SearchSummary:
     best: BestTrial
     report: str  # path of the HTML report
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the summary as JSON-serialisable data."""
-        return dataclasses.asdict(self)
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SearchSummary":
-        """Reads what `to_dict` returns."""
+        """Reads what `dataclasses.asdict` returns."""
         return cls(**{**values, "best": BestTrial(**values["best"])})
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline.runs.workspace import Workspace
-from shiftvit.errors import ConfigError, UserError
-from shiftvit.files import locks
+from shiftvit.errors import UserError
+from shiftvit.files import disk, locks
 
 _GRACE = 10.0  # seconds for the processes of a run that was killed a moment ago to end
 _RETRY = 0.1  # seconds between attempts
@@ -47,11 +47,9 @@ def acquire(workspace: Workspace, wait: bool, notify: Callable[[str], None] = pr
         UserError: when another writer holds the lock and `wait` is false.
         ConfigError: when the workspace cannot be written.
     """
-    try:
+    with disk.explain_write_errors(f"--workspace {workspace.root}"):
         workspace.root.mkdir(parents=True, exist_ok=True)
         file = os.open(workspace.lock, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise ConfigError(f"--workspace {workspace.root}: cannot write there ({error.strerror})") from error
     try:
         if not _acquire_soon(file):
             owner = workspace.lock.read_text(errors="replace").strip() or "another process"

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from shiftvit.errors import DiskFullError
+from shiftvit.errors import ConfigError, DiskFullError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_MESSAGES = ("database or disk is full", *map(os.strerror, _FULL))  # the first one is SQLite's
@@ -36,6 +36,19 @@ def ensure_space(folder: str | os.PathLike, needed: int, purpose: str) -> Iterat
         if is_full(error):
             raise full_error(folder, too_small) from error
         raise
+
+
+@contextlib.contextmanager
+def explain_write_errors(option: str) -> Iterator[None]:
+    """Raises ConfigError for an OSError in the block.
+
+    Args:
+        option: with its value, which names where the block writes; the message starts with it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{option}: cannot write there ({error.strerror})") from error
 
 
 def is_full(error: BaseException) -> bool:

@@ -18,7 +18,6 @@ from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run, read_run
 from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.metrics import ECE, LOSS, TITLES, TOP1, TOP5
-from shiftvit.training_record import read_experiment, read_history
 
 CAUTION = (
     "The 95% intervals cover the choice of test images, not the randomness of training: another seed can change the "
@@ -49,25 +48,6 @@ class Top1Change:
 
 
 @dataclass(frozen=True)
-class ComparedRun:
-    """A run of a comparison, with the history of its training."""
-
-    run: Run
-    history: Sequence[Mapping[str, float]]
-
-    @property
-    def id(self) -> str:
-        """Of the run."""
-        return self.run.folder.id
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns what is compared of the run, as plain data."""
-        plain = self.run.to_dict()
-        compared = {name: plain[name] for name in ("id", "state", "seconds", "pushed_version", "metrics")}
-        return compared | {"history": self.history}
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A comparison of two or more runs.
 
@@ -77,21 +57,21 @@ class Comparison:
         changes: of top-1, from the first run to each other run; None if one of the two has no evaluated model.
     """
 
-    runs: Sequence[ComparedRun]
+    runs: Sequence[Run]
     settings: Mapping[str, Sequence[Any]]
     changes: Sequence[Top1Change | None]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the comparison as JSON-serialisable data, for `--json`."""
         return {
-            "runs": [each.to_dict() for each in self.runs],
+            "runs": [_run_to_dict(run) for run in self.runs],
             "settings": self.settings,
             "changes": [change and change.to_dict() for change in self.changes],
         }
 
     def quality(self) -> dict[str, list[str]]:
         """Returns the measurements of each run's model, formatted, by title."""
-        metrics = [each.run.metrics for each in self.runs]
+        metrics = [run.metrics for run in self.runs]
         corruptions = dict.fromkeys(name for each in metrics for name in each.get("corrupted_top1", {}))
         return {
             WITH_INTERVAL: [_share(each) for each in metrics],
@@ -109,8 +89,8 @@ class Comparison:
 
     def sentences(self) -> list[str]:
         """Returns the change of top-1 in each later run, and what the intervals mean."""
-        first, *others = self.runs
-        changes = [f"{o.id} against {first.id}: {_describe(c)}" for o, c in zip(others, self.changes, strict=True)]
+        first, *others = (run.folder.id for run in self.runs)
+        changes = [f"{o} against {first}: {_describe(c)}" for o, c in zip(others, self.changes, strict=True)]
         same = [] if self.settings else ["All settings are the same, so any difference is chance."]
         return [*same, *changes, CAUTION]
 
@@ -120,12 +100,17 @@ def compare(workspace: Workspace, folders: Sequence[RunFolder]) -> Comparison:
     lineage = Lineage(workspace.metadata)
     runs = [read_run(folder, lineage) for folder in folders]
     predictions = [saved_predictions.load(folder.predictions) for folder in folders]
-    histories = [read_history(run.training_record) if run.training_record else [] for run in runs]
     return Comparison(
-        [ComparedRun(run, history) for run, history in zip(runs, histories, strict=True)],
+        runs,
         _differing([_settings(run) for run in runs]),
         [_change(runs[0], run, predictions[0], saved) for run, saved in zip(runs[1:], predictions[1:], strict=True)],
     )
+
+
+def _run_to_dict(run: Run) -> dict[str, Any]:
+    plain = run.to_dict()
+    compared = {name: plain[name] for name in ("id", "state", "seconds", "pushed_version", "metrics")}
+    return compared | {"history": run.history}
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -133,8 +118,7 @@ def _settings(run: Run) -> dict[str, Any]:
     digests = (a.properties[SHA256] for a in run.artifacts if SHA256 in a.properties)
     machine = run.result and run.result.machine
     origin = {"code": machine and machine.get("code"), "data (SHA-256)": next(digests, None)}
-    experiment = read_experiment(run.training_record) if run.training_record else {}
-    return flatten(run.config) | flatten(experiment) | origin
+    return flatten(run.config) | flatten(run.experiment) | origin
 
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

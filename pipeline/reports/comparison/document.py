@@ -19,7 +19,7 @@ def render(comparison: Comparison) -> str:
 
 
 def _headings(comparison: Comparison, first: str) -> list[str]:
-    return [first, *(escape(each.id) for each in comparison.runs)]
+    return [first, *(escape(run.folder.id) for run in comparison.runs)]
 
 
 def _settings(comparison: Comparison) -> str:
@@ -35,8 +35,8 @@ def _settings(comparison: Comparison) -> str:
 
 def _quality(comparison: Comparison) -> str:
     figures = comparison.quality() | {
-        "state": [each.run.state for each in comparison.runs],
-        "duration": [duration(each.run.seconds) for each in comparison.runs],
+        "state": [run.state for run in comparison.runs],
+        "duration": [duration(run.seconds) for run in comparison.runs],
     }
     rows = [[escape(name), *map(escape, values)] for name, values in figures.items()]
     return section("Quality", table("Measured on the test split", _headings(comparison, "measure"), rows))
@@ -51,13 +51,13 @@ def _chart(comparison: Comparison, metric: str, format_y: Callable[[float], str]
     """Returns the curves of a metric on the eval split, that of the first run emphasised."""
     column = of_eval(metric)
     curves = {
-        each.id: points
-        for each in comparison.runs
-        if (points := [(row["epoch"], row[column]) for row in each.history if column in row])
+        run.folder.id: points
+        for run in comparison.runs
+        if (points := [(row["epoch"], row[column]) for row in run.history if column in row])
     }
     if not curves:
         return ""
-    first = comparison.runs[0].id
+    first = comparison.runs[0].folder.id
     series = [
         Series(run_id, points, f"{run_id}: {format_y(points[-1][1])}", "first" if run_id == first else "")
         for run_id, points in curves.items()

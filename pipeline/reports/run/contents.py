@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from components.data_gate.measurements import CLASS_COUNTS, of_split
-from components.evaluator.calibration import BINS, EDGES, bin_of
+from components.evaluator.calibration import EDGES, bin_of
 from components.evaluator.intervals import share_interval
 from pipeline.reports.details import RunDetails, read_details
 from pipeline.runs import predictions as saved_predictions
@@ -19,7 +19,6 @@ from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run
 from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.features import SPLITS
-from shiftvit.training_record import read_experiment, read_history
 from tuner import results
 from tuner.results import Results
 
@@ -134,13 +133,12 @@ class ReportContents:
 def read_contents(workspace: Workspace, folder: RunFolder) -> ReportContents:
     """Reads what the report of a run shows."""
     details = read_details(workspace, folder)
-    record, search = details.run.training_record, details.search
     return ReportContents(
         details,
         graph=json.loads(folder.graph.read_text()) if folder.graph.exists() else {},
-        history=read_history(record) if record else [],
-        experiment=read_experiment(record) if record else {},
-        search=results.read(Path(search.report).with_name(results.RESULTS_FILE)) if search else None,
+        history=details.run.history,
+        experiment=details.run.experiment,
+        search=results.read(Path(details.search.report).with_name(results.RESULTS_FILE)) if details.search else None,
         predictions=saved_predictions.load(folder.predictions),
     )
 
@@ -150,12 +148,10 @@ def bin_by_confidence(predictions: Predictions) -> list[CalibrationBin]:
     finite = np.isfinite(predictions.confidences)
     confidences, right = predictions.confidences[finite].astype(float), predictions.right[finite]
     numbers = bin_of(confidences)
-    images = np.bincount(numbers, minlength=BINS)
-    means = np.bincount(numbers, confidences, BINS) / np.maximum(images, 1)
-    shares = np.bincount(numbers, right, BINS) / np.maximum(images, 1)
     bins = []
-    for k in np.flatnonzero(images):
-        count, share = int(images[k]), float(shares[k])
-        interval = share_interval(share, count)
-        bins.append(CalibrationBin(float(EDGES[k]), float(EDGES[k + 1]), count, float(means[k]), share, interval))
+    for k in np.unique(numbers):
+        inside = numbers == k
+        images, confidence, top1 = int(inside.sum()), float(confidences[inside].mean()), float(right[inside].mean())
+        low, high = map(float, EDGES[k : k + 2])
+        bins.append(CalibrationBin(low, high, images, confidence, top1, share_interval(top1, images)))
     return bins

@@ -132,7 +132,7 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     if not search_only:
         events.start(PREDICTIONS)
         events.end(COMPLETE if save_predictions(executions, folder, workspace, events) else FAILED)
-    events.finish(result.to_dict())
+    events.finish(dataclasses.asdict(result))
     return NotBlessedError.exit_code if result.reasons else 0
 
 

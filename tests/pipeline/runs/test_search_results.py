@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -36,7 +37,7 @@ def search_executions(folder, trials=TRIALS, objective="val_top1", greater_is_be
 def test_the_summary_survives_json(tmp_path):
     search = read_search(search_executions(tmp_path))
 
-    stored = json.loads(json.dumps(search.to_dict()))
+    stored = json.loads(json.dumps(dataclasses.asdict(search)))
     assert SearchSummary.from_dict(stored) == search
     assert stored == {
         "objective": "val_top1",
