@@ -20,8 +20,8 @@ def count_records(patterns: Sequence[str]) -> int:
     return int(batches.reduce(tf.constant(0, tf.int64), lambda count, batch: count + tf.size(batch, tf.int64)))
 
 
-def first_records(folder: str, count: int) -> list[bytes]:
-    """Returns the first `count` serialized records of a split's folder, or all if there are fewer.
+def first_records(folder: str, count: int = -1) -> list[bytes]:
+    """Returns the first `count` serialized records of a split's folder, or all if there are fewer or it is -1.
 
     Raises:
         DataError: if there are none.

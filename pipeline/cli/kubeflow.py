@@ -1,14 +1,14 @@
-"""`shiftvit kubeflow`: compiles the graph, rehearses it on this machine, submits it. Imports nothing heavy."""
+"""`shiftvit kubeflow`: compiles, rehearses and submits the graph; writes the Job of several training workers."""
 
 import argparse
+import dataclasses
 import json
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli import worker_job
-from pipeline.cli.options import add_command, add_configuration, resolve
+from pipeline.cli.options import add_command, add_configuration, add_settings, resolve
 from pipeline.cli.output import print_json
 from pipeline.graph.nodes import Node
 from shiftvit.errors import NotBlessedError
@@ -25,12 +25,12 @@ def add(commands: Any) -> None:
     _add_compile(commands)
     _add_rehearse(commands)
     _add_submit(commands)
-    worker_job.add(commands)
+    _add_worker_job(commands)
 
 
 def _add_compile(commands: Any) -> None:
     parser = add_command(commands, "compile", _compile, "write the graph as a file for Kubeflow Pipelines")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the YAML file to write")
+    _add_output(parser)
     add_configuration(parser)
 
 
@@ -64,6 +64,25 @@ def _add_submit(commands: Any) -> None:
     parser.add_argument("--wait", action="store_true", help="wait for the run to end, and print its states")
     parser.add_argument("--json", action="store_true", help="print the run as JSON, and its states to stderr")
     _add_file_and_parameters(parser)
+
+
+def _add_worker_job(commands: Any) -> None:
+    parser = add_command(
+        commands, "worker-job", _write_job, "write Kubernetes manifests for training on several workers"
+    )
+    _add_output(parser)
+    parser.add_argument("--workers", metavar="N", type=int, required=True, help="number of workers that train together")
+    parser.add_argument(
+        "--image", metavar="NAME", help="name by which the cluster pulls the image (default: kubeflow.image)"
+    )
+    parser.add_argument("--name", default="shiftvit-train", help="name of the Job (default: %(default)s)")
+    for name, what in (("records", "ingested records"), ("model", "SavedModel"), ("state", "state to resume from")):
+        parser.add_argument(f"--{name}", metavar="DIR", required=True, help=f"folder of the {what}, in the pods")
+    add_settings(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the YAML file to write")
 
 
 def _add_file_and_parameters(parser: argparse.ArgumentParser) -> None:
@@ -127,4 +146,17 @@ def _submit(arguments: argparse.Namespace) -> int:
     if arguments.wait:
         stream = sys.stderr if arguments.json else sys.stdout
         run.wait(lambda name, state: print(f"{name}: {state.lower()}", file=stream, flush=True))
+    return 0
+
+
+def _write_job(arguments: argparse.Namespace) -> int:
+    from pipeline.runners.kubeflow.worker_job import WorkerJob, manifests
+    from pipeline.runners.kubeflow.yaml_files import write
+
+    config = resolve(arguments)
+    if arguments.image:
+        config = dataclasses.replace(config, kubeflow=dataclasses.replace(config.kubeflow, image=arguments.image))
+    job = WorkerJob(arguments.name, arguments.workers, arguments.records, arguments.model, arguments.state)
+    write(manifests(config, job), arguments.output)
+    print(f"Wrote {arguments.output}; `kubectl apply -f {arguments.output}` starts {job.workers} workers.")
     return 0

@@ -61,23 +61,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Adds --set."""
-    parser.add_argument(
-        "--set",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="override a setting by its dotted name, or use a published model with model=NAME; may be repeated",
-    )
+    summary = "override a setting by its dotted name, or use a published model with model=NAME; may be repeated"
+    parser.add_argument("--set", metavar="K=V", action="append", default=[], help=summary)
 
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
     """Adds --workspace to a command without a configuration; `workspace_of` reads it."""
-    parser.add_argument(
-        "--workspace",
-        metavar="DIR",
-        default=DEFAULT_WORKSPACE,
-        help="folder with everything the pipeline made (default: %(default)s)",
-    )
+    summary = "folder with everything the pipeline made (default: %(default)s)"
+    parser.add_argument("--workspace", metavar="DIR", default=DEFAULT_WORKSPACE, help=summary)
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:

@@ -11,12 +11,8 @@ from shiftvit.quiet import silence_libraries
 def add(commands: Any) -> None:
     """Adds the command."""
     parser = add_command(commands, "serve", _serve, "serve the newest pushed version over HTTP")
-    parser.add_argument(
-        "--host",
-        metavar="NAME",
-        default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 for all networks, without authentication (default: %(default)s)",
-    )
+    summary = "address to listen on; 0.0.0.0 for all networks, without authentication (default: %(default)s)"
+    parser.add_argument("--host", metavar="NAME", default="127.0.0.1", help=summary)
     parser.add_argument(
         "--port", metavar="N", type=int, default=8501, help="port to listen on; 0 for a free one (default: %(default)s)"
     )
@@ -26,9 +22,7 @@ def add(commands: Any) -> None:
     _add_number(limits, "--timeout", "S", 30, "maximum seconds from its arrival to the answer")
     batches = parser.add_argument_group("batches")
     _add_number(batches, "--max-batch", "N", 64, "maximum number of images per batch", int)
-    _add_number(
-        batches, "--batch-wait", "MS", 0, "milliseconds an idle model waits for further requests to join a batch"
-    )
+    _add_number(batches, "--batch-wait", "MS", 0, "milliseconds an idle model waits for requests to join a batch")
     _add_number(parser, "--poll", "S", 1, "seconds between checks for a new version")
     add_workspace(parser)
 

@@ -48,13 +48,8 @@ def add(commands: Any) -> None:
         ("state", "folder for checkpoints, from which a killed training resumes; all workers need to share it"),
     ):
         parser.add_argument(f"--{name}", metavar="DIR", type=Path, required=True, help=summary)
-    parser.add_argument(
-        "--wait",
-        metavar="MINUTES",
-        type=float,
-        default=60.0,
-        help="minutes to wait for the other workers (default: %(default)g)",
-    )
+    wait = "minutes to wait for the other workers (default: %(default)g)"
+    parser.add_argument("--wait", metavar="MINUTES", type=float, default=60.0, help=wait)
     add_settings(parser)
 
 
@@ -93,11 +88,11 @@ def _run(arguments: argparse.Namespace) -> int:
         try:
             _train(config, folders, class_names, events)
         except tf.errors.OpError as error:
-            cause = _find_lost_connection(error)
-            if cluster is None or cause is None:
+            lost = re.search(r"Collective ops is aborted by: (.+)", str(error))
+            if cluster is None or lost is None:
                 raise
             raise UserError(
-                f"worker {cluster.index} of {len(cluster.workers)} lost the others ({cause}); "
+                f"worker {cluster.index} of {len(cluster.workers)} lost the others ({lost[1]}); "
                 f"start the command again on all workers to resume from {folders.state}"
             ) from error
     if is_chief():
@@ -139,12 +134,6 @@ def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:
         f"--model {model}: exists and is not the model of this training; give another folder, or remove it",
     )
     return True
-
-
-def _find_lost_connection(error: Exception) -> str | None:
-    """Returns TensorFlow's reason why workers lost their connection, or None if the error is a different one."""
-    aborted = re.search(r"Collective ops is aborted by: (.+)", str(error))
-    return aborted[1] if aborted else None
 
 
 @contextlib.contextmanager

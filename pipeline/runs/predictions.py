@@ -8,15 +8,11 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shiftvit import features, progress
 from shiftvit.files import atomic
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 MAX_MISTAKES = 24  # whose images are saved
 SAMPLES = 6  # images saved per class
@@ -80,9 +76,7 @@ def gather(model: str, examples: str, earlier: Iterable[Path] = ()) -> Predictio
         examples: folder of the Examples artifact.
         earlier: saved predictions, whose answers are reused if model and images are the same.
     """
-    records = list(_records(examples, features.TEST).batch(_BATCH))
-    images, labels = (np.concatenate(part) for part in zip(*map(features.parse, records), strict=True))
-    labels = labels.astype(np.uint8)
+    records, images, labels = _read(examples, features.TEST)
     model_digest, split_digest = _digest_files(Path(model)), _digest(images, labels)
     same = (e for e in map(load, earlier) if e and (e.model, e.split) == (model_digest, split_digest))
     known = next(same, None)
@@ -102,8 +96,19 @@ def gather(model: str, examples: str, earlier: Iterable[Path] = ()) -> Predictio
     )
 
 
-def _predict(model: str, batches: Sequence["tf.Tensor"]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the answered class ids and their probabilities for batches of serialized records."""
+def _read(examples: str, split: str, count: int = -1) -> tuple[list[bytes], np.ndarray, np.ndarray]:
+    """Returns the first serialized records, their images, uint8 (N, height, width, 3), and their labels, uint8 (N,)."""
+    import tensorflow as tf
+
+    from shiftvit.input_pipeline import first_records
+
+    records = first_records(features.split_folder(examples, split), count)
+    images, labels = features.parse(tf.constant(records))
+    return records, images.numpy(), labels.numpy().astype(np.uint8)
+
+
+def _predict(model: str, records: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the answered class ids and their probabilities."""
     import tensorflow as tf
 
     from shiftvit.export import CLASS_ID, EXAMPLES_INPUT, PROBABILITIES, SERVING_EXAMPLES
@@ -111,27 +116,19 @@ def _predict(model: str, batches: Sequence["tf.Tensor"]) -> tuple[np.ndarray, np
     signature = tf.saved_model.load(model).signatures[SERVING_EXAMPLES]
     answers: list[int] = []
     confidences: list[float] = []
-    total = sum(map(len, batches))
-    for records in batches:
-        outputs = signature(**{EXAMPLES_INPUT: records})
+    for start in range(0, len(records), _BATCH):
+        outputs = signature(**{EXAMPLES_INPUT: tf.constant(records[start : start + _BATCH])})
         answers += outputs[CLASS_ID].numpy().tolist()
         confidences += tf.reduce_max(outputs[PROBABILITIES], axis=-1).numpy().tolist()
-        progress.report("answers", len(answers), total, "image")
+        progress.report("answers", len(answers), len(records), "image")
     return np.array(answers, np.uint8), np.array(confidences, np.float32)
 
 
 def _take_samples(examples: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the first SAMPLES images of each class among the first ones, whose order is random, and their labels."""
-    batch = next(iter(_records(examples, features.TRAIN).batch(100 * features.NUM_CLASSES)))
-    images, labels = (part.numpy() for part in features.parse(batch))
+    _, images, labels = _read(examples, features.TRAIN, 100 * features.NUM_CLASSES)
     chosen = np.concatenate([np.flatnonzero(labels == k)[:SAMPLES] for k in range(features.NUM_CLASSES)])
-    return images[chosen], labels[chosen].astype(np.uint8)
-
-
-def _records(examples: str, split: str) -> "tf.data.Dataset":
-    import tensorflow as tf
-
-    return tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(f"{features.split_folder(examples, split)}/*")))
+    return images[chosen], labels[chosen]
 
 
 def _most_confident_mistakes(labels: np.ndarray, answers: np.ndarray, confidences: np.ndarray) -> np.ndarray:

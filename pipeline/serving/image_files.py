@@ -25,15 +25,13 @@ def check_image(path: Path) -> None:
     kind = _read_kind(path)
     try:
         with Image.open(path, formats=[kind]) as image:
-            pixels = image.width * image.height
-            if pixels <= MAX_FILE_PIXELS:
-                image.load()
+            if image.width * image.height > MAX_FILE_PIXELS:
+                raise Image.DecompressionBombError  # as Pillow does at a limit of its own
+            image.load()
     except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
+        raise DataError(f"{path}: more than {MAX_FILE_PIXELS:,} pixels; scale it down") from error
     except _DAMAGED as error:
         raise DataError(f"{path}: a damaged {kind} image ({error})") from error
-    if pixels > MAX_FILE_PIXELS:
-        raise _too_large(path)
 
 
 def _read_kind(path: Path) -> str:
@@ -57,7 +55,3 @@ def _read_kind(path: Path) -> str:
     if kind == "JPEG" and content.count(JPEG_SCAN) > MAX_FILE_SCANS:
         raise DataError(f"{path}: a JPEG with more than {MAX_FILE_SCANS} scans; save it again as a baseline JPEG")
     return kind
-
-
-def _too_large(path: Path) -> DataError:
-    return DataError(f"{path}: more than {MAX_FILE_PIXELS:,} pixels; scale it down")

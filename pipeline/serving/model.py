@@ -117,24 +117,17 @@ def _import_libraries() -> None:
 
 def _warm_up(model: Model, max_batch: int) -> None:
     """Runs each signature once with one item and once with `max_batch`: the first call of each shape is slow."""
+    import tensorflow as tf
+
     from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES
 
     if SERVING_DEFAULT not in model.inputs:
         raise ValueError(f"it has no signature {SERVING_DEFAULT}")
-    samples = {SERVING_DEFAULT: _blank_image(), SERVING_EXAMPLES: _blank_example()}
+    blank = np.zeros(features.IMAGE_SHAPE, np.uint8)
+    samples = {SERVING_DEFAULT: tf.io.encode_png(blank).numpy(), SERVING_EXAMPLES: features.encode(blank, 0)}
     for signature in model.inputs.keys() & samples.keys():
         for count in (1, max_batch):
             model.predict(signature, [samples[signature]] * count)
-
-
-def _blank_image() -> bytes:
-    import tensorflow as tf
-
-    return tf.io.encode_png(tf.zeros(features.IMAGE_SHAPE, tf.uint8)).numpy()
-
-
-def _blank_example() -> bytes:
-    return features.encode(np.zeros(features.IMAGE_SHAPE, np.uint8), 0)
 
 
 def _only_input(item: tuple[str, Any]) -> tuple[str, str | None]:
@@ -154,12 +147,9 @@ def _read_signature_defs(folder: Path) -> Mapping[str, Any]:
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel.FromString((folder / serving_folder.MODEL_FILE).read_bytes())
-    return {
-        name: json_format.MessageToDict(
-            signature, including_default_value_fields=True, preserving_proto_field_name=True
-        )
-        for name, signature in saved.meta_graphs[0].signature_def.items()
-    }
+    options = {"including_default_value_fields": True, "preserving_proto_field_name": True}
+    signatures = saved.meta_graphs[0].signature_def.items()
+    return {name: json_format.MessageToDict(signature, **options) for name, signature in signatures}
 
 
 def _plain(values: np.ndarray) -> list[Any]:

@@ -86,28 +86,18 @@ def status(states: Sequence[tuple[int, str, str]]) -> bytes:
         states: (number, state, error message) of each version; the message is empty without an error. A state is START,
             LOADING, AVAILABLE, UNLOADING or END.
     """
-    return _dump(
-        {
-            "model_version_status": [
-                {
-                    "version": str(number),
-                    "state": state,
-                    "status": {"error_code": "UNKNOWN" if message else "OK", "error_message": message},
-                }
-                for number, state, message in states
-            ]
-        }
-    )
+    statuses = [{"error_code": "UNKNOWN" if message else "OK", "error_message": message} for _, _, message in states]
+    versions = [
+        {"version": str(number), "state": state, "status": status}
+        for (number, state, _), status in zip(states, statuses, strict=True)
+    ]
+    return _dump({"model_version_status": versions})
 
 
 def metadata(name: str, number: int, signature_defs: Mapping[str, Any]) -> bytes:
     """Returns the body of a model metadata response, with the signatures of a version."""
-    return _dump(
-        {
-            "model_spec": {"name": name, "signature_name": "", "version": str(number)},
-            "metadata": {"signature_def": {"signature_def": signature_defs}},
-        }
-    )
+    model = {"name": name, "signature_name": "", "version": str(number)}
+    return _dump({"model_spec": model, "metadata": {"signature_def": {"signature_def": signature_defs}}})
 
 
 def error(reason: str) -> bytes:

@@ -114,16 +114,12 @@ def _write(folder: Path, origin: _Origin) -> None:
     needed = sum(origin.counts.values()) * (records.RECORD_BYTES + origin.scratch_bytes)
     try:
         with disk.ensure_space(folder.parent, needed, "the source"), atomic.folder(folder) as unfinished:
-            _fill(unfinished, origin)
+            class_names = origin.read(_Writer(unfinished, origin))
+            identity = SourceIdentity(origin.kind, origin.sha256, origin.published, origin.counts, class_names)
+            (unfinished / IDENTITY_FILE).write_text(identity.to_json() + "\n")
     except OSError:
         if not folder.is_dir():  # if it is, another run has just written the same
             raise
-
-
-def _fill(unfinished: Path, origin: _Origin) -> None:
-    class_names = origin.read(_Writer(unfinished, origin))
-    identity = SourceIdentity(origin.kind, origin.sha256, origin.published, origin.counts, class_names)
-    (unfinished / IDENTITY_FILE).write_text(identity.to_json() + "\n")
 
 
 class _Writer:

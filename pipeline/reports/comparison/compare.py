@@ -72,17 +72,15 @@ class Comparison:
     def quality(self) -> dict[str, list[str]]:
         """Returns the measurements of each run's model, formatted, by title."""
         metrics = [run.metrics for run in self.runs]
-        corruptions = dict.fromkeys(name for each in metrics for name in each.get("corrupted_top1", {}))
+        corrupted = [each.get("corrupted_top1", {}) for each in metrics]
         return {
             WITH_INTERVAL: [_share(each) for each in metrics],
             TITLES[TOP5]: [percent(each.get(TOP5)) for each in metrics],
             TITLES[LOSS]: [format_loss(each[LOSS]) if each else "" for each in metrics],
             TITLES[ECE]: [format_loss(each[ECE]) if each else "" for each in metrics],
             **{
-                f"{TITLES[TOP1]} with {name}": [
-                    _share(each.get("corrupted_top1", {}).get(name, {})) for each in metrics
-                ]
-                for name in corruptions
+                f"{TITLES[TOP1]} with {name}": [_share(each.get(name, {})) for each in corrupted]
+                for name in dict.fromkeys(name for each in corrupted for name in each)
             },
             "test images": [f"{each['examples']:,}" if each else "" for each in metrics],
         }

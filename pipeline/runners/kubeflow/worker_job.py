@@ -18,7 +18,6 @@ from shiftvit.errors import ConfigError, DataError
 
 Manifest = dict[str, Any]
 
-DEFAULT_NAME = "shiftvit-train"
 _LONGEST_NAME = 52  # the name of a pod adds the index, and may have 63 characters
 _PORT = 2222
 _CONFIG_FILE = PurePosixPath("/etc/shiftvit/config.json")

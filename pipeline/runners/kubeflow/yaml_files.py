@@ -6,8 +6,7 @@ from typing import Any
 
 import yaml
 
-from shiftvit.errors import ConfigError
-from shiftvit.files import atomic
+from shiftvit.files import atomic, disk
 
 
 class _Plain(yaml.SafeDumper):
@@ -23,7 +22,5 @@ def write(documents: Sequence[dict[str, Any]], file: Path) -> None:
     Raises:
         ConfigError: the file cannot be written.
     """
-    try:
+    with disk.explain_write_errors(str(file)):
         atomic.write_file(file, yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=10_000))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be written ({error.strerror})") from error

@@ -174,5 +174,5 @@ def test_a_beam_engine_that_cannot_access_the_artifacts_is_refused(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
-    with pytest.raises(ConfigError, match=rf"{tmp_path}/no/p\.yaml: cannot be written \(No such file or directory\)"):
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/no/p\.yaml: cannot write there \(No such file or directory\)"):
         compile_small(tmp_path / "no" / "p.yaml")

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import pytest
 import yaml
 
-from pipeline.cli import worker_job as commands
+from pipeline.cli import kubeflow
 from pipeline.cli.main import make_parser
 from pipeline.cli.options import resolve
 from pipeline.config.overrides import override
@@ -30,9 +30,9 @@ SETTINGS = (
 
 def parse(folder, *arguments):
     parser = argparse.ArgumentParser()
-    commands.add(parser.add_subparsers())
+    kubeflow.add(parser.add_subparsers())
     places = ("--records", "/data/examples", "--model", "/data/model", "--state", "/scratch/state")
-    return parser.parse_args(["worker-job", "-o", str(folder / "job.yaml"), *places, *arguments])
+    return parser.parse_args(["kubeflow", "worker-job", "-o", str(folder / "job.yaml"), *places, *arguments])
 
 
 def make(folder, *arguments, settings=SETTINGS, image="registry/shiftvit:1", workers=2):
@@ -165,7 +165,7 @@ def test_a_name_that_kubernetes_would_reject_is_refused(tmp_path, name):
 
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
-    with pytest.raises(ConfigError, match=r"absent/job\.yaml: cannot be written"):
+    with pytest.raises(ConfigError, match=r"absent/job\.yaml: cannot write there"):
         make(tmp_path / "absent")
 
 
