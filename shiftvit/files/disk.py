@@ -1,4 +1,4 @@
-"""Full disks: checked before work begins, and reported in one sentence when they fill up during it."""
+"""Full disks and folders that cannot be written: checked before work begins where possible, explained in a sentence."""
 
 import contextlib
 import errno
@@ -39,16 +39,16 @@ def ensure_space(folder: str | os.PathLike, needed: int, purpose: str) -> Iterat
 
 
 @contextlib.contextmanager
-def explain_write_errors(option: str) -> Iterator[None]:
+def explain_write_errors(place: str) -> Iterator[None]:
     """Raises ConfigError for an OSError in the block.
 
     Args:
-        option: with its value, which names where the block writes; the message starts with it.
+        place: where the block writes, as the user named it: a path, or an option with its value.
     """
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"{option}: cannot write there ({error.strerror})") from error
+        raise ConfigError(f"{place}: cannot write there ({error.strerror})") from error
 
 
 def is_full(error: BaseException) -> bool:
