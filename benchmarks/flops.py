@@ -30,7 +30,7 @@ def forward(config: ModelConfig) -> int:
     side, total = config.image_size // config.patch_size, stem(config)
     for stage, (channels, depth) in enumerate(zip(config.dims, config.depths, strict=True)):
         if stage:
-            side = -(-side // 2)
+            side = (side + config.pad_odd_maps) // 2
             total += product(side * side, 4 * config.dims[stage - 1], channels)
         total += depth * 2 * product(side * side, channels, int(channels * config.mlp_ratio))
     return total + product(1, config.dims[-1], config.num_classes)

@@ -112,11 +112,11 @@ def _activations(shape: tuple[int, ...], activation: str) -> Comparison:
 
 def _merges(shape: tuple[int, ...], policy: tf.keras.mixed_precision.Policy) -> Comparison:
     batch, side, _, channels = shape
-    plain = tf.keras.layers.Conv2D(2 * channels, 2, strides=2, padding="same", use_bias=False, dtype=policy)
+    plain = tf.keras.layers.Conv2D(2 * channels, 2, strides=2, use_bias=False, dtype=policy)
     ours = PatchConv(2 * channels, 2, use_bias=False, dtype=policy)
     for layer in (plain, ours):
         layer(tf.zeros((1, *shape[1:]), policy.compute_dtype))  # creates its variables
-    rows = batch * math.ceil(side / 2) ** 2
+    rows = batch * (side // 2) ** 2
     moved = 3 * math.prod(shape) + 2 * rows * 2 * channels
     products = 3 * flops.product(rows, 4 * channels, 2 * channels)
     plain_variables, variables = plain.trainable_variables, ours.trainable_variables

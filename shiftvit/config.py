@@ -33,6 +33,7 @@ class ModelConfig:
     depths: tuple[int, ...] = (2, 4, 8, 2)  # blocks of each stage
     n_div: int = 12  # channel groups; four of them are shifted
     shift_pixels: int = 1  # how far
+    pad_odd_maps: bool = False  # fill maps of odd size up with zeros to merge them; published: cut them off
     mlp_ratio: float = 2.0
     norm: Literal["group1", "layer", "batch"] = "group1"  # group1: one group per image, as published
     activation: Literal["gelu", "silu", "relu"] = "gelu"

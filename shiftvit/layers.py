@@ -153,13 +153,14 @@ class MLP(tf.keras.layers.Layer):
 class PatchConv(tf.keras.layers.Layer):
     """A convolution over non-overlapping patches: the stem's patch embedding, and the merging before a stage.
 
-    If `size` does not divide a side, zeros are added at the bottom or on the right. Implemented as one matrix product,
-    whose backward pass on a CPU is several times faster than a convolution's.
+    If `size` does not divide a side, the rest at the bottom or on the right is cut off, as published; with `pad`, it is
+    filled up with zeros. Implemented as one matrix product, whose backward pass on a CPU is several times faster than
+    a convolution's.
     """
 
-    def __init__(self, channels: int, size: int, use_bias: bool = True, **kwargs: Any) -> None:
+    def __init__(self, channels: int, size: int, use_bias: bool = True, pad: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.channels, self.size, self.use_bias = channels, size, use_bias
+        self.channels, self.size, self.use_bias, self.pad = channels, size, use_bias, pad
 
     def build(self, input_shape: tf.TensorShape) -> None:
         shape = (self.size, self.size, input_shape[-1], self.channels)
@@ -167,12 +168,15 @@ class PatchConv(tf.keras.layers.Layer):
         self.bias = self.add_weight("bias", (self.channels,), initializer="zeros") if self.use_bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Maps (N, H, W, C) to (N, ceil(H / size), ceil(W / size), channels)."""
+        """Maps (N, H, W, C) to (N, H // size, W // size, channels); with `pad`, the quotients are rounded up."""
         size = self.size
-        rows, columns = (-side % size for side in x.shape[1:3])
-        if rows or columns:
-            x = tf.pad(x, ((0, 0), (0, rows), (0, columns), (0, 0)))
-        _, height, width, depth = x.shape
+        height, width, depth = x.shape[1:]
+        if height % size or width % size:
+            if self.pad:
+                x = tf.pad(x, ((0, 0), (0, -height % size), (0, -width % size), (0, 0)))
+            else:
+                x = x[:, : height - height % size, : width - width % size]
+            height, width = x.shape[1:3]
         grid = tf.reshape(x, (-1, height // size, size, width // size, size, depth))
         patches = tf.reshape(tf.transpose(grid, (0, 1, 3, 2, 4, 5)), (-1, size * size * depth))
         y = tf.matmul(patches, tf.reshape(self.kernel, (-1, self.channels)))
@@ -181,7 +185,8 @@ class PatchConv(tf.keras.layers.Layer):
         return tf.reshape(y, (-1, height // size, width // size, self.channels))
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"channels": self.channels, "size": self.size, "use_bias": self.use_bias}
+        settings = {"channels": self.channels, "size": self.size, "use_bias": self.use_bias, "pad": self.pad}
+        return super().get_config() | settings
 
 
 @registered

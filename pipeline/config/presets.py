@@ -68,7 +68,7 @@ def keras_example() -> PipelineConfig:
     return PipelineConfig(
         preset="keras-example",
         source=TFDS,
-        model=ModelConfig(image_size=48, patch_size=4, drop_path=0.2, dropout=0.2),
+        model=ModelConfig(image_size=48, patch_size=4, pad_odd_maps=True, drop_path=0.2, dropout=0.2),
         data=DataConfig(crop_padding=4),
         train=TrainConfig(
             epochs=46,

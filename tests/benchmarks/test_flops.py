@@ -1,3 +1,5 @@
+import pytest
+
 from benchmarks import flops
 from shiftvit.config import ModelConfig
 
@@ -21,9 +23,13 @@ def test_convolutional_stem_is_the_sum_of_its_convolutions():
     assert flops.stem(config) == 2 * (4 * 4 * 27 * 4) + 2 * (2 * 2 * 36 * 8)
 
 
-def test_merge_pads_a_feature_map_of_odd_size():
-    odd, even = (ModelConfig(image_size=size, patch_size=1, dims=(4, 4), depths=(1, 1), n_div=4) for size in (3, 4))
+@pytest.mark.parametrize("pad, neighbour", [(True, 4), (False, 2)])
+def test_map_of_odd_size_is_merged_like_the_next_larger_or_smaller_one(pad, neighbour):
+    odd, even = (
+        ModelConfig(image_size=size, patch_size=1, dims=(4, 4), depths=(1, 1), n_div=4, pad_odd_maps=pad)
+        for size in (3, neighbour)
+    )
 
-    # Both merge to 2 x 2, so they differ only by the positions of the first stage.
+    # Both merge to the same size, so they differ only by the positions of the first stage.
     per_position = 2 * (3 * 4) + 2 * 2 * (4 * 8)
-    assert flops.forward(even) - flops.forward(odd) == (16 - 9) * per_position
+    assert flops.forward(even) - flops.forward(odd) == (neighbour**2 - 9) * per_position

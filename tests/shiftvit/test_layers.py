@@ -140,9 +140,20 @@ def test_mlp_dropout_follows_each_dense_layer_in_training_only():
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("height, width, size", [(8, 8, 4), (6, 4, 2), (5, 7, 2), (3, 3, 2), (10, 9, 3), (5, 4, 1)])
-def test_patch_conv_equals_a_strided_convolution(height, width, size, use_bias):
+def test_patch_conv_leaves_out_what_fills_no_patch_as_a_strided_convolution_does(height, width, size, use_bias):
     x = draw((2, height, width, 3))
     patches = with_random_weights(PatchConv(5, size, use_bias), x)
+
+    expected = tf.nn.conv2d(x, patches.kernel, size, "VALID") + (patches.bias if use_bias else 0)
+
+    np.testing.assert_allclose(patches(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("height, width, size", [(8, 8, 4), (6, 4, 2), (5, 7, 2), (3, 3, 2), (10, 9, 3), (5, 4, 1)])
+def test_patch_conv_with_padding_equals_a_strided_convolution(height, width, size, use_bias):
+    x = draw((2, height, width, 3))
+    patches = with_random_weights(PatchConv(5, size, use_bias, pad=True), x)
 
     # Zeros at the bottom and on the right; SAME padding would put some on the left for patches of three.
     padded = np.pad(x, ((0, 0), (0, -height % size), (0, -width % size), (0, 0)))
@@ -154,7 +165,7 @@ def test_patch_conv_equals_a_strided_convolution(height, width, size, use_bias):
 @pytest.mark.parametrize("height, width", [(5, 7), (3, 3), (8, 8)])
 def test_patch_conv_of_size_two_pads_odd_sides_as_a_convolution_does(height, width):
     x = draw((2, height, width, 3))
-    patches = with_random_weights(PatchConv(5, 2, use_bias=False), x)
+    patches = with_random_weights(PatchConv(5, 2, use_bias=False, pad=True), x)
 
     np.testing.assert_allclose(patches(x), tf.nn.conv2d(x, patches.kernel, 2, "SAME"), atol=1e-5)
 
@@ -217,7 +228,7 @@ EVERY_LAYER = {
     BatchNorm: (BatchNorm(momentum=0.8), np.abs(draw((2, 6, 6, 12)))),
     DropPath: (DropPath(0.3), draw((2, 6, 6, 12))),
     MLP: (MLP(10, "silu", 0.3, fused=True), draw((2, 6, 6, 12))),
-    PatchConv: (PatchConv(5, 4, use_bias=False), draw((2, 6, 6, 12))),
+    PatchConv: (PatchConv(5, 4, use_bias=False, pad=True), draw((2, 6, 6, 12))),
     ShiftBlock: (ShiftBlock(5, 2, 10, "layer", "relu", 0.3, 0.2), draw((2, 6, 6, 12))),
     model.Normalise: (model.Normalise(12), IMAGES),
     model.AppendMirrored: (model.AppendMirrored(dtype="uint8"), IMAGES),

@@ -33,7 +33,9 @@ def save(path, **arrays):
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("name", ["shiftvit_gn1_gelu", "shiftvit_gn1_div8_patch2", "shiftvit_bn_relu"])
+@pytest.mark.parametrize(
+    "name", ["shiftvit_gn1_gelu", "shiftvit_gn1_div8_patch2", "shiftvit_bn_relu", "shiftvit_odd_maps"]
+)
 def test_official_weights_survive_a_round_trip_bit_for_bit(name, precision):
     vectors = official.load_vectors(name)
     network = build_network(vectors.config, precision)
