@@ -72,7 +72,7 @@ def build_network(config: ModelConfig, precision: str = "float32", fused: bool =
     for stage, channels in enumerate(config.dims):
         if stage:
             x = make.norm(f"merge{stage}_norm")(x)
-            x = PatchConv(channels, 2, False, config.pad_odd_maps, name=f"merge{stage}", dtype=dtype)(x)
+            x = PatchConv(channels, 2, use_bias=False, pad=config.pad_odd_maps, name=f"merge{stage}", dtype=dtype)(x)
         for block, rate in enumerate(rates[stage]):
             x = make.block(channels, rate, f"stage{stage}_block{block}")(x)
     x = make.norm("norm")(x)

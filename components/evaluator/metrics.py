@@ -52,6 +52,7 @@ class _CandidateMetric(tfma.metrics.Metric):
         return [metric_types.MetricComputation(combiner.keys, None, combiner) for combiner in combiners]
 
     def _combiner(self, key: metric_types.MetricKey, baseline: str | None) -> "_Sums | None":
+        """Returns what computes the metric of one candidate, or None if there is nothing to compute."""
         raise NotImplementedError
 
 

@@ -49,7 +49,7 @@ def plan(counts: Mapping[str, int], input_base: str, output: str, images_per_sha
     shards = []
     for split, count in counts.items():
         total = math.ceil(count / images_per_shard)
-        source, unfinished = f"{input_base}/{split}.bin", f"{output}/{_UNFINISHED}"
+        source, unfinished = records.split_file(input_base, split), f"{output}/{_UNFINISHED}"
         for index in range(total):
             start = index * images_per_shard
             images = min(images_per_shard, count - start)

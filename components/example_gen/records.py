@@ -5,6 +5,7 @@ all blue (https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version").
 """
 
 import functools
+import os
 
 import numpy as np
 
@@ -15,6 +16,11 @@ RECORD_BYTES = 1 + IMAGE_BYTES
 _TFRECORD_FRAME = 16  # bytes per record: its length, and the checksums of length and data
 
 _HEIGHT, _WIDTH, _CHANNELS = IMAGE_SHAPE
+
+
+def split_file(folder: str | os.PathLike, split: str) -> str:
+    """Returns the path of the file with a split's records in the folder of a prepared source."""
+    return f"{os.fspath(folder)}/{split}.bin"
 
 
 def unpack(block: bytes, file: str, offset: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.cli import bench, completion, kubeflow, models, past_runs, run, serve, train
-from pipeline.cli.help_examples import EXAMPLES
+from pipeline.cli.epilogs import EPILOGS
 from pipeline.cli.output import fail
 from pipeline.cli.parser import Parser
 from shiftvit.errors import UserError
@@ -41,7 +41,7 @@ def make_parser() -> Parser:
     parser = Parser(
         prog="shiftvit",
         description="Train, evaluate, push and serve ShiftViT image classifiers.",
-        epilog=EXAMPLES["shiftvit"],
+        epilog=EPILOGS["shiftvit"],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.help_examples import EXAMPLES
+from pipeline.cli.epilogs import EPILOGS
 from pipeline.config import config_file
 from pipeline.config.beam import RUNNERS
 from pipeline.config.overrides import override
@@ -34,7 +34,7 @@ def add_command(
     description = summary[0].upper() + summary[1:] + "."
     formatter = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser(name, help=summary, description=description, formatter_class=formatter)
-    parser.epilog = EXAMPLES.get(parser.prog)
+    parser.epilog = EPILOGS.get(parser.prog)
     parser.set_defaults(command=function)
     return parser
 

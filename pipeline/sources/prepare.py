@@ -5,6 +5,7 @@ That form is a folder `<workspace>/sources/<kind>-<checksum>` with a file of bin
 """
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +69,6 @@ def prepare(config: PipelineConfig, batch_records: int = cifar.BATCH_RECORDS) ->
     return _load(folder)
 
 
-def split_file(folder: Path, split: str) -> Path:
-    """Returns the file of a split's records in the folder of a source."""
-    return folder / f"{split}.bin"
-
-
 def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
     kind, path = parse_source(config.source)
     if kind == SHAPES:
@@ -130,7 +126,7 @@ class _Writer:
         self._done = 0
 
     def __call__(self, split: str, start: int, block: bytes) -> None:
-        path = split_file(self._folder, split)
+        path = Path(records.split_file(self._folder, split))
         path.touch()
         with path.open("r+b") as file:
             file.seek(start * records.RECORD_BYTES)
@@ -143,7 +139,7 @@ def _load(folder: Path) -> Source:
     """Returns the source in `folder`; raises DataError if it was damaged since it was written."""
     try:
         identity = SourceIdentity.from_json((folder / IDENTITY_FILE).read_text())
-        sizes = {split: split_file(folder, split).stat().st_size for split in identity.counts}
+        sizes = {split: os.path.getsize(records.split_file(folder, split)) for split in identity.counts}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged since it was written; remove it and run again ({error})") from error
     if sizes != {split: count * records.RECORD_BYTES for split, count in identity.counts.items()}:

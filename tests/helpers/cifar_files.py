@@ -68,7 +68,7 @@ def prepare(source, tmp_path, **settings):
 
 
 def splits(source):
-    return {split: sources.split_file(source.folder, split).read_bytes() for split in source.identity.counts}
+    return {split: (source.folder / f"{split}.bin").read_bytes() for split in source.identity.counts}
 
 
 def left_behind(tmp_path):

@@ -24,7 +24,6 @@ from components.example_gen import records
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import ShapesConfig
 from pipeline.sources import cifar
-from pipeline.sources.prepare import split_file
 from shiftvit.errors import DataError
 from shiftvit.features import CLASS_NAMES
 
@@ -58,9 +57,9 @@ def test_the_binary_format_is_preferred(tmp_path):
 def test_a_source_is_prepared_once_and_again_when_its_content_changes(tmp_path):
     folder = make_binary(tmp_path)
     first = prepare(folder, tmp_path)
-    made = split_file(first.folder, "train").stat().st_mtime_ns
+    made = (first.folder / "train.bin").stat().st_mtime_ns
     assert prepare(folder, tmp_path) == first
-    assert split_file(first.folder, "train").stat().st_mtime_ns == made
+    assert (first.folder / "train.bin").stat().st_mtime_ns == made
     (folder / "test_batch.bin").write_bytes(BLOCKS[0])
     second = prepare(folder, tmp_path)
     assert (
@@ -102,7 +101,7 @@ def test_an_archive_with_the_published_checksum_is_marked_published(tmp_path, mo
 
 def test_a_damaged_prepared_folder_is_refused(tmp_path):
     folder = make_binary(tmp_path)
-    split_file(prepare(folder, tmp_path).folder, "eval").write_bytes(b"")
+    (prepare(folder, tmp_path).folder / "eval.bin").write_bytes(b"")
     with pytest.raises(DataError, match="damaged since it was written; remove it"):
         prepare(folder, tmp_path)
 

@@ -11,7 +11,7 @@ from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig, ShapesConfig
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow import entrypoint
-from pipeline.sources.prepare import prepare, split_file
+from pipeline.sources.prepare import prepare
 from shiftvit.config import ExperimentConfig, TrainConfig, to_dict
 from shiftvit.errors import ConfigError, DataError
 
@@ -96,9 +96,9 @@ def test_ingestion_prepares_the_source_of_the_run(tmp_path):
 
     assert parameters.keys() == {"identity", "input_base", "images_per_shard"}
     assert parameters["identity"] == there.identity.to_json()
-    made = split_file(tmp_path / "here/sources" / there.folder.name, "test")
+    made = tmp_path / "here/sources" / there.folder.name / "test.bin"
     assert parameters["input_base"] == str(made.parent)
-    assert made.read_bytes() == split_file(there.folder, "test").read_bytes()
+    assert made.read_bytes() == (there.folder / "test.bin").read_bytes()
 
 
 def run_bad_data(folder, code):

@@ -2,7 +2,7 @@
 
 from pipeline.graph.nodes import PIPELINE_NAME
 
-EXAMPLES = {  # by command
+EPILOGS = {  # by command
     "shiftvit": """examples:
   shiftvit run                                              train on the embedded images: minutes on a laptop
   shiftvit run --preset cifar10-cpu --data cifar-10-binary.tar.gz
