@@ -7,6 +7,7 @@ import tensorflow as tf
 from shiftvit import features
 from shiftvit.config import ModelConfig
 from shiftvit.model import build_model
+from shiftvit.tracing import function
 
 SERVING_DEFAULT = "serving_default"
 SERVING_EXAMPLES = "serving_examples"
@@ -32,27 +33,27 @@ class ServingModule(tf.Module):
         self.model = model
         self.class_names = tf.constant(list(class_names))
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *features.IMAGE_SHAPE], tf.uint8)])
+    @function(input_signature=[tf.TensorSpec([None, *features.IMAGE_SHAPE], tf.uint8)])
     def answer(self, images: tf.Tensor) -> Outputs:
         """Classifies images, uint8 (N, 32, 32, 3). Not a signature, but callable after loading the SavedModel."""
         probabilities = tf.nn.softmax(self.model(images, training=False))
         class_id = tf.argmax(probabilities, axis=-1)
         return {CLASS_NAME: tf.gather(self.class_names, class_id), CLASS_ID: class_id, PROBABILITIES: probabilities}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES_INPUT)])
+    @function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES_INPUT)])
     def serve_images(self, image_bytes: tf.Tensor) -> Outputs:
         """Classifies the contents of PNG or JPEG files of any size, a string tensor (N,)."""
         spec = tf.TensorSpec(features.IMAGE_SHAPE, tf.uint8)
         images = tf.map_fn(decode_image, image_bytes, parallel_iterations=_PARALLEL_DECODES, fn_output_signature=spec)
         return self.answer(images)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES_INPUT)])
+    @function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES_INPUT)])
     def serve_examples(self, examples: tf.Tensor) -> Outputs:
         """Classifies serialized records (see `features`), a string tensor (N,)."""
         image_spec = {features.IMAGE: features.feature_spec()[features.IMAGE]}  # clients have no labels
         return self.answer(features.decode_images(tf.io.parse_example(examples, image_spec)[features.IMAGE]))
 
-    @tf.function(input_signature=[])
+    @function(input_signature=[])
     def list_classes(self) -> tf.Tensor:
         """Returns the class names by class id. Not a signature, but callable after loading the SavedModel."""
         return self.class_names

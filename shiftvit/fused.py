@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from shiftvit.tracing import compiled
+
 NORM_EPSILON = 1e-5
 ACTIVATIONS = {"gelu": tf.nn.gelu, "silu": tf.nn.silu, "relu": tf.nn.relu}
 
@@ -61,10 +63,10 @@ def fused_group_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[t
     return _group_norm_forward(x, gamma, beta), gradient
 
 
-_group_norm_forward = tf.function(group_norm, jit_compile=True)
+_group_norm_forward = compiled(group_norm)
 
 
-@tf.function(jit_compile=True)
+@compiled
 def _group_norm_backward(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
     with tf.GradientTape() as tape:
         tape.watch((x, gamma, beta))
@@ -79,9 +81,9 @@ def fused_bias_activation(x: tf.Tensor, bias: tf.Tensor, activation: str) -> tf.
 
 @functools.cache
 def _fused_bias_activation(activation: str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    forward = tf.function(functools.partial(bias_activation, activation=activation), jit_compile=True)
+    forward = compiled(functools.partial(bias_activation, activation=activation))
 
-    @tf.function(jit_compile=True)
+    @compiled
     def backward(x: tf.Tensor, bias: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(x)

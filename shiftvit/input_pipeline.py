@@ -8,6 +8,7 @@ from shiftvit import features
 from shiftvit.augmentation import augment
 from shiftvit.config import DataConfig
 from shiftvit.errors import DataError
+from shiftvit.tracing import as_written
 
 PARSE_BATCH = 1024  # records parsed in one call
 _SHUFFLE_ROUNDS = 16  # of the cipher; with TensorFlow's default of 4, consecutive epochs have correlated orders
@@ -17,7 +18,8 @@ _SINGLE_DEVICE = tf.distribute.InputContext()
 def count_records(patterns: Sequence[str]) -> int:
     """Returns the number of records in the files; reads them all, and so verifies their checksums."""
     batches = _records(patterns).batch(PARSE_BATCH)
-    return int(batches.reduce(tf.constant(0, tf.int64), lambda count, batch: count + tf.size(batch, tf.int64)))
+    add_size = as_written(lambda count, batch: count + tf.size(batch, tf.int64))
+    return int(batches.reduce(tf.constant(0, tf.int64), add_size))
 
 
 def first_records(folder: str, count: int = -1) -> list[bytes]:
@@ -71,12 +73,12 @@ def training_batches(
 
     devices = context.num_replicas_in_sync // workers
     indices = tf.data.Dataset.counter(start * devices)  # of the batches of this worker's devices
-    return indices.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return indices.map(as_written(make_batch), num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def _load(patterns: Sequence[str]) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns all images, uint8 (N, 32, 32, 3), and labels, int64 (N,), in the order of the files."""
-    blocks = _records(patterns).batch(PARSE_BATCH).map(features.parse, num_parallel_calls=tf.data.AUTOTUNE)
+    blocks = _parsed(_records(patterns).batch(PARSE_BATCH))
     images, labels = zip(*blocks, strict=True)
     return tf.concat(images, axis=0), tf.concat(labels, axis=0)
 
@@ -102,7 +104,11 @@ def evaluation_batches(
     """Returns this worker's shard of the records once, as stored, in global batches of at most `batch_size`."""
     shard = _records(patterns).shard(context.num_input_pipelines, context.input_pipeline_id)
     batches = shard.batch(context.get_per_replica_batch_size(batch_size))
-    return batches.map(features.parse, num_parallel_calls=tf.data.AUTOTUNE).cache().prefetch(tf.data.AUTOTUNE)
+    return _parsed(batches).cache().prefetch(tf.data.AUTOTUNE)
+
+
+def _parsed(batches: tf.data.Dataset) -> tf.data.Dataset:
+    return batches.map(as_written(features.parse), num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _records(patterns: Sequence[str]) -> tf.data.Dataset:

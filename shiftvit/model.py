@@ -10,6 +10,7 @@ import tensorflow as tf
 from shiftvit.config import ModelConfig
 from shiftvit.features import IMAGE_SHAPE
 from shiftvit.layers import PatchConv, ShiftBlock, drop_path_rates, kernel_initializer, make_norm, registered
+from shiftvit.tracing import as_written
 
 NETWORK = "shiftvit"  # name of the network, and of its layer in the model
 # Of CIFAR-10's training pixels, per channel, on a scale from 0 to 1.
@@ -53,6 +54,7 @@ class AverageMirrored(tf.keras.layers.Layer):
         return logits if training else tf.add_n(tf.split(logits, 2)) / 2
 
 
+@as_written
 def build_network(config: ModelConfig, precision: str = "float32", fused: bool = False) -> tf.keras.Model:
     """Returns the network without preprocessing.
 
@@ -128,6 +130,7 @@ class _LayerFactory:
         return tf.keras.Sequential([convolution, self.norm("norm")], name=f"stem{step}")
 
 
+@as_written
 def build_model(config: ModelConfig, precision: str = "float32", fused: bool = False) -> tf.keras.Model:
     """Returns the network of `build_network`, with the same arguments, behind its preprocessing.
 

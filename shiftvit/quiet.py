@@ -32,7 +32,7 @@ def silence_xla() -> None:
     terminal = os.dup(STDERR)
     _discard_stderr()
     try:
-        tf.function(lambda x: x + 1.0, jit_compile=True)(tf.constant(0.0))
+        compiled(lambda x: x + 1.0)(tf.constant(0.0))
     finally:
         os.dup2(terminal, STDERR)
         os.close(terminal)

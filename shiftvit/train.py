@@ -20,6 +20,7 @@ from shiftvit.model import NETWORK, build_model, build_network
 from shiftvit.official_weights import load_official, read_official
 from shiftvit.optimizer import SwapEMAWeights, make_optimizer
 from shiftvit.strategy import make_strategy
+from shiftvit.tracing import as_written, compiled
 from shiftvit.training_record import HISTORY_FILE
 
 _HISTORY_BYTES = 1_000_000  # enough for the history and the TensorBoard logs
@@ -114,7 +115,7 @@ def check_initial_weights(config: ExperimentConfig) -> list[str]:
 
 
 # Compiled even if the training step is not: without XLA, TensorFlow gathers bytes on the host only.
-_compiled_augment = tf.function(augment, jit_compile=True)
+_compiled_augment = compiled(augment)
 
 
 class TrainingModel(tf.keras.Model):
@@ -128,6 +129,7 @@ class TrainingModel(tf.keras.Model):
         self.augmentation, self._seed = augmentation, seed
         return self
 
+    @as_written
     def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Trains on the batch of one replica: images, uint8 (N, 32, 32, 3), and labels or targets (see `augment`)."""
         context = tf.distribute.get_replica_context()
@@ -138,6 +140,10 @@ class TrainingModel(tf.keras.Model):
             data = _compiled_augment(*data, augment_seed, self.augmentation)
         with rng.seed_layers(layer_seed):
             return super().train_step(data)
+
+    @as_written
+    def test_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return super().test_step(data)
 
 
 def _has_gpu() -> bool:
