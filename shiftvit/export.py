@@ -30,13 +30,16 @@ class ServingModule(tf.Module):
 
     def __init__(self, model: tf.keras.Model, class_names: Sequence[str]) -> None:
         super().__init__()
-        self.model = model
+        # Only the variables are tracked. For a tracked layer, Keras would save functions of its own.
+        # Nothing calls them, and they take most of the time of saving and loading.
+        self.weights = model.variables
+        self._logits = lambda images: model(images, training=False)
         self.class_names = tf.constant(list(class_names))
 
     @function(input_signature=[tf.TensorSpec([None, *features.IMAGE_SHAPE], tf.uint8)])
     def answer(self, images: tf.Tensor) -> Outputs:
         """Classifies images, uint8 (N, 32, 32, 3). Not a signature, but callable after loading the SavedModel."""
-        probabilities = tf.nn.softmax(self.model(images, training=False))
+        probabilities = tf.nn.softmax(self._logits(images))
         class_id = tf.argmax(probabilities, axis=-1)
         return {CLASS_NAME: tf.gather(self.class_names, class_id), CLASS_ID: class_id, PROBABILITIES: probabilities}
 

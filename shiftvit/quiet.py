@@ -29,6 +29,8 @@ def silence_xla() -> None:
     """Triggers and discards the lines that XLA logs once per process whatever the log level."""
     import tensorflow as tf
 
+    from shiftvit.tracing import compiled
+
     terminal = os.dup(STDERR)
     _discard_stderr()
     try:
