@@ -11,8 +11,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.11",  # tfx 1.15 and tensorflow-addons hold it there
     packages=find_packages(include=[f"{name}{sub}" for name in PACKAGES for sub in ("", ".*")]),
-    package_data={name: ["py.typed"] for name in PACKAGES}
-    | {"components": ["py.typed", "schema/*.pbtxt"], "pipeline": ["py.typed", "serving/*.html"]},
+    package_data={name: ["py.typed"] for name in PACKAGES} | {"pipeline": ["py.typed", "serving/*.html"]},
     entry_points={"console_scripts": ["shiftvit = pipeline.cli.main:main"]},
     install_requires=[
         "tfx==1.15.1",

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.table import Table, number
-from shiftvit.features import CLASS_NAMES, EVAL, TEST, TRAIN
+from shiftvit.features import EVAL, TEST, TRAIN
 from shiftvit.quiet import silence_libraries
 
 _IMAGES = 60_000
@@ -125,14 +125,16 @@ def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types import standard_artifacts
 
+    from components.example_gen import records
     from components.example_gen.component import Cifar10ExampleGen
     from components.example_gen.source_identity import SourceIdentity
     from pipeline.config.settings import PipelineConfig
     from pipeline.runners.beam import arguments
+    from pipeline.sources import cifar
 
     config, examples = PipelineConfig(), standard_artifacts.Examples()
     examples.uri = str(folder / "examples")
-    identity = SourceIdentity("", "", False, counts, CLASS_NAMES)
+    identity = SourceIdentity("", "", False, counts, cifar.CLASS_NAMES, records.IMAGE_SIZE)
     context = BaseBeamExecutor.Context(arguments(config.beam), tmp_dir=str(folder / "tmp"), unique_id="1")
     started = time.perf_counter()
     parameters = {"input_base": str(source), "identity": identity.to_json(), **dataclasses.asdict(config.ingest)}

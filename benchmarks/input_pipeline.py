@@ -9,11 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 from benchmarks import machine
-from benchmarks.records import write_records
+from benchmarks.records import DATASET, IMAGE_BYTES, write_records
 from benchmarks.table import Table, number, percent
 from benchmarks.timing import Turn, interleave, medians
 from shiftvit.config import DataConfig, ExperimentConfig
-from shiftvit.features import IMAGE_BYTES
 from shiftvit.input_pipeline import training_batches
 
 _TURN = 1.0  # seconds of warm-up, in which tf.data tunes itself, and again of measuring
@@ -32,10 +31,10 @@ def run(config: ExperimentConfig, seconds: float) -> list[Table]:
     batch = config.train.batch_size
     with tempfile.TemporaryDirectory() as folder:
         patterns, data = write_records(folder), NO_AUGMENTATION
-        turns = {"raw": loading_turn(training_batches(patterns, batch, data, 0, augmented=False), batch)}
+        turns = {"raw": loading_turn(training_batches(patterns, DATASET, batch, data, 0, augmented=False), batch)}
         for name, settings in AUGMENTATIONS.items():
             data = dataclasses.replace(data, **settings)
-            turns[f"+ {name}"] = loading_turn(training_batches(patterns, batch, data, 0), batch)
+            turns[f"+ {name}"] = loading_turn(training_batches(patterns, DATASET, batch, data, 0), batch)
         figures = interleave("loading", turns | machine.probes(), seconds)
     limits, per_image = machine.limits(figures), medians(figures)
     table = Table(

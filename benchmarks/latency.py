@@ -9,12 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import flops, machine
-from benchmarks.records import random_pngs
+from benchmarks.records import DATASET, random_pngs
 from benchmarks.table import Table, number, percent
 from benchmarks.timing import Turn, interleave, ratio, stopwatch
 from shiftvit.config import ExperimentConfig
 from shiftvit.export import IMAGE_BYTES_INPUT, SERVING_DEFAULT, export
-from shiftvit.features import CLASS_NAMES
 from shiftvit.model import build_model, build_network
 
 BATCH_SIZES = (1, 8, 64)
@@ -23,9 +22,9 @@ _CALLS = 20  # per turn
 
 def run(config: ExperimentConfig, seconds: float) -> list[Table]:
     """Measures the exported, untrained model of `config` for about `seconds`."""
-    model = build_model(config.model)
+    model = build_model(config.model, DATASET)
     with tempfile.TemporaryDirectory() as folder:
-        export(model, config.model, CLASS_NAMES, folder)
+        export(model, config.model, DATASET, folder)
         serve = tf.saved_model.load(folder).signatures[SERVING_DEFAULT]
         return [_measure(config, serve, seconds)]
 

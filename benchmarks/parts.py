@@ -9,11 +9,11 @@ import tensorflow as tf
 from benchmarks import flops, machine
 from benchmarks.derivatives import forward_backward
 from benchmarks.input_pipeline import loading_turn
+from benchmarks.records import DATASET, IMAGE_BYTES, IMAGE_SHAPE
 from benchmarks.table import Table, number, percent
 from benchmarks.timing import Turn, interleave, medians, repeated
 from benchmarks.train_loop import train_turn
 from shiftvit.config import ExperimentConfig
-from shiftvit.features import IMAGE_BYTES, IMAGE_SHAPE
 from shiftvit.fused import fused_bias_activation
 from shiftvit.input_pipeline import training_batches
 from shiftvit.layers import PatchConv, ShiftBlock
@@ -193,12 +193,13 @@ def other_parts(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[s
     # AdamW reads a weight, its gradient and two moments, and writes weight and moments: 7 values of 4 bytes.
     yield Part("optimizer", (weights,), lambda: _update(config, ours), 7 * 4 * weights)
     if not ours.augmentation:  # on a CPU the input pipeline competes with the step for cores
-        load = loading_turn(training_batches(patterns, batch, config.data, config.train.seed), batch)
+        load = loading_turn(training_batches(patterns, DATASET, batch, config.data, config.train.seed), batch)
         yield Part("input and augmentation", (), lambda: lambda: batch * load(), 4 * batch * IMAGE_BYTES)
 
 
 def _pixels(config: ExperimentConfig, precision: str) -> Turn:
-    normalise = Normalise(config.model.image_size, dtype=tf.keras.mixed_precision.Policy(precision))
+    policy = tf.keras.mixed_precision.Policy(precision)
+    normalise = Normalise(config.model.image_size, DATASET.pixel_mean, DATASET.pixel_std, dtype=policy)
     images = tf.zeros((config.train.batch_size, *IMAGE_SHAPE), tf.uint8)
     work = tf.function(normalise, jit_compile=machine.has_gpu())
     return repeated(lambda: work(images))

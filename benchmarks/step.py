@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from benchmarks import flops, machine, parts
 from benchmarks.keras_example import DROP_PATH, DROPOUT
-from benchmarks.records import write_records
+from benchmarks.records import DATASET, write_records
 from benchmarks.table import Table, number, percent
 from benchmarks.timing import interleave, medians, ratio
 from benchmarks.train_loop import SCHEDULE, example_turn, train_turn
@@ -23,7 +23,7 @@ def run(config: ExperimentConfig, seconds: float) -> list[Table]:
     config = _with(config, train={"precision": resolve_precision(config.train.precision)})
     with tempfile.TemporaryDirectory() as folder:
         patterns = write_records(folder)
-        ours = compile_model(config, SCHEDULE)
+        ours = compile_model(config, DATASET, SCHEDULE)
         return [compare(config, ours, patterns, seconds), parts.breakdown(config, ours, patterns, seconds)]
 
 
@@ -31,7 +31,7 @@ def compare(config: ExperimentConfig, ours: tf.keras.Model, patterns: list[str],
     """Returns the table that compares the train loops."""
     precisions, turns = {_EXAMPLE: "float32"}, {_EXAMPLE: example_turn(config)}
     for name, variant in variants(config).items():
-        model = ours if variant == config else compile_model(variant, SCHEDULE)
+        model = ours if variant == config else compile_model(variant, DATASET, SCHEDULE)
         precisions[name], turns[name] = variant.train.precision, train_turn(model, variant, patterns)
     figures = interleave("train loop", turns | machine.probes(), seconds)
     limits, per_image, work = machine.limits(figures), medians(figures), flops.training(config.model)

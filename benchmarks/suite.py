@@ -1,6 +1,7 @@
 """Runs benchmarks by name."""
 
 from benchmarks import input_pipeline, latency, layers, step
+from benchmarks.records import DATASET
 from benchmarks.table import Table
 from shiftvit.config import ExperimentConfig
 
@@ -18,4 +19,4 @@ def run(name: str, config: ExperimentConfig, seconds: float) -> list[Table]:
     Raises:
         ConfigError: when the benchmark does not support the configuration.
     """
-    return _RUN[name](config, seconds)
+    return _RUN[name](config.for_data(DATASET), seconds)

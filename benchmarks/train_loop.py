@@ -19,7 +19,9 @@ SCHEDULE = 10_000  # updates in the learning-rate schedules
 def train_turn(model: tf.keras.Model, config: ExperimentConfig, patterns: list[str]) -> Turn:
     """Returns a turn of our train loop, in seconds per image."""
     train = config.train
-    data = training_batches(patterns, train.batch_size, config.data, train.seed, augmented=not model.augmentation)
+    data = training_batches(
+        patterns, records.DATASET, train.batch_size, config.data, train.seed, augmented=not model.augmentation
+    )
     return _turn(model, data, train.batch_size, train.steps_per_execution)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.evaluator.intervals import share_interval
-from components.example_gen.source_identity import KIND, PUBLISHED, SHA256, class_names, count_property
-from shiftvit.features import EVAL, IMAGE_SHAPE, TEST, TRAIN
+from components.example_gen.source_identity import IMAGE_SIZE, KIND, PUBLISHED, SHA256, class_names, count_property
+from shiftvit.features import EVAL, TEST, TRAIN
 
 Json = Mapping[str, Any]
 
@@ -24,7 +24,7 @@ def write(metrics: Json, experiment: Json, data: Json, pushed: float) -> str:
     names = class_names(data)
     sections = {
         "Model details": _details(experiment, pushed),
-        "Intended use": _use(names),
+        "Intended use": _use(names, int(data[IMAGE_SIZE])),
         "Factors": _factors(metrics),
         "Metrics": _metrics(),
         "Evaluation data": _evaluation_data(data),
@@ -53,10 +53,9 @@ def _details(experiment: Json, pushed: float) -> Iterator[str]:
         yield f"- {group}: {', '.join(f'{name}={_value(v)}' for name, v in experiment[group].items())}"
 
 
-def _use(names: Sequence[str]) -> Iterator[str]:
-    height, width, _ = IMAGE_SHAPE
+def _use(names: Sequence[str], size: int) -> Iterator[str]:
     yield (
-        f"Classifies images of {width} x {height} pixels into {len(names)} classes: {', '.join(names)}. Resizes images "
+        f"Classifies images of {size} x {size} pixels into {len(names)} classes: {', '.join(names)}. Resizes images "
         "of other sizes."
     )
     yield (

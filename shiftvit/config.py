@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from shiftvit.errors import ConfigError
-from shiftvit.features import IMAGE_SHAPE, NUM_CLASSES
 
 Config = TypeVar("Config")
 
@@ -26,7 +25,7 @@ def require(condition: object, message: str) -> None:
 class ModelConfig:
     """The network (Wang et al., "When Shift Operation Meets Vision Transformer", AAAI 2022)."""
 
-    image_size: int = 32  # pixels a side; images of another size are resized to it
+    image_size: int = 0  # pixels a side; stored images of another size are resized to it; 0: as they are stored
     patch_size: int = 2
     stem: Literal["patch", "conv"] = "patch"  # patch: as published; conv: 3x3 convolutions of the same total stride
     dims: tuple[int, ...] = (96, 192, 384, 768)  # channels of each stage
@@ -40,20 +39,14 @@ class ModelConfig:
     drop_path: float = 0.1  # rate at the last block; increases linearly from 0 at the first
     dropout: float = 0.0
     flip_test: bool = False  # average the logits of each image and its mirror image, except in training
-    num_classes: int = NUM_CLASSES
+    num_classes: int = 0  # 0: those of the data
 
     def __post_init__(self) -> None:
         require(len(self.dims) == len(self.depths) > 0, "model.dims and model.depths must have one entry per stage")
         require(
-            min(*self.dims, *self.depths, self.image_size, self.patch_size, self.num_classes) > 0,
-            "model.dims, depths, image_size, patch_size and num_classes must be positive",
+            min(*self.dims, *self.depths, self.patch_size) > 0, "model.dims, depths and patch_size must be positive"
         )
-        stride = self.patch_size * 2 ** (len(self.dims) - 1)
-        require(
-            self.image_size % self.patch_size == 0 and self.image_size >= stride,
-            f"model.image_size={self.image_size} must be a multiple of model.patch_size={self.patch_size}, and at "
-            f"least {stride}, the network's total stride (patch_size, doubled by each further stage)",
-        )
+        require(min(self.image_size, self.num_classes) >= 0, "model.image_size and num_classes must not be negative")
         require(
             4 <= self.n_div <= min(self.dims),
             f"model.n_div={self.n_div} must be from 4, the shifted groups, to {min(self.dims)}, the fewest channels",
@@ -62,14 +55,30 @@ class ModelConfig:
             self.stem == "patch" or self.patch_size & (self.patch_size - 1) == 0,
             f"model.stem=conv halves the image step by step: model.patch_size={self.patch_size} must be a power of 2",
         )
-        require(
-            0 <= self.shift_pixels < self.image_size // self.patch_size,
-            f"model.shift_pixels={self.shift_pixels} must be from 0 to {self.image_size // self.patch_size - 1}, "
-            "less than a side of the first map",
-        )
+        require(self.shift_pixels >= 0, "model.shift_pixels must not be negative")
         require(self.mlp_ratio > 0, "model.mlp_ratio must be positive")
         for name in ("drop_path", "dropout"):
             require(0 <= getattr(self, name) < 1, f"model.{name} must be in [0, 1)")
+        if self.image_size:
+            self._check_size()
+
+    @property
+    def total_stride(self) -> int:
+        """Pixels of the input for each pixel of the last map, on a side."""
+        return self.patch_size * 2 ** (len(self.dims) - 1)
+
+    def _check_size(self) -> None:
+        stride = self.total_stride
+        require(
+            self.image_size % self.patch_size == 0 and self.image_size >= stride,
+            f"model.image_size={self.image_size} must be a multiple of model.patch_size={self.patch_size}, and at "
+            f"least {stride}, the network's total stride (patch_size, doubled by each further stage)",
+        )
+        require(
+            self.shift_pixels < self.image_size // self.patch_size,
+            f"model.shift_pixels={self.shift_pixels} must be less than {self.image_size // self.patch_size}, a side of "
+            "the first map",
+        )
 
 
 @dataclass(frozen=True)
@@ -93,10 +102,7 @@ class DataConfig:
             f"data.mixup={self.mixup} and data.cutmix={self.cutmix} together must not exceed 1: "
             "an image is mixed in one of the two ways",
         )
-        require(
-            0 <= self.crop_padding < IMAGE_SHAPE[0],
-            f"data.crop_padding must be from 0 to {IMAGE_SHAPE[0] - 1}, less than a side of the stored image",
-        )
+        require(self.crop_padding >= 0, "data.crop_padding must not be negative")
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,18 @@ class TrainConfig:
         )
 
 
+class ImageData(typing.Protocol):
+    """What an experiment must know about its data."""
+
+    @property
+    def image_size(self) -> int:
+        """Pixels on each side of the stored images."""
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+
+
 @dataclass(frozen=True)
 class ExperimentConfig:
     """Everything that determines a trained model, given its data."""
@@ -140,6 +158,24 @@ class ExperimentConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def for_data(self, data: ImageData) -> "ExperimentConfig":
+        """Returns the experiment with the size of the model's input and its number of classes filled in.
+
+        Raises:
+            ConfigError: if the settings do not fit such images or so many classes.
+        """
+        require(
+            self.model.num_classes in (0, data.num_classes),
+            f"model.num_classes={self.model.num_classes}, but the data has {data.num_classes} classes; leave it at 0",
+        )
+        require(
+            self.data.crop_padding < data.image_size,
+            f"data.crop_padding={self.data.crop_padding} must be less than {data.image_size}, a side of the images",
+        )
+        size = self.model.image_size or data.image_size
+        model = dataclasses.replace(self.model, image_size=size, num_classes=data.num_classes)
+        return dataclasses.replace(self, model=model)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -195,6 +231,9 @@ def _convert(value: Any, kind: Any, path: str) -> Any:
     if typing.get_origin(kind) is tuple:
         require(isinstance(value, (list, tuple)), f"{path}={value!r} must be a list, such as 2,4,8")
         return tuple(_convert(item, typing.get_args(kind)[0], path) for item in value)
+    if typing.get_origin(kind) is dict:
+        require(isinstance(value, dict), f"{path}={value!r} must be a table of keys")
+        return {key: _convert(item, typing.get_args(kind)[1], _join(path, key)) for key, item in value.items()}
     if kind is float and type(value) is int:
         value = float(value)
     require(

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from shiftvit import features
 from shiftvit.config import ModelConfig
+from shiftvit.dataset import DatasetInfo
 from shiftvit.model import build_model
 from shiftvit.tracing import function
 
@@ -28,17 +29,19 @@ _PARALLEL_DECODES = 2  # images of a request decoded at once; each may need memo
 class ServingModule(tf.Module):
     """A classifier with the preprocessing of training: returns class names, class ids and probabilities."""
 
-    def __init__(self, model: tf.keras.Model, class_names: Sequence[str]) -> None:
+    def __init__(self, model: tf.keras.Model, class_names: Sequence[str], image_size: int) -> None:
         super().__init__()
+        self._size = image_size  # of the stored images
         # Only the variables are tracked. For a tracked layer, Keras would save functions of its own.
         # Nothing calls them, and they take most of the time of saving and loading.
         self.weights = model.variables
         self._logits = lambda images: model(images, training=False)
         self.class_names = tf.constant(list(class_names))
+        images = tf.TensorSpec([None, *features.image_shape(image_size)], tf.uint8)
+        self.answer = function(self._answer, input_signature=[images])  # no signature, but callable after loading
 
-    @function(input_signature=[tf.TensorSpec([None, *features.IMAGE_SHAPE], tf.uint8)])
-    def answer(self, images: tf.Tensor) -> Outputs:
-        """Classifies images, uint8 (N, 32, 32, 3). Not a signature, but callable after loading the SavedModel."""
+    def _answer(self, images: tf.Tensor) -> Outputs:
+        """Classifies images, uint8 (N, size, size, 3)."""
         probabilities = tf.nn.softmax(self._logits(images))
         class_id = tf.argmax(probabilities, axis=-1)
         return {CLASS_NAME: tf.gather(self.class_names, class_id), CLASS_ID: class_id, PROBABILITIES: probabilities}
@@ -46,15 +49,21 @@ class ServingModule(tf.Module):
     @function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES_INPUT)])
     def serve_images(self, image_bytes: tf.Tensor) -> Outputs:
         """Classifies the contents of PNG or JPEG files of any size, a string tensor (N,)."""
-        spec = tf.TensorSpec(features.IMAGE_SHAPE, tf.uint8)
-        images = tf.map_fn(decode_image, image_bytes, parallel_iterations=_PARALLEL_DECODES, fn_output_signature=spec)
+        images = tf.map_fn(
+            lambda encoded: decode_image(encoded, self._size),
+            image_bytes,
+            parallel_iterations=_PARALLEL_DECODES,
+            fn_output_signature=tf.TensorSpec(features.image_shape(self._size), tf.uint8),
+        )
         return self.answer(images)
 
     @function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES_INPUT)])
     def serve_examples(self, examples: tf.Tensor) -> Outputs:
         """Classifies serialized records (see `features`), a string tensor (N,)."""
         image_spec = {features.IMAGE: features.feature_spec()[features.IMAGE]}  # clients have no labels
-        return self.answer(features.decode_images(tf.io.parse_example(examples, image_spec)[features.IMAGE]))
+        return self.answer(
+            features.decode_images(tf.io.parse_example(examples, image_spec)[features.IMAGE], self._size)
+        )
 
     @function(input_signature=[])
     def list_classes(self) -> tf.Tensor:
@@ -62,8 +71,8 @@ class ServingModule(tf.Module):
         return self.class_names
 
 
-def decode_image(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a PNG or JPEG file, a string scalar, to RGB, uint8 of IMAGE_SHAPE.
+def decode_image(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """Decodes a PNG or JPEG file, a string scalar, to RGB, uint8 (size, size, 3).
 
     An image of another size is resized. Transparency is ignored.
 
@@ -71,7 +80,6 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: if it is another kind of file, is damaged, or has more than MAX_FILE_PIXELS
             pixels or MAX_FILE_SCANS scans, which is checked before anything is decoded.
     """
-    height, width, channels = features.IMAGE_SHAPE
     is_png = tf.equal(tf.strings.substr(encoded, 0, len(_PNG_MAGIC)), _PNG_MAGIC)
     pixels, scans = tf.cond(is_png, lambda: (_png_pixels(encoded), 1), lambda: _jpeg_pixels_and_scans(encoded))
     max_pixels = tf.constant(features.MAX_FILE_PIXELS, tf.int64)
@@ -80,9 +88,9 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
         tf.debugging.assert_less_equal(scans, features.MAX_FILE_SCANS, "the image has too many scans"),
     ]
     with tf.control_dependencies(checks):
-        image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-    resized = tf.image.resize(image, (height, width), antialias=True)
-    return tf.ensure_shape(tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8), features.IMAGE_SHAPE)
+        image = tf.io.decode_image(encoded, channels=features.CHANNELS, expand_animations=False)
+    resized = tf.image.resize(image, (size, size), antialias=True)
+    return tf.ensure_shape(tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8), features.image_shape(size))
 
 
 def _png_pixels(encoded: tf.Tensor) -> tf.Tensor:
@@ -98,18 +106,18 @@ def _jpeg_pixels_and_scans(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return pixels, tf.size(tf.strings.split(encoded, features.JPEG_SCAN)) - 1
 
 
-def export(model: tf.keras.Model, config: ModelConfig, class_names: Sequence[str], directory: str) -> None:
+def export(model: tf.keras.Model, config: ModelConfig, dataset: DatasetInfo, directory: str) -> None:
     """Writes a SavedModel in float32, in which all servers compute alike.
 
     Args:
-        model: built by `build_model(config)` with any precision.
+        model: built by `build_model(config, dataset)` with any precision.
         config: of the model.
-        class_names: by class id.
+        dataset: that it was trained on.
         directory: to write to.
     """
-    serving = build_model(config)
+    serving = build_model(config, dataset)
     serving.set_weights(model.get_weights())
-    server = ServingModule(serving, class_names)
+    server = ServingModule(serving, dataset.class_names, dataset.image_size)
     tf.saved_model.save(
         server, directory, signatures={SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
     )

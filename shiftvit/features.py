@@ -1,9 +1,10 @@
-"""The record format of the data set: names, shapes, classes and splits.
+"""The record format: names of features and splits, encoding and parsing.
 
-A record is a tf.train.Example of IMAGE, the 32 x 32 x 3 pixels as raw uint8 bytes in row-major RGB order, and LABEL,
-the class id. Only the functions import TensorFlow, so the constants are cheap to import.
+A record is a tf.train.Example of IMAGE, the pixels of a square image as raw uint8 bytes in row-major RGB order, and
+LABEL, the class id. Only the functions import TensorFlow, so the constants are cheap to import.
 """
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,7 @@ if TYPE_CHECKING:
 IMAGE = "image"
 LABEL = "label"
 
-IMAGE_SHAPE = (32, 32, 3)  # height, width, channels
-IMAGE_BYTES = 32 * 32 * 3
-
-CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-NUM_CLASSES = len(CLASS_NAMES)
-CLASS_NAMES_FILE = "class_names.json"  # beside the split folders: the class names of the source, by class id
+CHANNELS = 3
 
 # Limits of an image file to classify, so that a small file cannot take all memory or unlimited time to decode.
 MAX_FILE_PIXELS = 32_000_000  # 100 MB when decoded
@@ -39,11 +35,17 @@ def split_folder(examples: str | os.PathLike, split: str) -> str:
     return f"{os.fspath(examples)}/Split-{split}"
 
 
+def image_shape(size: int) -> tuple[int, int, int]:
+    """Returns the shape of an image with `size` pixels on each side: height, width, channels."""
+    return size, size, CHANNELS
+
+
 def encode(image: np.ndarray, label: int) -> bytes:
-    """Returns the serialized record of an image, uint8 of IMAGE_SHAPE, and its class id."""
+    """Returns the serialized record of an image, uint8 (size, size, 3), and its class id."""
     import tensorflow as tf
 
-    assert image.shape == IMAGE_SHAPE and image.dtype == np.uint8 and 0 <= label < NUM_CLASSES
+    size = len(image)
+    assert image.shape == image_shape(size) and image.dtype == np.uint8 and label >= 0
     return tf.train.Example(
         features=tf.train.Features(
             feature={
@@ -61,21 +63,37 @@ def feature_spec() -> dict[str, Any]:
     return {IMAGE: tf.io.FixedLenFeature([], tf.string), LABEL: tf.io.FixedLenFeature([], tf.int64)}
 
 
-def decode_images(raw: "tf.Tensor") -> "tf.Tensor":
-    """Decodes IMAGE features, a string tensor (N,), to uint8 images (N, 32, 32, 3).
+def decode_images(raw: "tf.Tensor", size: int) -> "tf.Tensor":
+    """Decodes IMAGE features, a string tensor (N,), to uint8 images (N, size, size, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: if a value does not have IMAGE_BYTES bytes.
+        tf.errors.InvalidArgumentError: if a value has another number of bytes.
     """
     import tensorflow as tf
 
     pixels = tf.io.decode_raw(raw, tf.uint8)
-    return tf.reshape(pixels, (tf.shape(raw)[0], *IMAGE_SHAPE))  # with -1, two half images would pass as one
+    return tf.reshape(pixels, (tf.shape(raw)[0], *image_shape(size)))  # with -1, two half images would pass as one
 
 
-def parse(serialized: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-    """Parses serialized records, a string tensor (N,), to images, uint8 (N, 32, 32, 3), and class ids, int64 (N,)."""
+def stored_size(serialized: bytes) -> int:
+    """Returns the pixels on each side of a record's image."""
+    import tensorflow as tf
+
+    [image] = tf.train.Example.FromString(serialized).features.feature[IMAGE].bytes_list.value
+    return math.isqrt(len(image) // CHANNELS)
+
+
+def parse(serialized: "tf.Tensor", size: int) -> tuple["tf.Tensor", "tf.Tensor"]:
+    """Parses serialized records, a string tensor (N,), to images and class ids.
+
+    Args:
+        serialized: the records.
+        size: pixels on each side of their images.
+
+    Returns:
+        Images, uint8 (N, size, size, 3), and class ids, int64 (N,).
+    """
     import tensorflow as tf
 
     parsed = tf.io.parse_example(serialized, feature_spec())
-    return decode_images(parsed[IMAGE]), parsed[LABEL]
+    return decode_images(parsed[IMAGE], size), parsed[LABEL]

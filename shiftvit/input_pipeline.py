@@ -7,6 +7,7 @@ import tensorflow as tf
 from shiftvit import features
 from shiftvit.augmentation import augment
 from shiftvit.config import DataConfig
+from shiftvit.dataset import DatasetInfo
 from shiftvit.errors import DataError
 from shiftvit.tracing import as_written
 
@@ -36,6 +37,7 @@ def first_records(folder: str, count: int = -1) -> list[bytes]:
 
 def training_batches(
     patterns: Sequence[str],
+    dataset: DatasetInfo,
     batch_size: int,
     config: DataConfig,
     seed: int,
@@ -45,11 +47,11 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches; each is a function of the seed and its index only.
 
-    Global batches do not depend on the number of workers, except for augmentation: every worker reads all records and
-    picks its own. AutoShardPolicy.DATA would deal whole batches to the workers in turn.
+    Every worker reads all records and picks its own, so only the augmentation depends on their number.
 
     Args:
-        patterns: of TFRecord files. All are read when this is called, and the images, 3 kB each, stay in memory.
+        patterns: of TFRecord files. All are read when this is called, and the images stay in memory.
+        dataset: that the records belong to.
         batch_size: of the global batch, which the devices split evenly. There are no smaller batches.
         config: of the augmentation.
         seed: of the order and the augmentation.
@@ -58,9 +60,9 @@ def training_batches(
         start: index of the first global batch, when training resumes.
 
     Returns:
-        Pairs of images, uint8 (batch size per device, 32, 32, 3), and targets as `augment` returns them.
+        Pairs of images, uint8 (batch size per device, size, size, 3), and targets as `augment` returns them.
     """
-    images, labels = _load(patterns)
+    images, labels = _load(patterns, dataset.image_size)
     workers, worker = context.num_input_pipelines, context.input_pipeline_id
     size = context.get_per_replica_batch_size(batch_size)
 
@@ -69,16 +71,15 @@ def training_batches(
         chosen = _shuffle(ranks, len(labels), seed)
         batch = tf.gather(images, chosen), tf.gather(labels, chosen)
         batch_seed = tf.stack([tf.cast(seed, tf.int64), index * workers + worker])
-        return augment(*batch, batch_seed, config) if augmented else batch
+        return augment(*batch, batch_seed, config, dataset.num_classes) if augmented else batch
 
-    devices = context.num_replicas_in_sync // workers
-    indices = tf.data.Dataset.counter(start * devices)  # of the batches of this worker's devices
+    indices = tf.data.Dataset.counter(start * (context.num_replicas_in_sync // workers))  # of this worker's batches
     return indices.map(as_written(make_batch), num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def _load(patterns: Sequence[str]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns all images, uint8 (N, 32, 32, 3), and labels, int64 (N,), in the order of the files."""
-    blocks = _parsed(_records(patterns).batch(PARSE_BATCH))
+def _load(patterns: Sequence[str], size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns all images, uint8 (N, size, size, 3), and labels, int64 (N,), in the order of the files."""
+    blocks = _parsed(_records(patterns).batch(PARSE_BATCH), size)
     images, labels = zip(*blocks, strict=True)
     return tf.concat(images, axis=0), tf.concat(labels, axis=0)
 
@@ -99,16 +100,19 @@ def _shuffle(ranks: tf.Tensor, count: int, seed: int) -> tf.Tensor:
 
 
 def evaluation_batches(
-    patterns: Sequence[str], batch_size: int, context: tf.distribute.InputContext = _SINGLE_DEVICE
+    patterns: Sequence[str],
+    dataset: DatasetInfo,
+    batch_size: int,
+    context: tf.distribute.InputContext = _SINGLE_DEVICE,
 ) -> tf.data.Dataset:
     """Returns this worker's shard of the records once, as stored, in global batches of at most `batch_size`."""
     shard = _records(patterns).shard(context.num_input_pipelines, context.input_pipeline_id)
     batches = shard.batch(context.get_per_replica_batch_size(batch_size))
-    return _parsed(batches).cache().prefetch(tf.data.AUTOTUNE)
+    return _parsed(batches, dataset.image_size).cache().prefetch(tf.data.AUTOTUNE)
 
 
-def _parsed(batches: tf.data.Dataset) -> tf.data.Dataset:
-    return batches.map(as_written(features.parse), num_parallel_calls=tf.data.AUTOTUNE)
+def _parsed(batches: tf.data.Dataset, size: int) -> tf.data.Dataset:
+    return batches.map(as_written(lambda records: features.parse(records, size)), num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _records(patterns: Sequence[str]) -> tf.data.Dataset:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from shiftvit.features import NUM_CLASSES
 from shiftvit.rng import random_bytes, split, uniform
 
 MIXUP_ALPHA = 0.8  # the weights of blends follow Beta(alpha, alpha)
@@ -14,7 +13,7 @@ ERASED_ASPECT = (0.3, 3.3)  # height over width
 
 
 def mix(
-    images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, mixup: float, cutmix: float
+    images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, mixup: float, cutmix: float, num_classes: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Mixes some images with others of their batch by mixup or CutMix, and leaves the rest as they are.
 
@@ -28,9 +27,10 @@ def mix(
         mixup: probability of blending (Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018).
         cutmix: probability of pasting in a rectangle (Yun et al., "CutMix", 2019). Its area is uniform before it is
             clipped to the image.
+        num_classes: of the data.
 
     Returns:
-        Images of the same shape and type, and the shares of the classes in them, float32 (N, NUM_CLASSES): the weights
+        Images of the same shape and type, and the shares of the classes in them, float32 (N, num_classes): the weights
         of a blend, the numbers of pixels for a rectangle.
     """
     batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
@@ -46,7 +46,7 @@ def mix(
 
     own, other = tf.cast(images, tf.float32), tf.cast(tf.gather(images, others), tf.float32)
     mixed = tf.cast(tf.round(other + kept[..., tf.newaxis] * (own - other)), tf.uint8)
-    classes = tf.one_hot(labels, NUM_CLASSES)
+    classes = tf.one_hot(labels, num_classes)
     return mixed, share * classes + (1 - share) * tf.gather(classes, others)
 
 

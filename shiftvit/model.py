@@ -1,6 +1,7 @@
 """The network, and the model that wraps it to take images as they are stored."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,34 +9,33 @@ import numpy as np
 import tensorflow as tf
 
 from shiftvit.config import ModelConfig
-from shiftvit.features import IMAGE_SHAPE
+from shiftvit.dataset import DatasetInfo
+from shiftvit.features import image_shape
 from shiftvit.layers import PatchConv, ShiftBlock, drop_path_rates, kernel_initializer, make_norm, registered
 from shiftvit.tracing import as_written
 
 NETWORK = "shiftvit"  # name of the network, and of its layer in the model
 # Of CIFAR-10's training pixels, per channel, on a scale from 0 to 1.
-PIXEL_MEAN = (0.4914, 0.4822, 0.4465)
-PIXEL_STD = (0.2470, 0.2435, 0.2616)
 
 
 @registered
 class Normalise(tf.keras.layers.Layer):
     """Resizes uint8 images to size x size and standardises their pixels per channel."""
 
-    def __init__(self, size: int, **kwargs: Any) -> None:
+    def __init__(self, size: int, mean: Sequence[float], std: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.size = size
+        self.size, self.mean, self.std = size, tuple(mean), tuple(std)  # mean and deviation: by channel, from 0 to 1
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Maps uint8 (N, H, W, 3) to (N, size, size, 3) in the layer's compute type."""
         x = tf.cast(images, tf.float32)
         if images.shape[1:3] != (self.size, self.size):
             x = tf.image.resize(x, (self.size, self.size))
-        mean, std = (255 * np.array(values, np.float32) for values in (PIXEL_MEAN, PIXEL_STD))
+        mean, std = (255 * np.array(values, np.float32) for values in (self.mean, self.std))
         return tf.cast((x - mean) / std, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"size": self.size}
+        return super().get_config() | {"size": self.size, "mean": self.mean, "std": self.std}
 
 
 @registered
@@ -59,13 +59,14 @@ def build_network(config: ModelConfig, precision: str = "float32", fused: bool =
     """Returns the network without preprocessing.
 
     Args:
-        config: its dimensions.
+        config: its dimensions, with the size of the input and the number of classes.
         precision: name of a Keras policy. Norm statistics, pooling and logits are float32 under any policy.
         fused: compiles norms and activations with XLA: the same results, faster training.
 
     Returns:
         A model from standardised images, float (N, size, size, 3), to logits, float32 (N, num_classes).
     """
+    assert config.image_size and config.num_classes, "ExperimentConfig.for_data fills in both"
     dtype = tf.keras.mixed_precision.Policy(precision)
     inputs = tf.keras.Input((config.image_size, config.image_size, 3), dtype=dtype.compute_dtype)
     make = _LayerFactory(config, dtype, fused)
@@ -131,16 +132,19 @@ class _LayerFactory:
 
 
 @as_written
-def build_model(config: ModelConfig, precision: str = "float32", fused: bool = False) -> tf.keras.Model:
-    """Returns the network of `build_network`, with the same arguments, behind its preprocessing.
+def build_model(
+    config: ModelConfig, dataset: DatasetInfo, precision: str = "float32", fused: bool = False
+) -> tf.keras.Model:
+    """Returns the network of `build_network`, with the same arguments, behind the preprocessing of `dataset`.
 
     Returns:
-        A model from stored images, uint8 (N, 32, 32, 3), to logits, float32 (N, num_classes).
+        A model from stored images, uint8 (N, size, size, 3), to logits, float32 (N, num_classes).
     """
-    images = x = tf.keras.Input(IMAGE_SHAPE, dtype=tf.uint8)
+    images = x = tf.keras.Input(image_shape(dataset.image_size), dtype=tf.uint8)
     if config.flip_test:
         x = AppendMirrored(name="append_mirrored", dtype="uint8")(x)
-    x = Normalise(config.image_size, name="normalise", dtype=tf.keras.mixed_precision.Policy(precision))(x)
+    policy = tf.keras.mixed_precision.Policy(precision)
+    x = Normalise(config.image_size, dataset.pixel_mean, dataset.pixel_std, name="normalise", dtype=policy)(x)
     logits = build_network(config, precision, fused)(x)
     if config.flip_test:
         logits = AverageMirrored(name="average_mirrored", dtype="float32")(logits)

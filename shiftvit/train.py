@@ -11,7 +11,8 @@ from shiftvit import rng
 from shiftvit.augmentation import augment
 from shiftvit.callbacks import CSVHistory, EpochCheckpoint, StopOnDivergence
 from shiftvit.cluster import is_chief
-from shiftvit.config import DataConfig, ExperimentConfig, TrainConfig
+from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig
+from shiftvit.dataset import DatasetInfo, TrainingData, dataset_of_files
 from shiftvit.errors import ConfigError
 from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
@@ -57,8 +58,13 @@ def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:
     return records // config.batch_size
 
 
-def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
+def compile_model(config: ExperimentConfig, dataset: DatasetInfo, total_steps: int) -> tf.keras.Model:
     """Builds and compiles the model under its strategy, with a learning-rate schedule of `total_steps` updates.
+
+    Args:
+        config: the experiment, made for the data with `ExperimentConfig.for_data`.
+        dataset: the data.
+        total_steps: of the whole training.
 
     Raises:
         ConfigError: if the number of devices does not divide the global batch, or several devices are to run several
@@ -70,7 +76,7 @@ def compile_model(config: ExperimentConfig, total_steps: int) -> tf.keras.Model:
     if config.train.deterministic:
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
-        model = build_model(config.model, resolve_precision(config.train.precision), fused=True)
+        model = build_model(config.model, dataset, resolve_precision(config.train.precision), fused=True)
         if config.train.initial_weights:
             load_official(model.get_layer(NETWORK), read_official(config.train.initial_weights))
         model = TrainingModel(model.input, model.output).seeded(config.train.seed, config.data if _has_gpu() else None)
@@ -100,16 +106,19 @@ def _check_devices(config: TrainConfig, devices: int) -> None:
         )
 
 
-def check_initial_weights(config: ExperimentConfig) -> list[str]:
+def check_initial_weights(config: ModelConfig, path: str) -> list[str]:
     """Checks `train.initial_weights` before a run; returns the notes of `load_official`.
+
+    Args:
+        config: the network, with the size of its input and its number of classes.
+        path: of the weights.
 
     Raises:
         ConfigError: if the weights belong to another network.
         DataError: if the file cannot be read.
     """
-    path = config.train.initial_weights
     try:
-        return load_official(build_network(config.model), read_official(path))
+        return load_official(build_network(config), read_official(path))
     except ConfigError as error:
         raise ConfigError(f"train.initial_weights={path}: {error}") from error
 
@@ -131,13 +140,13 @@ class TrainingModel(tf.keras.Model):
 
     @as_written
     def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Trains on the batch of one replica: images, uint8 (N, 32, 32, 3), and labels or targets (see `augment`)."""
+        """Trains on the batch of one replica: images, uint8 (N, size, size, 3), and labels, or targets of `augment`."""
         context = tf.distribute.get_replica_context()
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
         replica_step = self.optimizer.iterations * context.num_replicas_in_sync + replica
         augment_seed, layer_seed = rng.split(tf.stack([tf.constant(self._seed, tf.int64), replica_step]), 2)
         if self.augmentation:
-            data = _compiled_augment(*data, augment_seed, self.augmentation)
+            data = _compiled_augment(*data, augment_seed, self.augmentation, self.output_shape[-1])
         with rng.seed_layers(layer_seed):
             return super().train_step(data)
 
@@ -153,8 +162,7 @@ def _has_gpu() -> bool:
 def fit(
     model: tf.keras.Model,
     config: ExperimentConfig,
-    train_files: Sequence[str],
-    eval_files: Sequence[str],
+    data: TrainingData,
     steps: int,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
     until_epoch: int | None = None,
@@ -165,26 +173,25 @@ def fit(
     Args:
         model: from `compile_model`.
         config: the experiment.
-        train_files: patterns of TFRecord files of the training split.
-        eval_files: patterns of TFRecord files of the eval split.
+        data: to train on, and to evaluate on.
         steps: per epoch.
         callbacks: to call.
         until_epoch: how many epochs are finished at the end; by default `config.train.epochs`.
         initial_epoch: how many epochs are finished already.
     """
-    batch, augmented = config.train.batch_size, not model.augmentation
-    distribute = model.distribute_strategy.distribute_datasets_from_function
+    batch, distribute = config.train.batch_size, model.distribute_strategy.distribute_datasets_from_function
+
+    def shuffled(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        settings = batch, config.data, config.train.seed, not model.augmentation
+        return training_batches(data.train_files, data.dataset, *settings, context, start=initial_epoch * steps)
+
     return model.fit(
-        distribute(
-            lambda context: training_batches(
-                train_files, batch, config.data, config.train.seed, augmented, context, start=initial_epoch * steps
-            )
-        ),
+        distribute(shuffled),
         epochs=until_epoch or config.train.epochs,
         initial_epoch=initial_epoch,
         steps_per_epoch=steps,
-        validation_data=distribute(lambda context: evaluation_batches(eval_files, batch, context)),
-        validation_steps=math.ceil(count_records(eval_files) / batch),
+        validation_data=distribute(lambda context: evaluation_batches(data.eval_files, data.dataset, batch, context)),
+        validation_steps=math.ceil(count_records(data.eval_files) / batch),
         verbose=0,
         callbacks=[SwapEMAWeights(), *callbacks],
     )
@@ -201,13 +208,12 @@ def train(
 ) -> tf.keras.Model:
     """Trains from scratch, or resumes after the last epoch that a killed attempt finished.
 
-    A kill does not change the result: shuffling, augmentation and all other randomness are functions of `train.seed`
-    and the step. With `train.deterministic`, the weights are the same to the bit.
+    A kill does not change the result: all randomness depends on the seed and the step only.
 
     Args:
         config: the experiment.
-        train_files: patterns of TFRecord files of the training split.
-        eval_files: patterns of TFRecord files of the eval split.
+        train_files: patterns of the TFRecord files of the training split, as ExampleGen lays them out.
+        eval_files: the same of the eval split.
         resume_dir: for the checkpoint and HISTORY_FILE; the same for every attempt and worker.
         callbacks: called after an epoch's history and checkpoint are saved.
         until_epoch: stops after so many epochs, though the schedule ends with `config.train.epochs`; by default that.
@@ -216,19 +222,20 @@ def train(
         The trained model, with averaged weights if `train.ema_decay` is set.
 
     Raises:
-        UserError: if the loss is not finite any more; the last good checkpoint stays.
+        UserError: if the experiment does not fit the data, or training diverges; the last good checkpoint stays.
         DiskFullError: if there is no space for a checkpoint; the last one stays.
     """
+    data = TrainingData(dataset_of_files(train_files), train_files, eval_files)
+    config = config.for_data(data.dataset)
     make_strategy(config.train.replicas)  # first, because counting the records starts TensorFlow
     steps = steps_per_epoch(config.train, train_files)
-    model = compile_model(config, steps * config.train.epochs)
+    model = compile_model(config, data.dataset, steps * config.train.epochs)
     tf.io.gfile.makedirs(resume_dir)
     checkpoint = EpochCheckpoint(model, os.path.join(resume_dir, "state"))
     history = [CSVHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []
     callbacks = [StopOnDivergence(checkpoint.directory), *history, checkpoint, *callbacks]
-    initial_epoch = checkpoint.restore()
     with disk.ensure_space(resume_dir, _checkpoint_bytes(model, config.train), "the checkpoint of the training"):
-        fit(model, config, train_files, eval_files, steps, callbacks, until_epoch, initial_epoch)
+        fit(model, config, data, steps, callbacks, until_epoch, initial_epoch=checkpoint.restore())
     return model
 
 

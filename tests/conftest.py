@@ -1,5 +1,5 @@
 import contextlib
-import json
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def drawn_examples(tmp_path_factory):
     """The folder of an Examples artifact: drawn records, 256 in split train and 50 in eval, in two files each."""
+    import known_data
     import tensorflow as tf
 
     from pipeline.sources import shapes
@@ -41,7 +42,7 @@ def drawn_examples(tmp_path_factory):
             with tf.io.TFRecordWriter(f"{folder}/Split-{split}/data_tfrecord-{number:05d}-of-00002") as writer:
                 for record in part:
                     writer.write(record)
-    (folder / features.CLASS_NAMES_FILE).write_text(json.dumps(shapes.CLASS_NAMES))
+    known_data.describe(folder, dataclasses.replace(known_data.CIFAR10, class_names=shapes.CLASS_NAMES))
     return folder
 
 

@@ -207,7 +207,7 @@ def test_tag_changes_with_the_context_and_with_nothing_else(machine):
     names = {first, built_name(machine, GPU="1")}
     for name in (
         "pipeline/graph/dag.py",
-        "components/schema/schema.pbtxt",
+        "pipeline/serving/page.html",
         "requirements-gpu.lock",
         "setup.py",
         "Dockerfile",

@@ -8,6 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from shiftvit.callbacks import Logs
+from shiftvit.dataset import dataset_of_files
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
 from shiftvit.strategy import make_strategy
 from shiftvit.train import compile_model, steps_per_epoch
@@ -35,14 +36,16 @@ class Stopwatch(tf.keras.callbacks.Callback):
 
 def measure(task: Task) -> float:
     """Returns the estimated seconds of a trial: start and compilation, training and evaluation."""
-    started, train = time.monotonic(), task.experiment.train
+    started, dataset = time.monotonic(), dataset_of_files(task.train_files)
+    experiment = task.experiment.for_data(dataset)
+    train = experiment.train
     make_strategy(train.replicas)  # configures the devices, which must precede any use of TensorFlow
     steps = steps_per_epoch(train, task.train_files)
-    model = compile_model(task.experiment, steps * train.epochs)
+    model = compile_model(experiment, dataset, steps * train.epochs)
     training, evaluation = Stopwatch(), Stopwatch()
-    train_batches = training_batches(task.train_files, train.batch_size, task.experiment.data, train.seed, True)
+    train_batches = training_batches(task.train_files, dataset, train.batch_size, experiment.data, train.seed)
     model.fit(train_batches, steps_per_epoch=min(steps, _STEPS), verbose=0, callbacks=[training])
-    eval_batches = evaluation_batches(task.eval_files, train.batch_size)
+    eval_batches = evaluation_batches(task.eval_files, dataset, train.batch_size)
     eval_steps = -(-count_records(task.eval_files) // train.batch_size)
     model.evaluate(eval_batches, steps=min(eval_steps, _STEPS), verbose=0, callbacks=[evaluation])
     startup = training.ends[0] - started

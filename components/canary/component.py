@@ -71,7 +71,7 @@ def Canary(
 
 def _make_task(model: str, records: list[bytes], max_latency_ms: float) -> dict[str, Any]:
     """Returns the probe's input; the probe's docstring describes it."""
-    images, _ = features.parse(tf.constant(records))
+    images, _ = features.parse(tf.constant(records), features.stored_size(records[0]))
     return {
         "model": model,
         "max_latency_ms": max_latency_ms,

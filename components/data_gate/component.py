@@ -21,6 +21,7 @@ from components.data_gate.measurements import CLASS_COUNTS, DUPLICATES, FIRST_DU
 from components.data_gate.quality import Duplicate, Split
 from components.example_gen.component import read_counts
 from shiftvit import features
+from shiftvit.dataset import read_dataset
 from shiftvit.errors import DataError
 
 STATISTICS_FILE = "FeatureStats.pb"
@@ -66,7 +67,8 @@ def check_records(
     """Measures every record, which must fit the schema, and writes `drift`. Arguments and errors are DataGate's."""
     counts = read_counts(examples)
     names = [name for name in features.SPLITS if name in counts]  # train first: the others are compared with it
-    splits = [quality.read_split(artifact_utils.get_split_uri([examples], name), name) for name in names]
+    dataset = read_dataset(examples.uri)
+    splits = [quality.read_split(artifact_utils.get_split_uri([examples], name), name, dataset) for name in names]
     duplicates = quality.find_duplicates(splits)
     comparisons = {
         split.name: quality.compare(splits[0], split, max_label_drift, max_image_drift) for split in splits[1:]

@@ -5,6 +5,7 @@ and the contrast, which is the standard deviation of all its values.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from shiftvit import features
+from shiftvit.dataset import DatasetInfo
 from shiftvit.errors import DataError
 
 IMAGE_FEATURES = ("red", "green", "blue", "contrast")  # means of the channels; standard deviation
@@ -30,6 +32,7 @@ class Split:
     """Measurements of each record of a split, in the order of the records."""
 
     name: str
+    num_classes: int  # of the data set
     labels: np.ndarray  # (N,)
     digests: tuple[bytes, ...]  # of the pixels
     image_features: np.ndarray  # (N, len(IMAGE_FEATURES))
@@ -37,7 +40,7 @@ class Split:
     @property
     def class_counts(self) -> np.ndarray:
         """Number of images by class id."""
-        return np.bincount(self.labels, minlength=features.NUM_CLASSES)
+        return np.bincount(self.labels, minlength=self.num_classes)
 
     @property
     def rarest_class(self) -> tuple[float, int]:
@@ -59,38 +62,39 @@ class Duplicate:
         return f"{self.split} {self.position:,} is {self.first_split} {self.first_position:,}"
 
 
-def read_split(folder: str, name: str) -> Split:
+def read_split(folder: str, name: str, dataset: DatasetInfo) -> Split:
     """Measures the records in `folder`.
 
     Raises:
-        DataError: at the first image that does not have IMAGE_BYTES bytes.
+        DataError: at the first image with another number of bytes than `dataset.image_size` implies.
     """
+    image_bytes = math.prod(features.image_shape(dataset.image_size))
     files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
     blocks = tf.data.TFRecordDataset(files).batch(_BLOCK)
     labels, image_features = [], []
     digests: list[bytes] = []
     for block in blocks.map(lambda records: tf.io.parse_example(records, features.feature_spec())).as_numpy_iterator():
         images = block[features.IMAGE].tolist()
-        _check_sizes(images, name, len(digests))
+        _check_sizes(images, image_bytes, name, len(digests))
         labels.append(block[features.LABEL])
         digests += [hashlib.blake2b(image, digest_size=_DIGEST_BYTES).digest() for image in images]
-        image_features.append(_measure(b"".join(images)))
-    return Split(name, np.concatenate(labels), tuple(digests), np.concatenate(image_features))
+        image_features.append(_measure(b"".join(images), image_bytes))
+    return Split(name, dataset.num_classes, np.concatenate(labels), tuple(digests), np.concatenate(image_features))
 
 
-def _check_sizes(images: list[bytes], split: str, start: int) -> None:
+def _check_sizes(images: list[bytes], image_bytes: int, split: str, start: int) -> None:
     for position, image in enumerate(images, start):
-        if len(image) != features.IMAGE_BYTES:
+        if len(image) != image_bytes:
             raise DataError(
-                f"split {split}, image {position:,}: {len(image):,} bytes, but an image has {features.IMAGE_BYTES:,}; "
+                f"split {split}, image {position:,}: {len(image):,} bytes, but an image has {image_bytes:,}; "
                 "get the data again"
             )
 
 
-def _measure(pixels: bytes) -> np.ndarray:
+def _measure(pixels: bytes, image_bytes: int) -> np.ndarray:
     """Returns the IMAGE_FEATURES of the images in a block of pixels."""
-    images = np.frombuffer(pixels, np.uint8).reshape(-1, features.IMAGE_BYTES).astype(np.float32)
-    means = images.reshape(len(images), -1, features.IMAGE_SHAPE[-1]).mean(axis=1)
+    images = np.frombuffer(pixels, np.uint8).reshape(-1, image_bytes).astype(np.float32)
+    means = images.reshape(len(images), -1, features.CHANNELS).mean(axis=1)
     return np.column_stack([means, images.std(axis=1)])
 
 

@@ -9,7 +9,7 @@ from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_re
 
 from components.evaluator.eval_config import EXAMPLES, TOP1_CHANGE
 from components.evaluator.extraction import CLEAN, CORRUPTION
-from components.evaluator.results import read_metrics
+from components.evaluator.results import read_change
 from shiftvit import features
 from shiftvit.metrics import ECE, TITLES
 
@@ -56,7 +56,7 @@ def _explain_failure(failure: validation_result_pb2.ValidationFailure, images: s
     if name == EXAMPLES:
         return _explain_count(value, threshold.value_threshold)
     if name == TOP1_CHANGE:
-        return _explain_change(read_metrics(evaluation_uri), -threshold.change_threshold.absolute.value)
+        return _explain_change(read_change(evaluation_uri), -threshold.change_threshold.absolute.value)
     if name == ECE:
         return f"{title} is {value:.3f}, above the allowed {threshold.value_threshold.upper_bound.value:.3f}"
     minimum = threshold.value_threshold.lower_bound.value
@@ -70,8 +70,7 @@ def _explain_count(value: float, bounds: tfma.GenericValueThreshold) -> str:
     )
 
 
-def _explain_change(metrics: dict[str, Any], allowed: float) -> str:
-    change = metrics[TOP1_CHANGE]
+def _explain_change(change: dict[str, Any], allowed: float) -> str:
     estimate, low, high = change["estimate"], change["low"], change["high"]
     difference = f"{_points(estimate)} points {_side(estimate)}" if estimate else "the same as"
     shown = f"top-1 is {difference} the baseline's"
@@ -79,7 +78,7 @@ def _explain_change(metrics: dict[str, Any], allowed: float) -> str:
     if high < -allowed:
         return f"{shown} (95% interval {_points(high)} to {_points(low)}); {limit}"
     return (
-        f"{shown}, but with {metrics[EXAMPLES]:,} test images the 95% interval is {_points(high)} {_side(high)} to "
+        f"{shown}, but with {change[EXAMPLES]:,} test images the 95% interval is {_points(high)} {_side(high)} to "
         f"{_points(low)} {_side(low)}; {limit}: use a larger test split or a larger limit"
     )
 

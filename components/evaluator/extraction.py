@@ -41,7 +41,7 @@ def add_corrupted(extracts: Extracts) -> Extracts:
     """
     batch = extracts[tfma.ARROW_RECORD_BATCH_KEY]
     records = np.asarray(batch.column(tfma.constants.ARROW_INPUT_COLUMN).flatten())
-    images, labels = (part.numpy() for part in features.parse(tf.constant(records)))
+    images, labels = (part.numpy() for part in features.parse(tf.constant(records), features.stored_size(records[0])))
     names = [choose(image) for image in images]
     copies = [CORRUPTIONS[name](image) for name, image in zip(names, images, strict=True)]
     encoded = [features.encode(copy, int(label)) for copy, label in zip(copies, labels, strict=True)]

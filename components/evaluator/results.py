@@ -19,8 +19,8 @@ from shiftvit.metrics import ECE, LOSS, TOP1, TOP5
 Values = dict[str, Any]  # of a slice, by the name of the metric
 
 
-def read_metrics(evaluation_uri: str) -> dict[str, Any]:
-    """Returns the candidate's metrics on the test split, as plain data.
+def read_metrics(evaluation_uri: str, num_classes: int) -> dict[str, Any]:
+    """Returns the candidate's metrics on the test split, of `num_classes` classes, as plain data.
 
     - `top1`, `top1_interval` (its 95% interval), `top5`, `loss`, `ece`: the last two are None if the model answers NaN.
     - `examples`: the number of test images.
@@ -40,13 +40,13 @@ def read_metrics(evaluation_uri: str) -> dict[str, Any]:
         **{name: overall[name] if math.isfinite(overall[name]) else None for name in (LOSS, ECE)},
         EXAMPLES: examples,
         **({TOP1_CHANGE: _change(overall, examples)} if GAINED in overall else {}),
-        "class_top1": [slices.get((CLEAN, k), {}).get(TOP1) for k in range(features.NUM_CLASSES)],
+        "class_top1": [slices.get((CLEAN, k), {}).get(TOP1) for k in range(num_classes)],
         "corrupted_top1": {
             name: {TOP1: slices[name, None][TOP1], EXAMPLES: int(slices[name, None][EXAMPLES])}
             for name in CORRUPTIONS
             if (name, None) in slices
         },
-        CONFUSION: _confusion_matrix(overall[CONFUSION]),
+        CONFUSION: _confusion_matrix(overall[CONFUSION], num_classes),
     }
 
 
@@ -67,13 +67,20 @@ def _candidate_values(record: metrics_for_slice_pb2.MetricsForSlice) -> Iterator
             yield item.key.name, value.double_value.value if value.HasField("double_value") else value
 
 
+def read_change(evaluation_uri: str) -> dict[str, Any]:
+    """Returns `top1_change` of `read_metrics`, and `examples`."""
+    overall = _read_slices(evaluation_uri)[CLEAN, None]
+    examples = int(overall[EXAMPLES])
+    return _change(overall, examples) | {EXAMPLES: examples}
+
+
 def _change(overall: Values, examples: int) -> dict[str, float]:
     gained, lost = int(overall[GAINED]), int(overall[LOST])
     return asdict(paired_change(examples, gained, lost)) | {"gained": gained, "lost": lost}
 
 
-def _confusion_matrix(value: metrics_for_slice_pb2.MetricValue) -> list[list[int]]:
-    counts = [[0] * features.NUM_CLASSES for _ in range(features.NUM_CLASSES)]
+def _confusion_matrix(value: metrics_for_slice_pb2.MetricValue, num_classes: int) -> list[list[int]]:
+    counts = [[0] * num_classes for _ in range(num_classes)]
     for entry in value.multi_class_confusion_matrix_at_thresholds.matrices[0].entries:
         counts[entry.actual_class_id][entry.predicted_class_id] = int(entry.num_weighted_examples)
     return counts

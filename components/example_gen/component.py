@@ -4,7 +4,6 @@ Each worker reads and writes whole shards, so no pixels pass through Beam, every
 retried shard overwrites its own file.
 """
 
-import json
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,15 +19,17 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples
 
-from components.example_gen import records
-from components.example_gen.source_identity import SourceIdentity, count_property
-from shiftvit import features, progress
+from components.example_gen import measure, records
+from components.example_gen.source_identity import SourceIdentity, count_property, dataset_properties
+from shiftvit import progress
+from shiftvit.dataset import DATASET_FILE, DatasetInfo
 from shiftvit.errors import DataError
 from shiftvit.features import split_folder
 from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records
 
 _UNFINISHED = "unfinished"  # folder for incomplete files, outside the split folders, whose files are read as data
+_MEASURED = ".json"  # end of the names of the measurements there
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Shard:
     """One TFRecord file to write, and the records that go into it."""
 
     split: str
+    num_classes: int  # of the data set
     source: str  # file of binary records
     start: int  # index of the first record
     images: int
@@ -44,17 +46,17 @@ class Shard:
     unfinished: str  # folder for incomplete files
 
 
-def plan(counts: Mapping[str, int], input_base: str, output: str, images_per_shard: int) -> list[Shard]:
+def plan(identity: SourceIdentity, input_base: str, output: str, images_per_shard: int) -> list[Shard]:
     """Returns the shards of every split, in TFX's layout: `<output>/Split-<split>/data_tfrecord-00000-of-00008`."""
     shards = []
-    for split, count in counts.items():
+    for split, count in identity.counts.items():
         total = math.ceil(count / images_per_shard)
         source, unfinished = records.split_file(input_base, split), f"{output}/{_UNFINISHED}"
         for index in range(total):
             start = index * images_per_shard
             images = min(images_per_shard, count - start)
             target = f"{split_folder(output, split)}/data_tfrecord-{index:05d}-of-{total:05d}"
-            shards.append(Shard(split, source, start, images, count, target, unfinished))
+            shards.append(Shard(split, identity.num_classes, source, start, images, count, target, unfinished))
     return shards
 
 
@@ -76,6 +78,8 @@ class _WriteShard(beam.DoFn):
             for example in records.serialize(images, labels):
                 writer.write(example)
         tf.io.gfile.rename(path, shard.target, overwrite=True)
+        measure.measure(shard.split, images, labels, shard.num_classes).save(path)
+        tf.io.gfile.rename(path, f"{shard.unfinished}/{shard.split}-{shard.start}{_MEASURED}", overwrite=True)
         progress.report(f"writing {shard.split}", shard.start + shard.images, shard.split_images, "image")
         yield shard.split, shard.images
 
@@ -85,7 +89,7 @@ def _read(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
     with tf.io.gfile.GFile(shard.source, "rb") as file:
         file.seek(offset)
         block = file.read(shard.images * records.RECORD_BYTES)
-    images, labels = records.unpack(block, shard.source, offset)
+    images, labels = records.unpack(block, shard.num_classes, shard.source, offset)
     if len(images) != shard.images:
         raise DataError(f"{shard.source}: {len(images):,} records from byte {offset}, expected {shard.images:,}")
     return images, labels
@@ -118,22 +122,25 @@ def Cifar10ExampleGen(
     source = SourceIdentity.from_json(identity)
     needed = sum(source.counts.values()) * records.stored_bytes()
     with disk.ensure_space(examples.uri, needed, "the ingested records"):
-        shards = plan(source.counts, input_base, examples.uri, images_per_shard)
-        _write(shards, source.counts, examples.uri, beam_pipeline)
-    _describe(examples, source)
-    with tf.io.gfile.GFile(f"{examples.uri}/{features.CLASS_NAMES_FILE}", "w") as file:
-        json.dump(source.class_names, file)
+        shards = plan(source, input_base, examples.uri, images_per_shard)
+        dataset = _write(shards, source, examples.uri, beam_pipeline)
+        with tf.io.gfile.GFile(f"{examples.uri}/{DATASET_FILE}", "w") as file:
+            file.write(dataset.to_json())
+    _describe(examples, source, dataset)
 
 
-def _write(shards: list[Shard], counts: Mapping[str, int], output: str, beam_pipeline: beam.Pipeline) -> None:
-    folders = [split_folder(output, split) for split in counts]
+def _write(shards: list[Shard], source: SourceIdentity, output: str, beam_pipeline: beam.Pipeline) -> DatasetInfo:
+    """Writes the records of all splits; returns what was measured meanwhile."""
+    folders = [split_folder(output, split) for split in source.counts]
     unfinished = f"{output}/{_UNFINISHED}"
     try:
         for folder in (*folders, unfinished):
             tf.io.gfile.makedirs(folder)
         with beam_pipeline as pipeline:
             _ = pipeline | "Shards" >> beam.Create(shards, reshuffle=False) | "WriteShards" >> WriteShards()
-        verify(counts, output)
+        verify(source.counts, output)
+        measured = map(measure.load, tf.io.gfile.glob(f"{unfinished}/*{_MEASURED}"))
+        return measure.combine(measured, source.class_names, source.counts)
     except BaseException:
         _remove(folders)
         raise
@@ -167,11 +174,11 @@ def read_counts(examples: Examples) -> dict[str, int]:
     return {split: int(examples.get_custom_property(count_property(split))) for split in splits}
 
 
-def _describe(examples: Examples, identity: SourceIdentity) -> None:
-    """Sets the splits, the format and the identity of the source as properties of the artifact."""
+def _describe(examples: Examples, identity: SourceIdentity, dataset: DatasetInfo) -> None:
+    """Sets the splits, the format, the identity of the source and the facts of the data as properties."""
     examples.split_names = artifact_utils.encode_split_names(list(identity.counts))
     examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-    for name, value in identity.properties().items():
+    for name, value in (identity.properties() | dataset_properties(dataset)).items():
         if isinstance(value, int):
             examples.set_int_custom_property(name, value)
         else:

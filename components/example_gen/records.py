@@ -5,13 +5,17 @@ all blue (https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version").
 """
 
 import functools
+import math
 import os
 
 import numpy as np
 
 from shiftvit.errors import DataError
-from shiftvit.features import IMAGE_BYTES, IMAGE_SHAPE, NUM_CLASSES, encode
+from shiftvit.features import encode, image_shape
 
+IMAGE_SIZE = 32  # pixels on each side
+IMAGE_SHAPE = image_shape(IMAGE_SIZE)
+IMAGE_BYTES = math.prod(IMAGE_SHAPE)
 RECORD_BYTES = 1 + IMAGE_BYTES
 _TFRECORD_FRAME = 16  # bytes per record: its length, and the checksums of length and data
 
@@ -23,24 +27,25 @@ def split_file(folder: str | os.PathLike, split: str) -> str:
     return f"{os.fspath(folder)}/{split}.bin"
 
 
-def unpack(block: bytes, file: str, offset: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def unpack(block: bytes, num_classes: int, file: str, offset: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Returns the images, uint8 (N, 32, 32, 3), and labels, uint8 (N,), of a block of whole records.
 
     Args:
         block: the bytes of N records.
+        num_classes: of the data.
         file: file that the block comes from, for the error message.
         offset: position of the block in that file, in bytes.
 
     Raises:
         DataError: if the block ends inside a record or a label is no class id.
     """
-    check(block, file, offset)
+    check(block, num_classes, file, offset)
     records = np.frombuffer(block, np.uint8).reshape(-1, RECORD_BYTES)
     planes = records[:, 1:].reshape(-1, _CHANNELS, _HEIGHT, _WIDTH)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, 0].copy()
 
 
-def check(block: bytes, file: str, offset: int = 0) -> None:
+def check(block: bytes, num_classes: int, file: str, offset: int = 0) -> None:
     """Raises DataError, with file and byte offset, unless `block` consists of whole records with valid labels."""
     excess = len(block) % RECORD_BYTES
     if excess:
@@ -49,11 +54,11 @@ def check(block: bytes, file: str, offset: int = 0) -> None:
             f"{excess} of its {RECORD_BYTES} bytes are there; download the file again"
         )
     labels = np.frombuffer(block, np.uint8)[::RECORD_BYTES]
-    wrong = np.flatnonzero(labels >= NUM_CLASSES)
+    wrong = np.flatnonzero(labels >= num_classes)
     if wrong.size:
         raise DataError(
             f"{file}: label {labels[wrong[0]]} at byte {offset + wrong[0] * RECORD_BYTES}; "
-            f"labels are 0 to {NUM_CLASSES - 1}"
+            f"labels are 0 to {num_classes - 1}"
         )
 
 

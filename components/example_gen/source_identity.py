@@ -1,14 +1,16 @@
-"""The identity of a data source: a JSON parameter of ExampleGen, and properties of its Examples artifact."""
+"""The identity of a data source: a JSON parameter of ExampleGen. Also the properties of its Examples artifact."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shiftvit.dataset import DatasetInfo
 from shiftvit.features import SPLITS
 
 CLASS_NAMES = "class_names"  # a JSON list
 KIND, SHA256, PUBLISHED = "source_kind", "source_sha256", "source_published"
+IMAGE_SIZE = "image_size"
 
 
 def count_property(split: str) -> str:
@@ -16,7 +18,7 @@ def count_property(split: str) -> str:
     return f"count_{split}"
 
 
-PROPERTIES = (CLASS_NAMES, KIND, SHA256, PUBLISHED, *map(count_property, SPLITS))
+PROPERTIES = (CLASS_NAMES, IMAGE_SIZE, KIND, SHA256, PUBLISHED, *map(count_property, SPLITS))
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class SourceIdentity:
     published: bool  # whether `sha256` is the checksum published with the official archive
     counts: dict[str, int]  # images of each split
     class_names: tuple[str, ...]  # by class id
+    image_size: int  # pixels on each side of the stored images
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
 
     def to_json(self) -> str:
         """Returns the same text for equal identities."""
@@ -45,6 +53,16 @@ class SourceIdentity:
         counts = {count_property(split): count for split, count in self.counts.items()}
         names = json.dumps(list(self.class_names))
         return {CLASS_NAMES: names, KIND: self.kind, SHA256: self.sha256, PUBLISHED: int(self.published), **counts}
+
+
+def dataset_properties(dataset: DatasetInfo) -> dict[str, str | int]:
+    """Returns the properties of the Examples artifact that were measured during ingestion."""
+    return {
+        IMAGE_SIZE: dataset.image_size,
+        "class_counts": json.dumps(dataset.class_counts),
+        "pixel_mean": json.dumps(dataset.pixel_mean),
+        "pixel_std": json.dumps(dataset.pixel_std),
+    }
 
 
 def class_names(properties: Mapping[str, Any]) -> tuple[str, ...]:

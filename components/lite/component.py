@@ -22,6 +22,7 @@ from tfx.utils import path_utils
 from components.lite import convert
 from components.lite.report import FLOAT32, INT8, REPORT_FILE, LiteFile, LiteReport
 from shiftvit import features, progress
+from shiftvit.dataset import read_dataset
 from shiftvit.export import CLASS_ID
 from shiftvit.files import disk
 from shiftvit.input_pipeline import first_records
@@ -87,9 +88,9 @@ def LiteExport(
 
 
 def _read(examples: Examples, split: str, count: int) -> np.ndarray:
-    """Returns the first images of a split, uint8 (N, 32, 32, 3)."""
+    """Returns the first images of a split, uint8 (N, size, size, 3)."""
     records = first_records(artifact_utils.get_split_uri([examples], split), count)
-    return features.parse(tf.constant(records))[0].numpy()
+    return features.parse(tf.constant(records), read_dataset(examples.uri).image_size)[0].numpy()
 
 
 def choose_float32_products(quantizer: convert.Int8, reference: Reference, min_agreement: float) -> int:

@@ -29,7 +29,7 @@ class Int8:
     """Converts a model to TFLite files with int8 weights and matrix products, calibrated with images."""
 
     def __init__(self, model: Any, images: np.ndarray) -> None:
-        """Takes a loaded SavedModel, and images (N, 32, 32, 3) uint8 for calibration."""
+        """Takes a loaded SavedModel, and images uint8 (N, size, size, 3) for calibration."""
         self._model, self._images = model, images
         self._widest: list[str] | None = None
 
@@ -62,7 +62,8 @@ class Int8:
 
 
 def _converter(model: Any) -> tf.lite.TFLiteConverter:
-    signature = [tf.TensorSpec((1, *features.IMAGE_SHAPE), tf.uint8, name=features.IMAGE)]
+    [images] = model.answer.input_signature
+    signature = [tf.TensorSpec((1, *images.shape[1:]), tf.uint8, name=features.IMAGE)]
     classify = tf.function(lambda image: model.answer(image)[PROBABILITIES], input_signature=signature)
     return tf.lite.TFLiteConverter.from_concrete_functions([classify.get_concrete_function()], model)
 
@@ -77,7 +78,7 @@ class LiteModel:
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def classes(self, images: np.ndarray) -> tuple[np.ndarray, float]:
-        """Returns class ids (N,) for images (N, 32, 32, 3) uint8, and the median milliseconds per image."""
+        """Returns class ids (N,) for images uint8 (N, size, size, 3), and the median milliseconds per image."""
         class_ids, seconds = [], []
         for image in images:
             started = time.perf_counter()

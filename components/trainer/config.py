@@ -10,5 +10,4 @@ class TrainerConfig:
     """The Trainer's `custom_config`, as `shiftvit.config.to_dict` writes it."""
 
     experiment: ExperimentConfig
-    class_names: tuple[str, ...]  # by class id
     resume_root: str  # folder for the state of interrupted trainings

@@ -9,19 +9,20 @@ from components.trainer.config import TrainerConfig
 from components.trainer.training import keep_records, resume_folder, train_and_export
 from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig, from_dict
+from shiftvit.dataset import dataset_of_files
 from tuner.space import apply
 
 
 def run_fn(fn_args: FnArgs) -> None:
     """Trains with the best hyperparameters of the search, if there was one, and exports the model."""
     config = from_dict(TrainerConfig, fn_args.custom_config)
-    experiment = tuned(config.experiment, fn_args.hyperparameters)
+    dataset = dataset_of_files(fn_args.train_files)
+    experiment = tuned(config.experiment, fn_args.hyperparameters).for_data(dataset)
     resume_dir = resume_folder(config.resume_root, experiment, fn_args.train_files)
     train_and_export(
         experiment,
         fn_args.train_files,
         fn_args.eval_files,
-        class_names=config.class_names,
         resume_dir=resume_dir,
         model_dir=fn_args.serving_model_dir,
         callbacks=[tf.keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False), ReportProgress("train")],

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from shiftvit.config import ExperimentConfig, to_dict
+from shiftvit.dataset import dataset_of_files
 from shiftvit.export import export
 from shiftvit.files import disk
 from shiftvit.train import train
@@ -27,12 +28,13 @@ def train_and_export(
     train_files: Sequence[str],
     eval_files: Sequence[str],
     *,
-    class_names: Sequence[str],
     resume_dir: str,
     model_dir: str,
     callbacks: Sequence[tf.keras.callbacks.Callback],
 ) -> None:
     """Trains, resuming from `resume_dir` if it holds a state, and writes the SavedModel to `model_dir`.
+
+    `experiment` must be made for the data with `ExperimentConfig.for_data`.
 
     Raises:
         UserError: if training diverges.
@@ -40,7 +42,7 @@ def train_and_export(
     """
     model = train(experiment, train_files, eval_files, resume_dir=resume_dir, callbacks=callbacks)
     with disk.ensure_space(model_dir, 4 * model.count_params() + _GRAPH_BYTES, "the exported model"):
-        export(model, experiment.model, class_names, model_dir)
+        export(model, experiment.model, dataset_of_files(train_files), model_dir)
 
 
 def keep_records(experiment: ExperimentConfig, resume_dir: str, folder: str) -> None:

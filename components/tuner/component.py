@@ -15,6 +15,7 @@ from tfx.utils.typing_utils import ArtifactMultiDict
 
 from components.tuner.config import TunerConfig
 from shiftvit.config import from_dict, to_dict
+from shiftvit.dataset import dataset_of_files
 from tuner.report.document import render
 from tuner.results import REPORT_FILE, RESULTS_FILE, to_json
 from tuner.search import Search
@@ -26,7 +27,9 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """Returns the search that `custom_config`, a TunerConfig, describes."""
     config = from_dict(TunerConfig, fn_args.custom_config)
     folder = Path(config.resume_root) / _digest(config, fn_args.train_files)
-    search = Search(config.tune, config.experiment, fn_args.train_files, fn_args.eval_files, folder)
+    dataset = dataset_of_files(fn_args.train_files)
+    experiment = config.experiment.for_data(dataset)
+    search = Search(config.tune, experiment, fn_args.train_files, fn_args.eval_files, folder)
     return TunerFnResult(tuner=search, fit_kwargs={})
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from components.serving_folder import EXTRA_FOLDER
 from pipeline.cli.options import add_command, add_settings, resolve
-from pipeline.config.settings import PipelineConfig
 from pipeline.graph.nodes import Node
 from pipeline.runs.events import Events
 from shiftvit import features, progress
 from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
 from shiftvit.config import ExperimentConfig, require, to_dict
+from shiftvit.dataset import read_dataset
 from shiftvit.errors import DataError, UserError
 from shiftvit.files import atomic, disk
 from shiftvit.quiet import silence_libraries, silence_xla
@@ -72,8 +72,10 @@ def _run(arguments: argparse.Namespace) -> int:
     config = resolve(arguments).with_absolute_paths()
     folders = Folders(*(path.expanduser().absolute() for path in (arguments.records, arguments.model, arguments.state)))
     cluster = read_cluster()
-    class_names = _read_class_names(folders.records)
-    if _is_trained(config.experiment, folders.model):
+    _check_records(folders.records)
+    dataset = read_dataset(folders.records)
+    experiment = config.experiment.for_data(dataset)
+    if _is_trained(experiment, folders.model):
         print(f"Nothing to train: {folders.model} is the model of this training.")
         return 0
     with disk.explain_write_errors(f"--state {folders.state}"):
@@ -86,7 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
         import tensorflow as tf
 
         try:
-            _train(config, folders, class_names, events)
+            _train(experiment, folders, events)
         except tf.errors.OpError as error:
             lost = re.search(r"Collective ops is aborted by: (.+)", str(error))
             if cluster is None or lost is None:
@@ -100,24 +102,12 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_class_names(records: Path) -> list[str]:
-    """Returns the class names.
-
-    Raises:
-        DataError: if a split has no records, or the file of the class names is missing or damaged.
-    """
+def _check_records(records: Path) -> None:
+    """Raises DataError if a split that training reads has no files."""
     for split in (features.TRAIN, features.EVAL):
         folder = features.split_folder(records, split)
         if not any(Path(folder).glob("*")):
             raise DataError(f"{folder}: holds no records; --records takes the examples that a run ingested")
-    path = records / features.CLASS_NAMES_FILE
-    try:
-        names = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); ingest the data again") from error
-    if not (isinstance(names, list) and len(names) == features.NUM_CLASSES and all(isinstance(n, str) for n in names)):
-        raise DataError(f"{path}: must list the {features.NUM_CLASSES} class names as JSON; ingest the data again")
-    return names
 
 
 def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:
@@ -149,31 +139,30 @@ def _display() -> Iterator[Events]:
         yield events
 
 
-def _train(config: PipelineConfig, folders: Folders, class_names: list[str], events: Events) -> None:
+def _train(experiment: ExperimentConfig, folders: Folders, events: Events) -> None:
     from components.trainer import training
     from shiftvit.callbacks import ReportProgress
     from shiftvit.strategy import barrier, make_strategy
     from shiftvit.train import check_initial_weights
 
-    strategy = make_strategy(config.train.replicas)
+    strategy = make_strategy(experiment.train.replicas)
     silence_xla()
-    if config.train.initial_weights:
-        for sentence in check_initial_weights(config.experiment):
-            events.note(f"{config.train.initial_weights}: {sentence}")
+    weights = experiment.train.initial_weights
+    for sentence in check_initial_weights(experiment.model, weights) if weights else ():
+        events.note(f"{weights}: {sentence}")
     train_files, eval_files = folders.files(features.TRAIN), folders.files(features.EVAL)
-    resume_dir = training.resume_folder(str(folders.state), config.experiment, train_files)
+    resume_dir = training.resume_folder(str(folders.state), experiment, train_files)
     with _export_folder(folders.model) as folder:
         training.train_and_export(
-            config.experiment,
+            experiment,
             train_files,
             eval_files,
-            class_names=class_names,
             resume_dir=resume_dir,
             model_dir=str(folder),
             callbacks=[ReportProgress("train")],
         )
         if is_chief():
-            training.keep_records(config.experiment, resume_dir, str(folder / EXTRA_FOLDER))
+            training.keep_records(experiment, resume_dir, str(folder / EXTRA_FOLDER))
     barrier(strategy)  # no worker ends, and none removes the state, before the model exists
     if is_chief():
         shutil.rmtree(resume_dir)

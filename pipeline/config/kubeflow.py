@@ -57,7 +57,7 @@ class StepsConfig:
 
     cifar10_example_gen: StepConfig = StepConfig(cpu="2")
     statistics_gen: StepConfig = StepConfig(cpu="2")
-    import_schema_gen: StepConfig = _LIGHT
+    dataset_schema: StepConfig = _LIGHT
     example_validator: StepConfig = _LIGHT
     data_gate: StepConfig = _LIGHT
     tuner: StepConfig = StepConfig(cpu="8", memory="32Gi", gpus=1)

@@ -8,7 +8,6 @@ from typing import Any
 from pipeline.config.settings import PipelineConfig
 from shiftvit.config import from_dict, require, suggest, to_dict
 from shiftvit.errors import ConfigError
-from shiftvit.features import NUM_CLASSES
 from shiftvit.variants import variant
 
 
@@ -38,7 +37,7 @@ def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
 def _set_leaf(table: dict[str, Any], leaf: str, text: str, key: str) -> None:
     require(leaf in table, f"unknown key {key}; {suggest(leaf, table, key.rpartition('.')[0])}")
     if key == "model":
-        table[leaf] = to_dict(dataclasses.replace(variant(text), num_classes=NUM_CLASSES))
+        table[leaf] = to_dict(dataclasses.replace(variant(text), num_classes=0))  # not ImageNet's
     elif isinstance(table[leaf], dict):
         raise ConfigError(f"{key} is a group of settings; {suggest('', table[leaf], key)}")
     else:

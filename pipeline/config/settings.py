@@ -10,7 +10,6 @@ from pipeline.config.beam import BeamConfig
 from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.config.source import SHAPES, absolute, absolute_source
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, require
-from shiftvit.features import NUM_CLASSES
 from tuner.config import TuneConfig
 
 
@@ -122,13 +121,6 @@ class PipelineConfig:
     gate: GateConfig = field(default_factory=GateConfig)
     beam: BeamConfig = field(default_factory=BeamConfig)
     kubeflow: KubeflowConfig = field(default_factory=KubeflowConfig)
-
-    def __post_init__(self) -> None:
-        require(
-            self.model.num_classes == NUM_CLASSES,
-            f"model.num_classes={self.model.num_classes}, but the records have {NUM_CLASSES} classes, which "
-            "shiftvit/features.py defines",
-        )
 
     @property
     def experiment(self) -> ExperimentConfig:

@@ -9,7 +9,6 @@ from pathlib import Path
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base.base_node import BaseNode
@@ -23,7 +22,7 @@ from components.evaluator import eval_config
 from components.example_gen.component import Cifar10ExampleGen
 from components.lite.component import LiteExport
 from components.pusher import Pusher
-from components.schema import SCHEMA_FILE
+from components.schema import DatasetSchema
 from components.trainer.config import TrainerConfig
 from components.tuner.component import Tuner
 from components.tuner.config import TunerConfig
@@ -66,7 +65,7 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
     code = graph_fingerprint()
     example_gen, *_, data_gate = data_nodes = _make_data_nodes(config, source)
     examples = example_gen.outputs["examples"]
-    *_, trainer = training_nodes = _make_training_nodes(config, source, site, code, examples)
+    *_, trainer = training_nodes = _make_training_nodes(config, site, code, examples)
     for node in training_nodes:
         node.add_upstream_node(data_gate)
     baseline = site.make_baseline(trainer.outputs["model"])
@@ -100,7 +99,7 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
         input_base=str(source.folder.resolve()), identity=source.identity.to_json(), **asdict(config.ingest)
     )
     statistics = StatisticsGen(example_gen.outputs["examples"])
-    schema = ImportSchemaGen(schema_file=str(SCHEMA_FILE))
+    schema = DatasetSchema(examples=example_gen.outputs["examples"])
     validator = ExampleValidator(statistics.outputs["statistics"], schema.outputs["schema"])
     data_gate = DataGate(
         examples=example_gen.outputs["examples"],
@@ -111,9 +110,7 @@ def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
     return [example_gen, statistics, schema, validator, data_gate]
 
 
-def _make_training_nodes(
-    config: PipelineConfig, source: Source, site: Site, code: str, examples: Channel
-) -> list[BaseNode]:
+def _make_training_nodes(config: PipelineConfig, site: Site, code: str, examples: Channel) -> list[BaseNode]:
     """Returns the Tuner, unless the search has no trials, and the Trainer."""
     # Digests of the code and of the initial weights, which may change in place, are part of the configuration and of
     # the resume folder: neither the cache nor the state of a training is reused after such a change.
@@ -125,8 +122,7 @@ def _make_training_nodes(
     search = Tuner(
         tuner_fn="components.tuner.component.tuner_fn", examples=examples, custom_config=to_dict(tuner_config)
     )
-    names = source.identity.class_names
-    trainer_config = TrainerConfig(config.experiment, names, f"{site.training}/{code}{weights}")
+    trainer_config = TrainerConfig(config.experiment, f"{site.training}/{code}{weights}")
     trainer = Trainer(
         run_fn="components.trainer.run_fn.run_fn",
         examples=examples,

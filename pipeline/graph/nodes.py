@@ -10,7 +10,7 @@ class Node(str, Enum):
 
     EXAMPLE_GEN = "Cifar10ExampleGen"
     STATISTICS_GEN = "StatisticsGen"
-    SCHEMA_GEN = "ImportSchemaGen"
+    SCHEMA = "DatasetSchema"
     EXAMPLE_VALIDATOR = "ExampleValidator"
     DATA_GATE = "DataGate"
     TUNER = "Tuner"

@@ -26,13 +26,13 @@ class Predictions:
     Attributes:
         model: () text, digest of the SavedModel.
         split: () text, digest of the test split: images and labels in their order.
-        labels: (N,) uint8, true class ids.
-        answers: (N,) uint8, answered class ids.
+        labels: (N,) uint16, true class ids.
+        answers: (N,) uint16, answered class ids.
         confidences: (N,) float32, the probability of each answer.
         mistakes: (M,) int64, positions in the test split, the most confident first.
         mistake_images: (M, height, width, 3) uint8.
         sample_images: (S, height, width, 3) uint8, ordered by class.
-        sample_labels: (S,) uint8.
+        sample_labels: (S,) uint16.
     """
 
     model: np.ndarray
@@ -97,14 +97,15 @@ def gather(model: str, examples: str, earlier: Iterable[Path] = ()) -> Predictio
 
 
 def _read(examples: str, split: str, count: int = -1) -> tuple[list[bytes], np.ndarray, np.ndarray]:
-    """Returns the first serialized records, their images, uint8 (N, height, width, 3), and their labels, uint8 (N,)."""
+    """Returns the first serialized records, their images, uint8 (N, H, W, 3), and their labels, uint16 (N,)."""
     import tensorflow as tf
 
+    from shiftvit.dataset import read_dataset
     from shiftvit.input_pipeline import first_records
 
     records = first_records(features.split_folder(examples, split), count)
-    images, labels = features.parse(tf.constant(records))
-    return records, images.numpy(), labels.numpy().astype(np.uint8)
+    images, labels = features.parse(tf.constant(records), read_dataset(examples).image_size)
+    return records, images.numpy(), labels.numpy().astype(np.uint16)
 
 
 def _predict(model: str, records: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
@@ -121,13 +122,16 @@ def _predict(model: str, records: Sequence[bytes]) -> tuple[np.ndarray, np.ndarr
         answers += outputs[CLASS_ID].numpy().tolist()
         confidences += tf.reduce_max(outputs[PROBABILITIES], axis=-1).numpy().tolist()
         progress.report("answers", len(answers), len(records), "image")
-    return np.array(answers, np.uint8), np.array(confidences, np.float32)
+    return np.array(answers, np.uint16), np.array(confidences, np.float32)
 
 
 def _take_samples(examples: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the first SAMPLES images of each class among the first ones, whose order is random, and their labels."""
-    _, images, labels = _read(examples, features.TRAIN, 100 * features.NUM_CLASSES)
-    chosen = np.concatenate([np.flatnonzero(labels == k)[:SAMPLES] for k in range(features.NUM_CLASSES)])
+    from shiftvit.dataset import read_dataset
+
+    num_classes = read_dataset(examples).num_classes
+    _, images, labels = _read(examples, features.TRAIN, 100 * num_classes)
+    chosen = np.concatenate([np.flatnonzero(labels == k)[:SAMPLES] for k in range(num_classes)])
     return images[chosen], labels[chosen]
 
 

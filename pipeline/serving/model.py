@@ -56,6 +56,7 @@ class Model:
         self._hold = hold
         self._loaded = tf.saved_model.load(str(folder))
         self.inputs = {name: key for name, key in map(_only_input, self._loaded.signatures.items()) if key}
+        self.image_shape = tuple(self._loaded.answer.input_signature[0].shape[1:])
         self.class_names = [name.decode() for name in self._loaded.list_classes().numpy()]
 
     def predict(self, signature: str, items: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -123,7 +124,7 @@ def _warm_up(model: Model, max_batch: int) -> None:
 
     if SERVING_DEFAULT not in model.inputs:
         raise ValueError(f"it has no signature {SERVING_DEFAULT}")
-    blank = np.zeros(features.IMAGE_SHAPE, np.uint8)
+    blank = np.zeros(model.image_shape, np.uint8)
     samples = {SERVING_DEFAULT: tf.io.encode_png(blank).numpy(), SERVING_EXAMPLES: features.encode(blank, 0)}
     for signature in model.inputs.keys() & samples.keys():
         for count in (1, max_batch):

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from components.example_gen import records
 from pipeline.sources import archives, pickles
 from shiftvit.errors import DataError
-from shiftvit.features import CLASS_NAMES, IMAGE_BYTES, NUM_CLASSES
 
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 BATCH_RECORDS = 10_000
 
@@ -94,25 +94,25 @@ class _Reader:
     def _sizes(self, name: str) -> tuple[int, int, str]:
         """Returns the smallest and the largest valid size of a file in bytes, and a description of both."""
         if name == self._form.meta:
-            return 0, _MAX_META_BYTES, f"the names of {NUM_CLASSES} classes take less than {_MAX_META_BYTES:,}"
+            return 0, _MAX_META_BYTES, f"the names of {len(CLASS_NAMES)} classes take less than {_MAX_META_BYTES:,}"
         if self._form is BINARY:
             size = self._records * records.RECORD_BYTES
             return size, size, f"{self._records:,} records take {size:,}"
-        pixels = self._records * IMAGE_BYTES
+        pixels = self._records * records.IMAGE_BYTES
         return pixels, pixels + _MAX_PICKLE_EXTRA_BYTES, f"{self._records:,} images take {pixels:,} and a few thousand"
 
 
 def _batch(form: Format, content: bytes, batch_records: int, file: str) -> bytes:
     if form is BINARY:
-        records.check(content, file)
+        records.check(content, len(CLASS_NAMES), file)
         return content
-    return records.pack_planes(*pickles.batch(content, batch_records, file))
+    return records.pack_planes(*pickles.batch(content, batch_records, len(CLASS_NAMES), file))
 
 
 def _class_names(form: Format, content: bytes, file: str) -> tuple[str, ...]:
     names = content.decode("utf-8", "replace").split() if form is BINARY else pickles.class_names(content, file)
-    if len(set(names)) != NUM_CLASSES or len(names) != NUM_CLASSES:
-        raise DataError(f"{file}: expected the names of {NUM_CLASSES} classes, found {len(set(names))}")
+    if not len(set(names)) == len(names) == len(CLASS_NAMES):
+        raise DataError(f"{file}: expected the names of {len(CLASS_NAMES)} classes, found {len(set(names))}")
     for name in names:
         if not (name.isprintable() and 0 < len(name) <= _MAX_NAME_LENGTH):
             raise DataError(f"{file}: {name[:_MAX_NAME_LENGTH]!r} is not a valid class name")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from components.example_gen.records import IMAGE_BYTES
 from shiftvit.errors import DataError
-from shiftvit.features import IMAGE_BYTES, NUM_CLASSES
 
 _MAX_INSTRUCTIONS = 300_000  # a batch of 10,000 takes 20,000 to 100,000, depending on its writer
 _MAX_QUOTE = 120  # characters
@@ -171,7 +171,7 @@ def load(content: bytes, file: str) -> dict[str, Any]:
     return {_text(key): _array(entry) for key, entry in value.items()}
 
 
-def batch(content: bytes, records: int, file: str) -> tuple[np.ndarray, np.ndarray]:
+def batch(content: bytes, records: int, num_classes: int, file: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the images of a pickled batch, channel-planar uint8 (records, IMAGE_BYTES), and labels, int64 (records,).
 
     Raises:
@@ -184,8 +184,8 @@ def batch(content: bytes, records: int, file: str) -> tuple[np.ndarray, np.ndarr
     if not (isinstance(labels, list) and len(labels) == records and all(type(label) is int for label in labels)):
         raise DataError(f"{file}: its 'labels' is not a list of {records:,} integers")
     for index, label in enumerate(labels):
-        if not 0 <= label < NUM_CLASSES:
-            raise DataError(f"{file}: label {_printable(label)} of image {index}; labels are 0 to {NUM_CLASSES - 1}")
+        if not 0 <= label < num_classes:
+            raise DataError(f"{file}: label {_printable(label)} of image {index}; labels are 0 to {num_classes - 1}")
     return data, np.array(labels)
 
 

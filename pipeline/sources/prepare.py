@@ -111,7 +111,9 @@ def _write(folder: Path, origin: _Origin) -> None:
     try:
         with disk.ensure_space(folder.parent, needed, "the source"), atomic.folder(folder) as unfinished:
             class_names = origin.read(_Writer(unfinished, origin))
-            identity = SourceIdentity(origin.kind, origin.sha256, origin.published, origin.counts, class_names)
+            identity = SourceIdentity(
+                origin.kind, origin.sha256, origin.published, origin.counts, class_names, records.IMAGE_SIZE
+            )
             (unfinished / IDENTITY_FILE).write_text(identity.to_json() + "\n")
     except OSError:
         if not folder.is_dir():  # if it is, another run has just written the same

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from components.example_gen.records import IMAGE_SHAPE
 from pipeline.config.settings import ShapesConfig
 from shiftvit.config import to_dict
-from shiftvit.features import IMAGE_SHAPE, NUM_CLASSES, SPLITS
+from shiftvit.features import SPLITS
 
 CLASS_NAMES = (
     "ring right of disc",
@@ -55,7 +56,7 @@ def draw(count: int, seed: int, split: str) -> tuple[np.ndarray, np.ndarray]:
     between the splits of a seed.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split)])
-    labels = rng.permutation(np.arange(count) % NUM_CLASSES).astype(np.uint8)
+    labels = rng.permutation(np.arange(count) % len(CLASS_NAMES)).astype(np.uint8)
     images = np.empty((count, *IMAGE_SHAPE), np.uint8)
     for start in range(0, count, _CHUNK):
         chunk = slice(start, start + _CHUNK)
@@ -86,7 +87,7 @@ def _centres(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
 def _offsets(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Returns ring minus disc in pixels, right and down, (N, 2), for each class id."""
     far = labels >= len(_DIRECTIONS)
-    upright = labels == NUM_CLASSES - 1
+    upright = labels == len(CLASS_NAMES) - 1
     apart = np.where(rng.random(len(labels)) < 0.5, -1, 1)[:, None] * np.where(upright[:, None], (0, 1), (1, 0))
     direction = np.where(far[:, None], apart, _DIRECTIONS[np.where(far, 0, labels)])
     shape = direction.shape

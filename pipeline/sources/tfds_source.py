@@ -12,7 +12,6 @@ from components.example_gen import records
 from pipeline.sources import cifar
 from shiftvit import progress
 from shiftvit.errors import DataError
-from shiftvit.features import IMAGE_SHAPE
 from shiftvit.files import atomic
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -122,7 +121,7 @@ def _read_split(builder: Any, split: str, prefix: str, count: int) -> tuple[np.n
     """
     import tensorflow_datasets as tfds
 
-    images, labels = np.empty((count, *IMAGE_SHAPE), np.uint8), np.empty(count, np.uint8)
+    images, labels = np.empty((count, *records.IMAGE_SHAPE), np.uint8), np.empty(count, np.uint8)
     indices: list[int] = []
     for batch in tfds.as_numpy(builder.as_dataset(split=split, batch_size=_READ_BATCH)):
         index = np.array([int(identifier.decode().removeprefix(prefix)) for identifier in batch["id"]])

@@ -18,7 +18,7 @@ def test_operations_of_a_small_network_counted_by_hand():
 
 
 def test_convolutional_stem_is_the_sum_of_its_convolutions():
-    config = ModelConfig(image_size=8, patch_size=4, stem="conv", dims=(8,), depths=(1,), n_div=4)
+    config = ModelConfig(image_size=8, num_classes=10, patch_size=4, stem="conv", dims=(8,), depths=(1,), n_div=4)
 
     assert flops.stem(config) == 2 * (4 * 4 * 27 * 4) + 2 * (2 * 2 * 36 * 8)
 
@@ -26,7 +26,9 @@ def test_convolutional_stem_is_the_sum_of_its_convolutions():
 @pytest.mark.parametrize("pad, neighbour", [(True, 4), (False, 2)])
 def test_map_of_odd_size_is_merged_like_the_next_larger_or_smaller_one(pad, neighbour):
     odd, even = (
-        ModelConfig(image_size=size, patch_size=1, dims=(4, 4), depths=(1, 1), n_div=4, pad_odd_maps=pad)
+        ModelConfig(
+            image_size=size, num_classes=10, patch_size=1, dims=(4, 4), depths=(1, 1), n_div=4, pad_odd_maps=pad
+        )
         for size in (3, neighbour)
     )
 

@@ -6,7 +6,7 @@ from benchmarks.keras_example import KerasExample, compile_example, shift
 from benchmarks.records import random_examples
 from shiftvit.config import ModelConfig
 
-TINY = ModelConfig(image_size=16, patch_size=4, dims=(16, 32), depths=(1, 2), n_div=4)
+TINY = ModelConfig(image_size=16, num_classes=10, patch_size=4, dims=(16, 32), depths=(1, 2), n_div=4)
 
 
 def test_shift_of_the_example_only_clears_borders():
@@ -33,7 +33,11 @@ def parameters(patch, dims, depths):
     ("config", "expected", "total"),
     [
         (TINY, parameters(4, (16, 32), (1, 2)), 12_480),
-        (ModelConfig(image_size=48, patch_size=4), parameters(4, (96, 192, 384, 768), (2, 4, 8, 2)), 11_682_912),
+        (
+            ModelConfig(image_size=48, num_classes=10, patch_size=4),
+            parameters(4, (96, 192, 384, 768), (2, 4, 8, 2)),
+            11_682_912,
+        ),
     ],
 )
 def test_number_of_parameters_matches_the_count_by_hand(config, expected, total):

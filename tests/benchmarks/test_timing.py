@@ -69,7 +69,7 @@ def test_table_is_markdown_with_names_left_and_figures_right():
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_both_implementations_of_a_layer_agree_and_have_gradients(monkeypatch, precision):
     monkeypatch.setattr(timing, "_MIN_TURN", 0.0)
-    config = ModelConfig(image_size=8, patch_size=2, dims=(16, 32), depths=(1, 1), n_div=4)
+    config = ModelConfig(image_size=8, num_classes=10, patch_size=2, dims=(16, 32), depths=(1, 1), n_div=4)
 
     dtype = machine.PRECISIONS[precision]
     for comparison in layers.comparisons(config, 2, precision):

@@ -11,7 +11,9 @@ from shiftvit.errors import DiskFullError
 from shiftvit.files import disk
 
 EXPERIMENT = ExperimentConfig(
-    ModelConfig(patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4), DataConfig(), TrainConfig(epochs=1, batch_size=32)
+    ModelConfig(image_size=32, num_classes=10, patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4),
+    DataConfig(),
+    TrainConfig(epochs=1, batch_size=32),
 )
 
 
@@ -57,7 +59,6 @@ def test_export_on_a_full_disk_raises_and_does_not_repeat_the_training(small_dis
             EXPERIMENT,
             [f"{drawn_examples}/Split-train/*"],
             [f"{drawn_examples}/Split-eval/*"],
-            class_names=["a"] * 10,
             resume_dir=str(tmp_path / "resume"),
             model_dir=str(small_disk.folder / "model"),
             callbacks=[],

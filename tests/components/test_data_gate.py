@@ -9,14 +9,16 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from apache_beam.options.pipeline_options import PipelineOptions
 from executions import artifact, context
+from google.protobuf import text_format
+from known_data import IMAGE_SHAPE, NUM_CLASSES, describe
 from tfx.components.example_validator.executor import Executor as Validator
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.data_gate import component
-from components.schema import SCHEMA_FILE
+from components.schema import SCHEMA_FILE, make_schema
 from pipeline.config.settings import GateConfig
 from shiftvit.errors import DataError
-from shiftvit.features import IMAGE_SHAPE, encode
+from shiftvit.features import encode
 
 IN_THIS_PROCESS = PipelineOptions(["--runner=FnApiRunner"])
 LIMITS = asdict(GateConfig())
@@ -57,6 +59,7 @@ def write(folder, **splits):
         with tf.io.TFRecordWriter(f"{folder}/Examples/Split-{split}/data_tfrecord-00000-of-00001") as writer:
             for serialized in records:
                 writer.write(serialized)
+    describe(folder / "Examples")
     return examples
 
 
@@ -72,7 +75,7 @@ def validate(folder, **splits):
         )
     )
     (folder / "Schema").mkdir()
-    (folder / "Schema" / "schema.pbtxt").write_text(SCHEMA_FILE.read_text())
+    (folder / "Schema" / SCHEMA_FILE).write_text(text_format.MessageToString(make_schema(NUM_CLASSES)))
     statistics.split_names = examples.split_names
     for split in splits:
         (folder / "ExampleStatistics" / f"Split-{split}").mkdir(parents=True)

@@ -4,6 +4,7 @@ import executions
 import pytest
 import toy_models
 from judging import evaluate, is_blessed
+from known_data import NUM_CLASSES
 
 from components.evaluator.explain import explain
 from components.evaluator.results import read_metrics
@@ -33,7 +34,7 @@ def test_good_model_without_baseline_is_blessed(tmp_path, examples, models):
 
     assert is_blessed(blessing)
     assert explain(evaluation.uri) == []
-    metrics = read_metrics(evaluation.uri)
+    metrics = read_metrics(evaluation.uri, NUM_CLASSES)
     assert json.loads(json.dumps(metrics)) == metrics
     assert metrics["top1"] == pytest.approx(0.8) and metrics["examples"] == IMAGES
     assert metrics["top1_interval"] == pytest.approx([0.7112, 0.8666], abs=1e-4)
@@ -53,7 +54,7 @@ def test_every_missed_threshold_is_explained(tmp_path, examples, models):
     evaluation, blessing = evaluate(tmp_path, examples, models[2], IMAGES + 1, **bounds)
 
     assert not is_blessed(blessing)
-    brightness = read_metrics(evaluation.uri)["corrupted_top1"]["brightness"]["top1"]
+    brightness = read_metrics(evaluation.uri, NUM_CLASSES)["corrupted_top1"]["brightness"]["top1"]
     reasons = sorted(explain(evaluation.uri, [f"name{k}" for k in range(10)]))
     assert [reason for reason in reasons if "noise" not in reason] == [
         "100 of the 101 test images were measured: Beam's runner lost or doubled some; run again, "
@@ -76,7 +77,7 @@ def test_baseline_with_zero_top1(tmp_path, examples, models):
     evaluation, blessing = evaluate(tmp_path, examples, models[2], IMAGES, baseline=models[10])
 
     assert is_blessed(blessing), explain(evaluation.uri)
-    assert read_metrics(evaluation.uri)["top1_change"]["gained"] == 80
+    assert read_metrics(evaluation.uri, NUM_CLASSES)["top1_change"]["gained"] == 80
 
 
 @pytest.mark.parametrize("limit, blessed", [(0.02, True), (0.01, False)])
@@ -97,7 +98,7 @@ def test_corruption_without_images_fails_only_if_it_has_a_threshold(tmp_path, mo
 
     evaluation, blessing = evaluate(tmp_path, examples, models[2], 3, min_top1=0, max_ece=1, min_corrupted_top1=floor)
 
-    measured = read_metrics(evaluation.uri)["corrupted_top1"]
+    measured = read_metrics(evaluation.uri, NUM_CLASSES)["corrupted_top1"]
     assert 0 < len(measured) < 4
     assert is_blessed(blessing) is (floor == 0)
     missing = [reason for reason in explain(evaluation.uri) if "too small" in reason]

@@ -28,6 +28,7 @@ METRICS = {
 CHANGE = {"top1_change": {"estimate": 0.012, "low": 0.004, "high": 0.02, "gained": 30, "lost": 18}}
 DATA = {
     "class_names": '["cat", "dog"]',
+    "image_size": 32.0,
     "source_kind": "archive",
     "source_sha256": "abc123",
     "source_published": 1,
@@ -65,6 +66,7 @@ def test_metrics_that_were_not_measured_are_omitted():
 def test_card_describes_data_and_training():
     text = card()
 
+    assert "images of 32 x 32 pixels into 2 classes: cat, dog" in text
     assert "Split test, 1,000 images" in text and "Split train, 40,000 images" in text
     assert "Split eval, 10,000 images" in text and "Pushed on 2027-01-15 (UTC)" in text
     assert "Source: archive, SHA-256 abc123 (as published)." in text

@@ -4,6 +4,7 @@ import executions
 import pytest
 import toy_models
 from judging import evaluate, is_blessed, push, run_canary
+from known_data import NUM_CLASSES
 from toy_models import FirstPixel, NotANumber, Slow
 
 from components.canary.report import read_report
@@ -77,7 +78,7 @@ def test_evaluator_and_canary_refuse_a_model_that_answers_nan(examples, baseline
         "expected calibration error on all test images is not a number: the model answers NaN"
     ]
     assert read_report(served.uri).reason == "serving_default returns probabilities that are not finite"
-    measured = read_metrics(evaluation.uri)
+    measured = read_metrics(evaluation.uri, NUM_CLASSES)
     assert (measured["ece"], measured["loss"]) == (None, None)
     assert push(tmp_path, made, model_blessing=blessing) == push(tmp_path, made, infra_blessing=served) == []
 
@@ -102,7 +103,7 @@ def test_a_better_model_is_pushed(examples, baseline, tmp_path):
     served = run_canary(tmp_path, examples, made, **LATENCY)
 
     assert explain(evaluation.uri) == []
-    change = read_metrics(evaluation.uri)["top1_change"]
+    change = read_metrics(evaluation.uri, NUM_CLASSES)["top1_change"]
     assert (change["estimate"], change["gained"], change["lost"]) == (0.15, 30, 0)
     assert 0 < change["low"] < 0.15 < change["high"]
     assert len(push(tmp_path, made, model_blessing=blessing, infra_blessing=served)) == 1

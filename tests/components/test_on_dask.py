@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 import toy_models
 from judging import evaluate
+from known_data import CLASS_NAMES, NUM_CLASSES
 from tfx.components.statistics_gen.executor import Executor as StatisticsGen
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
@@ -26,7 +27,6 @@ from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.beam import BeamConfig
 from pipeline.runners.beam import arguments
 from shiftvit.errors import UserError
-from shiftvit.features import CLASS_NAMES
 
 distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 
@@ -67,7 +67,7 @@ def context(flags, folder):
 
 def ingest(flags, source, folder, counts=COUNTS):
     examples = executions.examples(folder / "examples")
-    identity = SourceIdentity("folder", "0", False, counts, CLASS_NAMES)
+    identity = SourceIdentity("folder", "0", False, counts, CLASS_NAMES, 32)
     Cifar10ExampleGen.EXECUTOR_SPEC.executor_class(context(flags, folder)).Do(
         {},
         {"examples": [examples]},
@@ -85,7 +85,7 @@ def run(flags, source, model, folder):
     return {
         "records": {split: sorted(read_records(examples, split)) for split in COUNTS},
         "statistics": {split: read_statistics(statistics, split) for split in COUNTS},
-        "metrics": read_metrics(evaluation.uri),
+        "metrics": read_metrics(evaluation.uri, NUM_CLASSES),
     }
 
 

@@ -13,16 +13,15 @@ from tfx.types import standard_artifacts
 from components.trainer import run_fn
 from components.trainer.config import TrainerConfig
 from components.trainer.training import EXPERIMENT_FILE, resume_folder
+from pipeline.sources import shapes
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, to_dict
 from shiftvit.errors import ConfigError, UserError
-from shiftvit.features import NUM_CLASSES
 
 EXPERIMENT = ExperimentConfig(
     ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4),
     DataConfig(),
     TrainConfig(epochs=2, batch_size=64, precision="float32"),
 )
-CLASS_NAMES = [f"class {number}" for number in range(NUM_CLASSES)]
 
 
 def best(**values):
@@ -40,7 +39,7 @@ def execute(examples, folder, experiment=EXPERIMENT, hyperparameters=None):
         (folder / "best").mkdir(parents=True)
         (folder / "best" / "best_hyperparameters.txt").write_text(json.dumps(hyperparameters))
         inputs["hyperparameters"] = [executions.artifact(standard_artifacts.HyperParameters, folder / "best")]
-    config = TrainerConfig(experiment, tuple(CLASS_NAMES), str(folder / "training"))
+    config = TrainerConfig(experiment, str(folder / "training"))
     GenericExecutor(executions.context(folder)).Do(
         inputs,
         {
@@ -84,8 +83,8 @@ def test_model_answers_with_the_class_names_of_the_source(trained):
 
     answer = loaded.signatures["serving_default"](image_bytes=tf.stack([png]))
 
-    assert answer["class_name"].numpy()[0].decode() in CLASS_NAMES
-    assert answer["probabilities"].shape == (1, NUM_CLASSES)
+    assert answer["class_name"].numpy()[0].decode() in shapes.CLASS_NAMES
+    assert answer["probabilities"].shape == (1, 10)
 
 
 def test_finished_training_leaves_no_resume_state(trained):

@@ -95,7 +95,7 @@ def test_show_has_the_measurements_of_all_gates(workspace):
 
 
 def test_pushed_model_predicts_from_image_files_as_from_records(workspace, serialized_records, tmp_path):
-    images, labels = features.parse(serialized_records)
+    images, labels = features.parse(serialized_records, 32)
     paths = [tmp_path / f"{number}.png" for number in range(len(images))]
     for path, image in zip(paths, images.numpy(), strict=True):
         Image.fromarray(image).save(path)
@@ -117,7 +117,7 @@ def test_report_json_agrees_with_the_saved_predictions(workspace, first_run, ser
     assert kept.right.mean() == pytest.approx(metrics["top1"])
     errors = [found["images"] * abs(found["confidence"] - found["top1"]) for found in facts["calibration"]]
     assert sum(errors) / metrics["examples"] == pytest.approx(metrics["ece"], abs=1e-5)
-    assert np.array_equal(kept.mistake_images, features.parse(serialized_records)[0].numpy()[kept.mistakes])
+    assert np.array_equal(kept.mistake_images, features.parse(serialized_records, 32)[0].numpy()[kept.mistakes])
     assert sum(facts["class_counts"]["train"]) == SETTINGS["shapes.train"]
     assert [row["epoch"] for row in facts["history"]] == [1, 2] and facts["history"][0]["learning_rate"] > 0
     assert set(facts["graph"]) == set(Node) and Node.DATA_GATE in facts["graph"][Node.TRAINER]

@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 
+from known_data import CIFAR10
+
 from shiftvit import progress, train
 from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig, from_dict
@@ -44,7 +46,9 @@ def main(task: dict) -> None:
         callbacks=[ReportProgress("train")],
     )
     epochs = model.history.epoch  # of this attempt; read before `evaluate` replaces the history
-    evaluated = model.evaluate(evaluation_batches(eval_files, config.train.batch_size), verbose=0, return_dict=True)
+    evaluated = model.evaluate(
+        evaluation_batches(eval_files, CIFAR10, config.train.batch_size), verbose=0, return_dict=True
+    )
     print(
         json.dumps(
             {

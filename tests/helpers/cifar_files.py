@@ -4,12 +4,12 @@ import pickle
 import tarfile
 
 import numpy as np
+from known_data import CLASS_NAMES
 
 from components.example_gen import records
 from pipeline.config.settings import PipelineConfig
 from pipeline.sources import cifar
 from pipeline.sources import prepare as sources
-from shiftvit.features import CLASS_NAMES
 
 RECORDS = 12  # of each batch
 BATCH_BYTES = RECORDS * records.RECORD_BYTES

@@ -5,10 +5,10 @@ import pickle
 import tarfile
 
 from cifar_files import BLOCKS, batch
+from known_data import CLASS_NAMES
 
 from components.example_gen import records
 from pipeline.sources import cifar
-from shiftvit.features import CLASS_NAMES
 
 BINARY, PYTHON = cifar.BINARY.root, cifar.PYTHON.root
 ONE_BATCH = (f"{BINARY}/data_batch_1.bin", BLOCKS[0])

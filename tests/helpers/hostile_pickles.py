@@ -6,8 +6,7 @@ import struct
 import numpy as np
 from cifar_files import RECORDS
 from hostile_archives import pickled
-
-from shiftvit.features import CLASS_NAMES
+from known_data import CLASS_NAMES
 
 
 class Calls:

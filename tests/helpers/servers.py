@@ -35,7 +35,7 @@ class ByColour(tf.Module):
 
 def save_model(folder, class_names=ENGLISH):
     """Exports ByColour with the signatures of the real model."""
-    server = export.ServingModule(ByColour(), class_names)
+    server = export.ServingModule(ByColour(), class_names, 32)
     signatures = {export.SERVING_DEFAULT: server.serve_images, export.SERVING_EXAMPLES: server.serve_examples}
     tf.saved_model.save(server, str(folder), signatures=signatures)
     return folder

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from executions import artifact
+from known_data import CLASS_NAMES, IMAGE_SHAPE, describe
 from tfx.types import standard_artifacts
 
 from shiftvit import features
@@ -49,7 +50,7 @@ class Slow(FirstPixel):
 
 def picture(class_id: int, grade: int = 255) -> np.ndarray:
     """Returns an image, uint8 (32, 32, 3), of the class, with a grade from 0 to 255 for FirstPixel."""
-    image = np.zeros(features.IMAGE_SHAPE, np.uint8)
+    image = np.zeros(IMAGE_SHAPE, np.uint8)
     image[:] = 25 * class_id + 5
     image[-1, -1] = grade
     return image
@@ -62,7 +63,7 @@ def make(model: tf.Module, folder):
 
 def save(model: tf.Module, folder) -> str:
     """Exports `model` to the folder of a Model artifact, as the Trainer does; returns the folder."""
-    server = ServingModule(model, features.CLASS_NAMES)
+    server = ServingModule(model, CLASS_NAMES, 32)
     tf.saved_model.save(
         server,
         str(folder / "Format-Serving"),
@@ -81,4 +82,5 @@ def write_examples(folder, count: int) -> str:
     with tf.io.TFRecordWriter(str(split / "data_tfrecord-00000-of-00001")) as writer:
         for index in range(count):
             writer.write(features.encode(picture(index % 10, index // 10), index % 10))
+    describe(Path(folder))
     return str(folder)

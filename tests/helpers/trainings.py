@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from known_data import CIFAR10
 from waiting import HANG_SECONDS
 
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, to_dict
@@ -17,11 +18,12 @@ ROOT = Path(__file__).parents[2]
 
 def experiment(**train) -> ExperimentConfig:
     """Returns a tiny experiment without augmentation or dropout; the arguments override its TrainConfig."""
-    return ExperimentConfig(
+    small = ExperimentConfig(
         ModelConfig(patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4, drop_path=0.0),
         DataConfig(crop_padding=0, flip=False),
         TrainConfig(**{"batch_size": 32, "learning_rate": 3e-3, "precision": "float32"} | train),
     )
+    return small.for_data(CIFAR10)
 
 
 def random_experiment(**train) -> ExperimentConfig:

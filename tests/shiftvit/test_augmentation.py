@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from known_data import NUM_CLASSES
 
 from pipeline.sources import shapes
 from shiftvit.augmentation import augment
 from shiftvit.config import DataConfig
-from shiftvit.features import NUM_CLASSES
 from shiftvit.strategy import make_strategy
 
 SEED = (3, 7)
@@ -42,7 +42,7 @@ def in_a_graph(batch, config, **options):
         **options,
     )
     def step(images, labels, seed):
-        return augment(images, labels, seed, config)
+        return augment(images, labels, seed, config, NUM_CLASSES)
 
     return step(*batch, SEED)
 
@@ -52,11 +52,11 @@ def compiled_by_xla(batch, config):
 
 
 def in_tf_data(batch, config):
-    return next(iter(tf.data.Dataset.from_tensors(batch).map(lambda *each: augment(*each, SEED, config))))
+    return next(iter(tf.data.Dataset.from_tensors(batch).map(lambda *each: augment(*each, SEED, config, NUM_CLASSES))))
 
 
 def under_a_strategy(batch, config):
-    return tf.function(lambda: make_strategy().run(lambda: augment(*batch, SEED, config)))()
+    return tf.function(lambda: make_strategy().run(lambda: augment(*batch, SEED, config, NUM_CLASSES)))()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def under_a_strategy(batch, config):
     ],
 )
 def test_result_is_the_same_in_every_execution_mode(batch, operation, mode):
-    images, targets = augment(*batch, SEED, OPERATIONS[operation])
+    images, targets = augment(*batch, SEED, OPERATIONS[operation], NUM_CLASSES)
     other_images, other_targets = mode(batch, OPERATIONS[operation])
 
     difference = np.abs(images.numpy().astype(int) - other_images.numpy())
@@ -77,7 +77,7 @@ def test_result_is_the_same_in_every_execution_mode(batch, operation, mode):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_result_depends_on_the_seed_only(batch, operation):
-    first, again, other = (augment(*batch, seed, OPERATIONS[operation]) for seed in (SEED, SEED, (3, 8)))
+    first, again, other = (augment(*batch, seed, OPERATIONS[operation], NUM_CLASSES) for seed in (SEED, SEED, (3, 8)))
 
     for ours, same in zip(first, again, strict=True):
         np.testing.assert_array_equal(ours, same)
@@ -86,7 +86,7 @@ def test_result_depends_on_the_seed_only(batch, operation):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_images_and_targets_have_the_documented_types(batch, operation):
-    images, targets = augment(*batch, SEED, OPERATIONS[operation])
+    images, targets = augment(*batch, SEED, OPERATIONS[operation], NUM_CLASSES)
 
     assert images.shape == (24, 32, 32, 3) and images.dtype == tf.uint8
     if operation in ("mixup", "cutmix", "everything"):
@@ -97,7 +97,7 @@ def test_images_and_targets_have_the_documented_types(batch, operation):
 
 
 def test_everything_off_changes_nothing(batch):
-    images, labels = augment(*batch, SEED, OFF)
+    images, labels = augment(*batch, SEED, OFF, NUM_CLASSES)
 
     np.testing.assert_array_equal(images, batch[0])
     np.testing.assert_array_equal(labels, batch[1])
@@ -105,13 +105,13 @@ def test_everything_off_changes_nothing(batch):
 
 def test_an_image_depends_on_no_image_but_its_mixing_partner(batch):
     images, labels = batch
-    before, _ = augment(images, labels, SEED, EVERYTHING)
+    before, _ = augment(images, labels, SEED, EVERYTHING, NUM_CLASSES)
     offsets = set()
 
     for k in range(0, 24, 3):
         others = images.copy()
         others[k] = 255 - others[k]
-        after, _ = augment(others, labels, SEED, EVERYTHING)
+        after, _ = augment(others, labels, SEED, EVERYTHING, NUM_CLASSES)
         changed = set(np.flatnonzero((before != after).numpy().any(axis=(1, 2, 3))))
         assert changed <= {(k - distance) % 24 for distance in (0, *(offsets or range(1, 24)))}
         offsets |= {(k - place) % 24 for place in changed} - {0}
@@ -120,10 +120,10 @@ def test_an_image_depends_on_no_image_but_its_mixing_partner(batch):
 
 
 def test_operations_do_not_affect_each_others_random_numbers(batch):
-    cropped, _ = augment(*batch, SEED, DataConfig())
-    also_erased, _ = augment(*batch, SEED, DataConfig(erasing=0.5))
-    _, shares = augment(*batch, SEED, DataConfig(cutmix=0.5))
-    _, also_randaugmented = augment(*batch, SEED, DataConfig(cutmix=0.5, randaugment_ops=1))
+    cropped, _ = augment(*batch, SEED, DataConfig(), NUM_CLASSES)
+    also_erased, _ = augment(*batch, SEED, DataConfig(erasing=0.5), NUM_CLASSES)
+    _, shares = augment(*batch, SEED, DataConfig(cutmix=0.5), NUM_CLASSES)
+    _, also_randaugmented = augment(*batch, SEED, DataConfig(cutmix=0.5, randaugment_ops=1), NUM_CLASSES)
 
     assert 0.7 < (cropped == also_erased).numpy().mean() < 1
     np.testing.assert_array_equal(shares, also_randaugmented)
@@ -133,10 +133,12 @@ def test_operations_draw_independent_random_numbers():
     rows = np.broadcast_to(np.arange(32, dtype=np.uint8)[:, None, None], (400, 32, 32, 3))
     labels = np.arange(400) % NUM_CLASSES
 
-    offsets = augment(rows, labels, SEED, DataConfig(flip=False))[0].numpy()[:, 16, 0, 0].astype(int) - 16
-    shares = augment(rows, labels, SEED, DataConfig(flip=False, mixup=0.5))[1].numpy()
+    offsets = augment(rows, labels, SEED, DataConfig(flip=False), NUM_CLASSES)[0].numpy()[:, 16, 0, 0].astype(int) - 16
+    shares = augment(rows, labels, SEED, DataConfig(flip=False, mixup=0.5), NUM_CLASSES)[1].numpy()
     mixed = np.count_nonzero(shares, axis=1) == 2
-    erased = (augment(rows, labels, SEED, replace(OFF, erasing=0.5))[0] != rows).numpy().any(axis=(1, 2, 3))
+    erased = (
+        (augment(rows, labels, SEED, replace(OFF, erasing=0.5), NUM_CLASSES)[0] != rows).numpy().any(axis=(1, 2, 3))
+    )
 
     assert set(offsets) == set(range(-4, 5)) and 0.3 < mixed.mean() < 0.7 and 0.3 < erased.mean() < 0.7
     assert np.abs(np.corrcoef([offsets, mixed, erased]) - np.eye(3)).max() < 0.15

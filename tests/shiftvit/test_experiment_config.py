@@ -3,7 +3,10 @@ import json
 import pytest
 
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, to_dict
+from shiftvit.dataset import DatasetInfo
 from shiftvit.errors import ConfigError
+
+DATA = DatasetInfo(64, tuple("abcdefg"), {}, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 
 
 def test_from_dict_inverts_to_dict_through_json():
@@ -68,12 +71,12 @@ def test_invalid_values_are_named_by_their_dotted_key(values, message):
             {"stem": "conv", "patch_size": 3, "image_size": 48},
             "stem=conv .*patch_size=3 must be a power of 2",
         ),
-        (ModelConfig, {"shift_pixels": -1}, "model.shift_pixels=-1 must be from 0 to 15"),
-        (ModelConfig, {"shift_pixels": 16}, "model.shift_pixels=16 must be from 0 to 15, less than a side"),
+        (ModelConfig, {"shift_pixels": -1}, "model.shift_pixels must not be negative"),
+        (ModelConfig, {"image_size": 32, "shift_pixels": 16}, "model.shift_pixels=16 must be less than 16, a side"),
         (ModelConfig, {"mlp_ratio": 0.0}, "model.mlp_ratio must be positive"),
         (ModelConfig, {"drop_path": 1.0}, r"model.drop_path must be in \[0, 1\)"),
         (ModelConfig, {"dropout": -0.1}, r"model.dropout must be in \[0, 1\)"),
-        (DataConfig, {"crop_padding": 32}, "data.crop_padding must be from 0 to 31"),
+        (DataConfig, {"crop_padding": -1}, "data.crop_padding must not be negative"),
         (DataConfig, {"randaugment_ops": -1}, "data.randaugment_ops must not be negative"),
         (DataConfig, {"randaugment_magnitude": 1.1}, r"data.randaugment_magnitude must be in \[0, 1\]"),
         (DataConfig, {"mixup": -0.1}, r"data.mixup must be in \[0, 1\]"),
@@ -105,3 +108,23 @@ def test_values_out_of_range_are_refused(kind, values, message):
 def test_replicas_must_divide_the_global_batch():
     with pytest.raises(ConfigError, match=r"train\.batch_size=64 is not divisible by train\.replicas=3"):
         TrainConfig(batch_size=64, replicas=3)
+
+
+def test_the_data_fills_in_the_size_and_the_number_of_classes():
+    model = ExperimentConfig(ModelConfig(patch_size=4)).for_data(DATA).model
+
+    assert (model.image_size, model.num_classes) == (64, 7)
+    assert ExperimentConfig(ModelConfig(image_size=96)).for_data(DATA).model.image_size == 96
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        (ExperimentConfig(ModelConfig(num_classes=10)), "model.num_classes=10, but the data has 7 classes"),
+        (ExperimentConfig(ModelConfig(patch_size=5)), "model.image_size=64 must be a multiple of model.patch_size=5"),
+        (ExperimentConfig(data=DataConfig(crop_padding=64)), "data.crop_padding=64 must be less than 64, a side of"),
+    ],
+)
+def test_settings_that_do_not_fit_the_data_are_refused(config, message):
+    with pytest.raises(ConfigError, match=message):
+        config.for_data(DATA)

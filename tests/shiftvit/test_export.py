@@ -5,14 +5,15 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from known_data import CIFAR10, CLASS_NAMES
 
 from pipeline.sources import shapes
 from shiftvit import export
 from shiftvit.config import ModelConfig
-from shiftvit.features import CLASS_NAMES, encode
+from shiftvit.features import encode
 from shiftvit.model import build_model
 
-CONFIG = ModelConfig(image_size=48, patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4)
+CONFIG = ModelConfig(image_size=48, num_classes=10, patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4)
 IMAGES, LABELS = shapes.draw(12, 0, "test")
 OUTPUTS = (export.CLASS_NAME, export.CLASS_ID, export.PROBABILITIES)
 
@@ -31,7 +32,7 @@ print(json.dumps([outputs["class_name"].numpy()[0].decode(), outputs["probabilit
 def model():
     """A bfloat16 model with weights large enough for its predictions to differ between images."""
     tf.keras.utils.set_random_seed(0)
-    model = build_model(CONFIG, "mixed_bfloat16")
+    model = build_model(CONFIG, CIFAR10, "mixed_bfloat16")
     model.set_weights([weight * 4 for weight in model.get_weights()])
     return model
 
@@ -39,7 +40,7 @@ def model():
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("exported") / "model")
-    export.export(model, CONFIG, CLASS_NAMES, folder)
+    export.export(model, CONFIG, CIFAR10, folder)
     return folder
 
 
@@ -69,7 +70,7 @@ def test_the_signatures_agree_exactly(loaded):
 
 def test_outputs_equal_the_model_in_float32(loaded, model):
     outputs = classify(loaded, map(png, IMAGES))
-    reference = build_model(CONFIG)
+    reference = build_model(CONFIG, CIFAR10)
     reference.set_weights(model.get_weights())
     expected = tf.nn.softmax(reference(IMAGES)).numpy()
 
@@ -107,14 +108,14 @@ def test_images_of_different_sizes_fit_in_one_request(loaded, size, encoder):
 
 def test_an_image_of_the_stored_size_is_decoded_bit_for_bit():
     for image in IMAGES:
-        np.testing.assert_array_equal(export.decode_image(png(image)), image)
+        np.testing.assert_array_equal(export.decode_image(png(image), 32), image)
 
 
 def test_downscaling_is_antialiased():
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[3::8] = stripes[4::8] = 200  # the two rows of every eight that resizing without antialiasing would read
 
-    small = export.decode_image(png(stripes)).numpy().astype(int)
+    small = export.decode_image(png(stripes), 32).numpy().astype(int)
 
     assert small.shape == (32, 32, 3) and small[1:-1].min() > 30 and small[1:-1].max() < 80
 
@@ -123,8 +124,8 @@ def test_grey_becomes_rgb_and_transparency_is_ignored():
     image = IMAGES[0]
     grey, opacity = image[..., :1], np.full((32, 32, 1), 9, np.uint8)
 
-    np.testing.assert_array_equal(export.decode_image(png(grey)), np.repeat(grey, 3, axis=-1))
-    np.testing.assert_array_equal(export.decode_image(png(np.concatenate([image, opacity], -1))), image)
+    np.testing.assert_array_equal(export.decode_image(png(grey), 32), np.repeat(grey, 3, axis=-1))
+    np.testing.assert_array_equal(export.decode_image(png(np.concatenate([image, opacity], -1)), 32), image)
 
 
 def test_bytes_that_are_no_image_are_refused(loaded):

@@ -230,7 +230,7 @@ EVERY_LAYER = {
     MLP: (MLP(10, "silu", 0.3, fused=True), draw((2, 6, 6, 12))),
     PatchConv: (PatchConv(5, 4, use_bias=False, pad=True), draw((2, 6, 6, 12))),
     ShiftBlock: (ShiftBlock(5, 2, 10, "layer", "relu", 0.3, 0.2), draw((2, 6, 6, 12))),
-    model.Normalise: (model.Normalise(12), IMAGES),
+    model.Normalise: (model.Normalise(12, (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)), IMAGES),
     model.AppendMirrored: (model.AppendMirrored(dtype="uint8"), IMAGES),
     model.AverageMirrored: (model.AverageMirrored(), draw((4, 3))),
 }

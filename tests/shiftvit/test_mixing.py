@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from known_data import NUM_CLASSES
 
-from shiftvit.features import NUM_CLASSES
 from shiftvit.mixing import MIXUP_ALPHA, beta_quantile, erase, mix, rectangle_masks
 
 SEED = (3, 7)
@@ -15,7 +15,9 @@ def plain(count, side=16):
 
 
 def mixed(count, seed=SEED, **probabilities):
-    images, targets = mix(*plain(count), seed, **{"mixup": 0.0, "cutmix": 0.0, **probabilities})
+    images, targets = mix(
+        *plain(count), seed, **{"mixup": 0.0, "cutmix": 0.0, **probabilities}, num_classes=NUM_CLASSES
+    )
     return images.numpy(), targets.numpy()
 
 
@@ -76,7 +78,7 @@ def test_targets_of_pasted_rectangles_are_shares_of_pixels():
 
 def test_one_rectangle_of_any_area_is_pasted_at_its_own_position():
     images = np.random.default_rng(0).integers(0, 256, (600, 16, 16, 3), np.uint8)
-    own, targets = mix(images, plain(600)[1], SEED, 0.0, 1.0)
+    own, targets = mix(images, plain(600)[1], SEED, 0.0, 1.0, NUM_CLASSES)
 
     changed = (own.numpy() != images).any(axis=-1)
     rectangle = changed.any(axis=2)[:, :, None] & changed.any(axis=1)[:, None, :]

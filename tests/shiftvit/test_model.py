@@ -2,12 +2,15 @@ import numpy as np
 import official
 import pytest
 import tensorflow as tf
+from known_data import CIFAR10
 
 from shiftvit.config import ModelConfig
 from shiftvit.model import Normalise, build_model, build_network
 from shiftvit.official_weights import load_official
 
-TINY = ModelConfig(patch_size=4, dims=(16, 32), depths=(1, 2), n_div=8, drop_path=0.2, dropout=0.1)
+TINY = ModelConfig(
+    image_size=32, num_classes=10, patch_size=4, dims=(16, 32), depths=(1, 2), n_div=8, drop_path=0.2, dropout=0.1
+)
 OFFICIAL = ["shiftvit_gn1_gelu", "shiftvit_gn1_div8_patch2", "shiftvit_bn_relu"]
 
 
@@ -93,7 +96,7 @@ def test_the_fused_network_has_the_same_weight_gradients(name):
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_the_model_maps_stored_images_to_float32_logits(precision):
-    model = build_model(TINY, precision)
+    model = build_model(TINY, CIFAR10, precision)
     logits = model(tf.zeros((2, 32, 32, 3), tf.uint8))
 
     assert model.input.dtype == tf.uint8 and logits.dtype == tf.float32 and logits.shape == (2, 10)
@@ -114,14 +117,16 @@ def test_pixels_are_standardised_with_the_training_sets_statistics():
     mean, deviation = 255 * np.array([0.4914, 0.4822, 0.4465]), 255 * np.array([0.2470, 0.2435, 0.2616])
     image = draw_images(1)
 
-    np.testing.assert_allclose(Normalise(32)(image), (image - mean) / deviation, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        Normalise(32, CIFAR10.pixel_mean, CIFAR10.pixel_std)(image), (image - mean) / deviation, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_images_are_resized_to_the_networks_size():
     halves = np.zeros((1, 32, 32, 3), np.uint8)
     halves[:, :, 16:] = 255
 
-    large = Normalise(48)(halves).numpy()
+    large = Normalise(48, CIFAR10.pixel_mean, CIFAR10.pixel_std)(halves).numpy()
 
     assert large.shape == (1, 48, 48, 3)
     assert (large[:, :, :23] == large[0, 0, 0]).all() and (large[:, :, 25:] == large[0, 0, -1]).all()
@@ -129,7 +134,9 @@ def test_images_are_resized_to_the_networks_size():
 
 @pytest.mark.parametrize("pad, side", [(True, 2), (False, 1)])
 def test_a_map_of_odd_size_is_filled_up_or_cut_off(pad, side):
-    config = ModelConfig(image_size=24, patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4, pad_odd_maps=pad)
+    config = ModelConfig(
+        image_size=24, num_classes=10, patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4, pad_odd_maps=pad
+    )
 
     assert build_network(config).get_layer("merge1").output_shape == (None, side, side, 16)
 
@@ -169,7 +176,7 @@ def test_networks_of_other_norms_and_stems_train(norm, stem):
 
 
 def test_flip_test_averages_an_image_and_its_mirror_image():
-    plain, flipping = build_model(TINY), build_model(changed(flip_test=True))
+    plain, flipping = build_model(TINY, CIFAR10), build_model(changed(flip_test=True), CIFAR10)
     draw_weights(plain)
     flipping.set_weights(plain.get_weights())
     images = draw_images(3)
@@ -183,7 +190,10 @@ def test_flip_test_averages_an_image_and_its_mirror_image():
 
 def test_flip_test_does_not_affect_training():
     config = changed(drop_path=0.0, dropout=0.0)
-    plain, flipping = build_model(config), build_model(ModelConfig(**{**vars(config), "flip_test": True}))
+    plain, flipping = (
+        build_model(config, CIFAR10),
+        build_model(ModelConfig(**{**vars(config), "flip_test": True}), CIFAR10),
+    )
     flipping.set_weights(plain.get_weights())
 
     np.testing.assert_array_equal(flipping(draw_images(3), training=True), plain(draw_images(3), training=True))
@@ -194,7 +204,7 @@ def test_flip_test_does_not_affect_training():
 @pytest.mark.parametrize("precision, fused, flip_test", [("float32", False, True), ("mixed_bfloat16", True, False)])
 def test_a_model_from_its_config_computes_the_same(stem, norm, activation, precision, fused, flip_test):
     config = changed(stem=stem, norm=norm, activation=activation, flip_test=flip_test)
-    model = draw_weights(build_model(config, precision, fused))
+    model = draw_weights(build_model(config, CIFAR10, precision, fused))
 
     again = tf.keras.Model.from_config(model.get_config())
     again.set_weights(model.get_weights())
@@ -204,11 +214,11 @@ def test_a_model_from_its_config_computes_the_same(stem, norm, activation, preci
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_saved_and_loaded_weights_predict_bit_identically(precision, tmp_path):
-    model, images = draw_weights(build_model(TINY, precision)), draw_images(5)
+    model, images = draw_weights(build_model(TINY, CIFAR10, precision)), draw_images(5)
     before = model.predict(images, verbose=0)
     model.save_weights(tmp_path / "weights")
 
-    again = build_model(TINY, precision)
+    again = build_model(TINY, CIFAR10, precision)
     again.load_weights(tmp_path / "weights").assert_consumed()
 
     assert again.predict(images, verbose=0).tobytes() == before.tobytes()

@@ -12,7 +12,9 @@ from shiftvit.model import build_network
 from shiftvit.official_weights import load_official, read_official, to_official
 
 COUNTER = "num_batches_tracked"
-TINY = ModelConfig(patch_size=4, dims=(8, 16), depths=(1, 2), n_div=4, mlp_ratio=2.0, drop_path=0.0)
+TINY = ModelConfig(
+    image_size=32, num_classes=10, patch_size=4, dims=(8, 16), depths=(1, 2), n_div=4, mlp_ratio=2.0, drop_path=0.0
+)
 
 
 def changed(**leaves):

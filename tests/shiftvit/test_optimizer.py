@@ -41,7 +41,9 @@ def test_the_first_update_has_the_rate_of_the_schedule():
 
 def test_kernels_decay_but_biases_and_norms_do_not():
     config = TrainConfig(learning_rate=0.5, warmup_fraction=0.0, weight_decay=0.02)
-    network = build_network(ModelConfig(patch_size=4, dims=(8, 16), depths=(1, 1), n_div=4))
+    network = build_network(
+        ModelConfig(image_size=32, num_classes=10, patch_size=4, dims=(8, 16), depths=(1, 1), n_div=4)
+    )
     before = [weight.numpy() + 1 for weight in network.weights]
     network.set_weights(before)
 

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import trainings
+from known_data import CIFAR10
 
 from shiftvit import train
 from shiftvit.callbacks import ReportProgress, StopOnDivergence
 from shiftvit.config import DataConfig
+from shiftvit.dataset import TrainingData
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.features import EVAL, TRAIN, split_folder
 from shiftvit.input_pipeline import evaluation_batches, training_batches
@@ -79,7 +81,7 @@ def test_divergence_is_reported_with_step_and_rate(drawn_examples, tmp_path):
 def test_later_divergence_names_the_last_checkpoint(drawn_examples, moment, updates, step):
     """The weights become infinite at the start of the second epoch, or of its evaluation."""
     config = trainings.experiment(epochs=2, warmup_fraction=0.0)
-    model = train.compile_model(config, 16)
+    model = train.compile_model(config, CIFAR10, 16)
     spoil = tf.keras.callbacks.Callback()
     setattr(
         spoil,
@@ -92,8 +94,7 @@ def test_later_divergence_names_the_last_checkpoint(drawn_examples, moment, upda
         train.fit(
             model,
             config,
-            [f"{split_folder(drawn_examples, TRAIN)}/*"],
-            [f"{split_folder(drawn_examples, EVAL)}/*"],
+            TrainingData(CIFAR10, *([f"{split_folder(drawn_examples, split)}/*"] for split in (TRAIN, EVAL))),
             8,
             [spoil, StopOnDivergence("CHECKPOINT")],
         )
@@ -113,7 +114,7 @@ def test_averaged_weights_are_evaluated_and_returned(drawn_examples, tmp_path):
     for weight, average in zip(model.trainable_variables, averages, strict=True):
         np.testing.assert_array_equal(weight, average)
     recorded = read_history(tmp_path / "resume")[-1]["val_loss"]
-    assert model.evaluate(evaluation_batches(files, 32), verbose=0)[0] == pytest.approx(recorded, rel=1e-6)
+    assert model.evaluate(evaluation_batches(files, CIFAR10, 32), verbose=0)[0] == pytest.approx(recorded, rel=1e-6)
 
 
 @pytest.mark.slow
@@ -122,9 +123,9 @@ def test_evaluation_restores_the_trained_weights(drawn_examples):
     ended = []
     for evaluated in (True, False):
         config = trainings.experiment(epochs=2, ema_decay=0.99)
-        model = train.compile_model(config, 16)
-        batches = training_batches([f"{split_folder(drawn_examples, TRAIN)}/*"], 32, config.data, 0)
-        validation = evaluation_batches([f"{split_folder(drawn_examples, EVAL)}/*"], 32) if evaluated else None
+        model = train.compile_model(config, CIFAR10, 16)
+        batches = training_batches([f"{split_folder(drawn_examples, TRAIN)}/*"], CIFAR10, 32, config.data, 0)
+        validation = evaluation_batches([f"{split_folder(drawn_examples, EVAL)}/*"], CIFAR10, 32) if evaluated else None
         model.fit(
             batches, epochs=2, steps_per_epoch=8, validation_data=validation, verbose=0, callbacks=[SwapEMAWeights()]
         )
@@ -173,10 +174,12 @@ def test_steps_per_execution_does_not_change_the_result(drawn_examples, tmp_path
 
 def test_training_can_start_from_official_weights(tmp_path):
     config = trainings.experiment()
-    donor = train.compile_model(config, 1).get_layer("shiftvit")
+    donor = train.compile_model(config, CIFAR10, 1).get_layer("shiftvit")
     np.savez(tmp_path / "official.npz", **to_official(donor))
 
-    started = train.compile_model(trainings.experiment(seed=7, initial_weights=str(tmp_path / "official.npz")), 1)
+    started = train.compile_model(
+        trainings.experiment(seed=7, initial_weights=str(tmp_path / "official.npz")), CIFAR10, 1
+    )
 
     for ours, theirs in zip(started.get_weights(), donor.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -187,14 +190,14 @@ def test_weights_of_another_network_are_refused_with_their_path(tmp_path):
     np.savez(file, **to_official(build_network(dataclasses.replace(trainings.experiment().model, dims=(16, 48)))))
 
     with pytest.raises(ConfigError, match=rf"train.initial_weights={file}: the weights belong to another network"):
-        train.check_initial_weights(trainings.experiment(initial_weights=file))
+        train.check_initial_weights(trainings.experiment().model, file)
 
 
 def test_a_head_with_other_classes_is_reported_before_training(tmp_path):
     file = str(tmp_path / "official.npz")
     np.savez(file, **to_official(build_network(dataclasses.replace(trainings.experiment().model, num_classes=7))))
 
-    notes = train.check_initial_weights(trainings.experiment(initial_weights=file))
+    notes = train.check_initial_weights(trainings.experiment().model, file)
 
     assert notes == ["the head of 7 classes was not loaded: this network has 10"]
 
@@ -229,7 +232,9 @@ def test_precision_resolves_to_a_keras_policy():
 
 
 def test_initial_weights_depend_on_the_seed_only():
-    first, again, other = (train.compile_model(trainings.experiment(seed=seed), 10).get_weights() for seed in (1, 1, 2))
+    first, again, other = (
+        train.compile_model(trainings.experiment(seed=seed), CIFAR10, 10).get_weights() for seed in (1, 1, 2)
+    )
 
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
@@ -268,7 +273,7 @@ def one_update(weight_decay, ema_decay):
     config = trainings.experiment(
         learning_rate=0.01, warmup_fraction=0.0, weight_decay=weight_decay, ema_decay=ema_decay
     )
-    model = train.compile_model(config, total_steps=1)
+    model = train.compile_model(config, CIFAR10, total_steps=1)
     begun = [weight.numpy() for weight in model.trainable_variables]
     model.fit(np.zeros((32, 32, 32, 3), np.uint8), np.zeros(32, np.int64), batch_size=32, verbose=0)
     return [(w.name, before, w.numpy()) for w, before in zip(model.trainable_variables, begun, strict=True)]

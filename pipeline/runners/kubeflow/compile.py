@@ -7,6 +7,7 @@ older, so only that is written.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kubernetes.utils.quantity import parse_quantity
@@ -27,7 +28,7 @@ from pipeline.runners.kubeflow import acceptance
 from pipeline.runners.kubeflow.pipeline_file import Json
 from pipeline.runners.kubeflow.yaml_files import write
 from pipeline.sources.prepare import Source
-from shiftvit.config import require, to_dict
+from shiftvit.config import ModelConfig, require, to_dict
 from shiftvit.features import SPLITS
 from shiftvit.train import check_initial_weights
 
@@ -37,11 +38,10 @@ COMMAND = ("python", "-m", "pipeline.runners.kubeflow.entrypoint")
 _SET_BY_STEP = (
     (Node.EXAMPLE_GEN, "identity"),
     (Node.EXAMPLE_GEN, "input_base"),
-    (Node.SCHEMA_GEN, "schema_file"),
     (Node.EVALUATOR, "eval_config"),
 )
 # Stands for the source, which is a parameter of the run and unknown until the first step reads it.
-_UNKNOWN_SOURCE = Source(SourceIdentity("", "", False, dict.fromkeys(SPLITS, 0), ()), Path("/"))
+_UNKNOWN_SOURCE = Source(SourceIdentity("", "", False, dict.fromkeys(SPLITS, 0), (), 0), Path("/"))
 
 
 def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] = COMMAND) -> None:
@@ -93,7 +93,13 @@ def _check(config: PipelineConfig) -> None:
     )
     if config.train.initial_weights:
         kubeflow.require_volume("train.initial_weights", config.train.initial_weights)
-        check_initial_weights(config.experiment)
+        check_initial_weights(_for_unknown_data(config.model), config.train.initial_weights)
+
+
+def _for_unknown_data(model: ModelConfig) -> ModelConfig:
+    """Returns the network for some data that fits it; neither affects which weights it has, but for the head's."""
+    size = model.image_size or model.total_stride * (1 + model.shift_pixels)
+    return replace(model, image_size=size, num_classes=model.num_classes or 1)
 
 
 def _compile(config: PipelineConfig, command: Sequence[str]) -> Json:

@@ -19,8 +19,7 @@ from typing import Any
 import yaml
 from google.protobuf import json_format
 
-from components.example_gen.source_identity import class_names, count_property
-from components.schema import SCHEMA_FILE
+from components.example_gen.source_identity import count_property
 from components.trainer.config import TrainerConfig
 from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig, ShapesConfig
@@ -130,10 +129,6 @@ def _ingest(parameters: Json, _: Json, scratch: Path) -> None:
     parameters |= {"input_base": str(source.folder), "identity": source.identity.to_json()}
 
 
-def _import_schema(parameters: Json, *_: Any) -> None:
-    parameters["schema_file"] = str(SCHEMA_FILE)
-
-
 def _search(parameters: Json, *_: Any) -> None:
     config = from_dict(TunerConfig, json.loads(parameters["custom_config"]))
     config = dataclasses.replace(config, resume_root=_mounted(config.resume_root))
@@ -142,13 +137,13 @@ def _search(parameters: Json, *_: Any) -> None:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
-def _train(parameters: Json, examples: Json, _: Path) -> None:
+def _train(parameters: Json, *_: Any) -> None:
     epochs = parameters.pop("epochs")
     require(epochs == int(epochs), f"epochs={epochs} must be a whole number")
     config = from_dict(TrainerConfig, json.loads(parameters["custom_config"]))
     train = dataclasses.replace(config.experiment.train, epochs=int(epochs))
     experiment = dataclasses.replace(config.experiment, train=train)
-    config = TrainerConfig(experiment, class_names(examples), _mounted(config.resume_root))
+    config = TrainerConfig(experiment, _mounted(config.resume_root))
     parameters["custom_config"] = json.dumps(to_dict(config))
     from shiftvit.strategy import make_strategy
 
@@ -180,7 +175,6 @@ def _mounted(path: str) -> str:
 # recorded about the data, if the executor reads it, and a scratch folder.
 PREPARATIONS: dict[str, Callable[[Json, Json, Path], None]] = {
     "components.example_gen.component.Cifar10ExampleGen_Executor": _ingest,
-    "tfx.components.schema_gen.import_schema_gen.executor.Executor": _import_schema,
     "components.tuner.component.Executor": _search,
     "tfx.components.trainer.executor.GenericExecutor": _train,
     "components.baseline.PushedBaseline_Executor": _find_baseline,

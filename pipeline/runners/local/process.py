@@ -40,8 +40,9 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
     events.plan([SOURCE])
     events.start(SOURCE)
     source = prepare(config)
+    experiment = config.experiment.for_data(source.identity)
     if config.train.initial_weights:
-        for sentence in check_initial_weights(config.experiment):
+        for sentence in check_initial_weights(experiment.model, config.train.initial_weights):
             events.note(f"{config.train.initial_weights}: {sentence}")
     from pipeline.runners.local import runner  # imports TFX, which takes much longer than finding bad data
 

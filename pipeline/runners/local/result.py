@@ -61,7 +61,7 @@ def build_run_result(executions: Executions, class_names: Sequence[str]) -> RunR
             reasons.append(verdict.reason)
     return RunResult(
         reasons=reasons,
-        metrics=read_metrics(evaluation),
+        metrics=read_metrics(evaluation, len(class_names)),
         latency_ms=verdict.latency_ms,
         lite=_read_lite(executions),
         pushed_version=version,

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from known_data import IMAGE_SHAPE
 from scipy import ndimage
 
 from components.evaluator.corruptions import CORRUPTIONS, blur, brightness, choose, noise
@@ -13,7 +14,7 @@ from shiftvit import features
 
 
 def draw(count):
-    return np.random.default_rng(0).integers(0, 256, (count, *features.IMAGE_SHAPE), np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (count, *IMAGE_SHAPE), np.uint8)
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS.values(), ids=CORRUPTIONS)
@@ -30,7 +31,7 @@ def test_corruption_changes_the_image_and_is_deterministic(corrupt):
 
 
 def test_noise_has_the_published_strength_and_differs_between_images():
-    copies = [noise(np.full(features.IMAGE_SHAPE, grey, np.uint8)).astype(int) - grey for grey in (127, 128)]
+    copies = [noise(np.full(IMAGE_SHAPE, grey, np.uint8)).astype(int) - grey for grey in (127, 128)]
 
     assert [copy.std() for copy in copies] == pytest.approx([0.08 * 255] * 2, rel=0.05)
     assert abs(np.corrcoef(copies[0].ravel(), copies[1].ravel())[0, 1]) < 0.1
@@ -79,7 +80,7 @@ def test_batch_gets_a_corrupted_copy_of_each_record():
 
     doubled = list(extracts[tfma.INPUT_KEY])
     assert doubled[:8] == records
-    copies, _ = features.parse(tf.constant(doubled[8:]))
+    copies, _ = features.parse(tf.constant(doubled[8:]), 32)
     names = [choose(image) for image in images]
     for copy, name, image in zip(copies.numpy(), names, images, strict=True):
         np.testing.assert_array_equal(copy, CORRUPTIONS[name](image))

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 from apache_beam.testing import test_pipeline as beam_test
 from apache_beam.testing.util import assert_that, equal_to
+from known_data import CLASS_NAMES
 from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
@@ -15,6 +17,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.example_gen import component, records
 from components.example_gen.source_identity import SourceIdentity
 from shiftvit import features
+from shiftvit.dataset import DATASET_FILE, read_dataset
 from shiftvit.errors import DataError
 
 COUNTS = {"train": 25, "eval": 10, "test": 3}
@@ -31,8 +34,11 @@ def source(tmp_path):
     return folder
 
 
+IDENTITY = SourceIdentity("folder", hashlib.sha256(b"").hexdigest(), False, COUNTS, CLASS_NAMES, 32)
+
+
 def shards_of(source, output, images_per_shard=10):
-    shards = component.plan(COUNTS, str(source), str(output), images_per_shard)
+    shards = component.plan(IDENTITY, str(source), str(output), images_per_shard)
     for shard in shards:
         Path(shard.target).parent.mkdir(parents=True, exist_ok=True)
         Path(shard.unfinished).mkdir(exist_ok=True)
@@ -53,7 +59,7 @@ def contents(folder):
 
 
 def properties(source, counts=COUNTS):
-    identity = SourceIdentity("folder", hashlib.sha256(b"").hexdigest(), False, counts, features.CLASS_NAMES)
+    identity = replace(IDENTITY, counts=counts)
     return {"input_base": str(source), "identity": identity.to_json(), "images_per_shard": 10}
 
 
@@ -65,7 +71,7 @@ def do(folder, exec_properties):
 
 
 def test_plan_covers_every_record_once():
-    shards = component.plan(COUNTS, "in", "out", images_per_shard=10)
+    shards = component.plan(IDENTITY, "in", "out", images_per_shard=10)
     assert [(s.split, s.start, s.images) for s in shards] == [
         ("train", 0, 10),
         ("train", 10, 10),
@@ -87,7 +93,7 @@ def test_retried_shard_writes_the_same_files(source, tmp_path):
     write(shards)
     once = contents(tmp_path / "out")
     write(shards + shards)
-    assert contents(tmp_path / "out") == once and len(once) == len(shards)
+    assert contents(tmp_path / "out") == once and len(once) == 2 * len(shards)
 
 
 def test_truncated_source_writes_no_shard(source, tmp_path):
@@ -102,10 +108,10 @@ def test_examples_equal_the_source_in_content_and_order(source, tmp_path):
     for split in COUNTS:
         files = sorted(Path(artifact_utils.get_split_uri([examples], split)).iterdir())
         read = list(tf.data.TFRecordDataset([str(file) for file in files]).as_numpy_iterator())
-        images, labels = features.parse(tf.constant(read))
+        images, labels = features.parse(tf.constant(read), 32)
         assert records.pack(images.numpy(), labels.numpy()) == (source / f"{split}.bin").read_bytes()
     names = {path.name for path in (tmp_path / "examples").iterdir()}
-    assert names == {"Split-train", "Split-eval", "Split-test", features.CLASS_NAMES_FILE}
+    assert names == {"Split-train", "Split-eval", "Split-test", DATASET_FILE}
 
 
 def test_properties_describe_the_examples_and_their_source(source, tmp_path):
@@ -116,8 +122,19 @@ def test_properties_describe_the_examples_and_their_source(source, tmp_path):
     assert examples.get_string_custom_property("source_sha256") == hashlib.sha256(b"").hexdigest()
     assert examples.get_int_custom_property("source_published") == 0
     assert [examples.get_int_custom_property(f"count_{split}") for split in COUNTS] == list(COUNTS.values())
-    assert json.loads(examples.get_string_custom_property("class_names")) == list(features.CLASS_NAMES)
-    assert json.loads((tmp_path / "examples" / features.CLASS_NAMES_FILE).read_text()) == list(features.CLASS_NAMES)
+    assert json.loads(examples.get_string_custom_property("class_names")) == list(CLASS_NAMES)
+    assert examples.get_int_custom_property("image_size") == 32
+
+
+def test_facts_of_the_data_are_beside_the_splits(source, tmp_path):
+    do(tmp_path / "examples", properties(source))
+
+    dataset = read_dataset(tmp_path / "examples")
+    images, labels = records.unpack((source / "train.bin").read_bytes(), 10, "train.bin")
+    assert (dataset.image_size, dataset.class_names) == (32, CLASS_NAMES)
+    assert {split: sum(counts) for split, counts in dataset.class_counts.items()} == COUNTS
+    assert dataset.class_counts["train"] == tuple(np.bincount(labels, minlength=10))
+    np.testing.assert_allclose(dataset.pixel_mean, (images / 255).mean(axis=(0, 1, 2)), atol=5e-5)
 
 
 def test_failed_shard_leaves_no_splits(source, tmp_path):

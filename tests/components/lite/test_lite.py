@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from known_data import CIFAR10, CLASS_NAMES, describe
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.lite import component
@@ -19,7 +20,7 @@ from shiftvit.export import CLASS_ID, export
 from shiftvit.model import build_model
 
 pytestmark = pytest.mark.slow
-CONFIG = ModelConfig(patch_size=4, dims=(16, 32), depths=(1, 1), n_div=4, flip_test=True)
+CONFIG = ModelConfig(image_size=32, num_classes=10, patch_size=4, dims=(16, 32), depths=(1, 1), n_div=4, flip_test=True)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,7 @@ def examples(tmp_path_factory):
         with tf.io.TFRecordWriter(str(folder / f"Split-{split}" / "data_tfrecord-00000-of-00001")) as writer:
             for image, label in zip(*shapes.draw(count, 0, split), strict=True):
                 writer.write(features.encode(image, int(label)))
+    describe(folder)
     made = standard_artifacts.Examples()
     made.uri, made.split_names = str(folder), artifact_utils.encode_split_names(list(features.SPLITS))
     return made
@@ -41,9 +43,9 @@ def model(tmp_path_factory):
     """A Model artifact whose network has random weights, scaled up so that its predictions are confident."""
     folder = tmp_path_factory.mktemp("model")
     tf.keras.utils.set_random_seed(0)
-    network = build_model(CONFIG)
+    network = build_model(CONFIG, CIFAR10)
     network.set_weights([5 * weight if weight.ndim > 1 else weight for weight in network.get_weights()])
-    export(network, CONFIG, features.CLASS_NAMES, str(folder / "Format-Serving"))
+    export(network, CONFIG, CIFAR10, str(folder / "Format-Serving"))
     made = standard_artifacts.Model()
     made.uri = str(folder)
     return made
@@ -91,7 +93,7 @@ def test_report_has_the_measurements_of_both_files(lite):
     for file in report.files:
         assert file.bytes == (lite / f"{file.name}.tflite").stat().st_size and file.latency_ms > 0
     assert report.files[0].agreement == 1.0
-    assert (lite / component.LABELS).read_text().split() == list(features.CLASS_NAMES)
+    assert (lite / component.LABELS).read_text().split() == list(CLASS_NAMES)
 
 
 def test_file_that_disagrees_is_rejected_and_the_other_is_kept(model, examples, tmp_path, monkeypatch):

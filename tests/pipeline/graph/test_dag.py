@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
+from known_data import CLASS_NAMES
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.proto.orchestration import pipeline_pb2
 
@@ -20,7 +21,6 @@ from pipeline.graph.nodes import Node
 from pipeline.runners.local.runner import local_site
 from pipeline.sources.prepare import Source
 from shiftvit.config import to_dict
-from shiftvit.features import CLASS_NAMES
 from tuner import space
 
 
@@ -28,7 +28,7 @@ def arguments(folder: Path, config=None):
     """Returns the arguments of create_pipeline."""
     config = override(config or preset("quickstart"), [f"workspace={folder}"])
     counts = {"train": 40, "eval": 10, "test": 10}
-    source = Source(SourceIdentity("shapes", "0" * 64, False, counts, CLASS_NAMES), folder / "sources" / "shapes-0")
+    source = Source(SourceIdentity("shapes", "0" * 64, False, counts, CLASS_NAMES, 32), folder / "sources" / "shapes-0")
     return config, source, local_site(config)
 
 
@@ -91,7 +91,7 @@ def test_trainer_has_no_hyperparameters_without_a_search(tmp_path):
 
 
 def test_training_and_push_wait_for_data_gate(nodes):
-    assert {"StatisticsGen", "ImportSchemaGen", "ExampleValidator"} <= ancestors(nodes, "DataGate")
+    assert {"StatisticsGen", "DatasetSchema", "ExampleValidator"} <= ancestors(nodes, "DataGate")
     for name in ("Tuner", "Trainer", "Evaluator", "Canary", "Pusher"):
         assert "DataGate" in ancestors(nodes, name)
 
@@ -160,7 +160,7 @@ def test_nodes_with_our_code_run_again_after_a_change(file, tmp_path, monkeypatc
     after = executors(compile_graph(tmp_path))
 
     changed = {name for name in Node if after.get(name) != before.get(name)}
-    ours = {"Cifar10ExampleGen", "ImportSchemaGen", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary", "Pusher"}
+    ours = {"Cifar10ExampleGen", "DatasetSchema", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary", "Pusher"}
     assert ours <= changed
 
 

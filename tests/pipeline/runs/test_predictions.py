@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from known_data import CLASS_NAMES, IMAGE_SHAPE
 
 from pipeline.runs import predictions as saved_predictions
 from shiftvit import features, progress
@@ -29,7 +30,7 @@ class WrongUnlessMarked(tf.Module):
 
 
 def draw(class_id, white=False, shade=0):
-    image = np.full(features.IMAGE_SHAPE, class_id, np.uint8)
+    image = np.full(IMAGE_SHAPE, class_id, np.uint8)
     image[1] = shade
     image[-1, -1] = 255 if white else 0
     return image
@@ -47,7 +48,7 @@ def folder(tmp_path_factory):
             with tf.io.TFRecordWriter(f"{folder}/Split-{split}/data_tfrecord-{number:05d}-of-00002") as writer:
                 for image, label in half:
                     writer.write(features.encode(image, label))
-    server = ServingModule(WrongUnlessMarked(), features.CLASS_NAMES)
+    server = ServingModule(WrongUnlessMarked(), CLASS_NAMES, 32)
     signatures = {SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
     tf.saved_model.save(server, str(folder / "model"), signatures=signatures)
     return folder

@@ -10,6 +10,7 @@ from random import Random
 import numpy as np
 import pytest
 import tensorflow as tf
+from known_data import IMAGE_BYTES
 from measured import run_measured
 from PIL import Image
 
@@ -17,7 +18,7 @@ from pipeline.serving.image_files import check_image
 from pipeline.serving.predict import predict
 from shiftvit import export
 from shiftvit.errors import DataError
-from shiftvit.features import IMAGE, IMAGE_BYTES
+from shiftvit.features import IMAGE
 
 COLOUR = (200, 100, 50)
 CLASSES = ("red", "green", "blue")
@@ -142,7 +143,7 @@ class Mean(tf.keras.layers.Layer):
 def folder(tmp_path_factory):
     images = tf.keras.Input((32, 32, 3), dtype=tf.uint8)
     folder = tmp_path_factory.mktemp("workspace") / "serving" / "shiftvit" / "7"
-    server = export.ServingModule(tf.keras.Model(images, Mean()(images)), CLASSES)
+    server = export.ServingModule(tf.keras.Model(images, Mean()(images)), CLASSES, 32)
     signatures = {export.SERVING_DEFAULT: server.serve_images, export.SERVING_EXAMPLES: server.serve_examples}
     tf.saved_model.save(server, str(folder), signatures=signatures)
     return folder

@@ -3,9 +3,8 @@
 import json
 
 import pytest
+from known_data import IMAGE_BYTES
 from servers import RED, b64, png
-
-from shiftvit import features
 
 IMAGE = b64(png("red"))
 
@@ -87,7 +86,7 @@ MALFORMED = {
         "instances[0]: the model rejects it as examples",
     ),
     "a record one byte short": (
-        text({"signature_name": "serving_examples", "instances": [b64(bytes(features.IMAGE_BYTES - 1))]}),
+        text({"signature_name": "serving_examples", "instances": [b64(bytes(IMAGE_BYTES - 1))]}),
         "instances[0]: the model rejects it as examples",
     ),
 }

@@ -25,7 +25,7 @@ class Brightest(tf.keras.layers.Layer):
 def model(tmp_path_factory):
     images = tf.keras.Input((32, 32, 3), dtype=tf.uint8)
     folder = tmp_path_factory.mktemp("serving") / "7"
-    server = export.ServingModule(tf.keras.Model(images, Brightest()(images)), COLOURS)
+    server = export.ServingModule(tf.keras.Model(images, Brightest()(images)), COLOURS, 32)
     tf.saved_model.save(server, str(folder), signatures={export.SERVING_DEFAULT: server.serve_images})
     return folder
 

@@ -8,6 +8,7 @@ import socket
 import numpy as np
 import pytest
 import tensorflow as tf
+from known_data import IMAGE_SHAPE
 from servers import COLOURS, ENGLISH, GERMAN, PREDICT, RED, b64, png
 from waiting import HANG_SECONDS
 
@@ -20,7 +21,7 @@ EITHER_NAME = {
 
 
 def example(colour):
-    return features.encode(np.full(features.IMAGE_SHAPE, COLOURS[colour], np.uint8), 0)
+    return features.encode(np.full(IMAGE_SHAPE, COLOURS[colour], np.uint8), 0)
 
 
 def test_predict_rows(server, english):

@@ -11,12 +11,12 @@ import pytest
 from cifar_files import left_behind, prepare, splits
 from hostile_archives import ARCHIVES, BINARY, PYTHON, archive, member, members, pickled
 from hostile_pickles import METAS, PICKLES
+from known_data import IMAGE_BYTES
 from measured import run_measured
 
 from components.example_gen import records
 from pipeline.sources import cifar
 from shiftvit.errors import DataError
-from shiftvit.features import IMAGE_BYTES
 
 CASES = dict(ARCHIVES)
 for name, (content, message) in PICKLES.items():
@@ -88,7 +88,7 @@ def test_a_mutated_archive_is_refused_or_still_holds_all_its_records(mutate, tmp
         else:
             outcomes["read"] += 1
             for split, content in splits(source).items():
-                assert len(records.unpack(content, split)[0]) == source.identity.counts[split]
+                assert len(records.unpack(content, 10, split)[0]) == source.identity.counts[split]
             shutil.rmtree(source.folder)
     assert outcomes["refused"] > 10 and not left_behind(tmp_path)
 

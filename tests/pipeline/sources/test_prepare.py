@@ -19,13 +19,13 @@ from cifar_files import (
     rewrite_pickle,
     splits,
 )
+from known_data import CLASS_NAMES
 
 from components.example_gen import records
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import ShapesConfig
 from pipeline.sources import cifar
 from shiftvit.errors import DataError
-from shiftvit.features import CLASS_NAMES
 
 FORMS = {
     "binary folder": make_binary,
@@ -109,7 +109,7 @@ def test_a_damaged_prepared_folder_is_refused(tmp_path):
 def test_shapes_have_the_configured_counts(tmp_path):
     source = prepare("shapes", tmp_path, shapes=ShapesConfig(train=50, eval=20, test=10, seed=5))
     assert source.identity.counts == {"train": 50, "eval": 20, "test": 10} and source.identity.kind == "shapes"
-    images, labels = records.unpack(splits(source)["train"], "train")
+    images, labels = records.unpack(splits(source)["train"], 10, "train")
     assert images.std() > 10 and np.bincount(labels).tolist() == [5] * 10
 
 

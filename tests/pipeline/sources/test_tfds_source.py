@@ -3,11 +3,11 @@ import socket
 
 import pytest
 from cifar_files import SPLITS, left_behind, make_archive, make_binary, prepare, splits
+from known_data import CLASS_NAMES
 from waiting import HANG_SECONDS
 
 from pipeline.sources import cifar, tfds_source
 from shiftvit.errors import DataError
-from shiftvit.features import CLASS_NAMES
 
 
 @pytest.fixture

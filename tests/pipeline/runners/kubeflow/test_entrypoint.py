@@ -5,7 +5,6 @@ import pytest
 from compiled import compiled
 from google.protobuf import json_format
 
-from components.schema import SCHEMA_FILE
 from components.trainer.config import TrainerConfig
 from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig, ShapesConfig
@@ -126,22 +125,22 @@ def test_an_image_with_other_code_than_the_compiler_runs_nothing(tmp_path, capfd
     assert f"the image ({graph_fingerprint()}) differs from the code that compiled the pipeline (0123456789" in message
 
 
-EXAMPLES = {"class_names": '["cat", "dog"]', "count_test": 50.0}
+EXAMPLES = {"count_test": 50.0}
 
 
 def train_parameters(epochs):
     experiment = ExperimentConfig(CONFIG.model, CONFIG.data, TrainConfig(epochs=12))
-    config = TrainerConfig(experiment, (), "/state/training/code")
+    config = TrainerConfig(experiment, "/state/training/code")
     return {"epochs": epochs, "custom_config": json.dumps(to_dict(config)), "run_fn": "f"}
 
 
-def test_training_gets_the_epochs_of_the_run_and_the_class_names_of_the_data(tmp_path):
+def test_training_gets_the_epochs_of_the_run(tmp_path):
     parameters = prepared(TRAIN, tmp_path, train_parameters(3.0), EXAMPLES)
 
     assert parameters.keys() == {"custom_config", "run_fn"}
     before, after = (json.loads(config["custom_config"]) for config in (train_parameters(0), parameters))
     before["experiment"]["train"]["epochs"] = 3
-    assert after == before | {"class_names": ["cat", "dog"]}
+    assert after == before
     assert isinstance(after["experiment"]["train"]["epochs"], int)
 
 
@@ -173,12 +172,6 @@ def test_paths_on_a_volume_are_found_where_the_volume_is_mounted(root, tmp_path,
     assert prepared(BASELINE, tmp_path, {"push_destination": "/models"}) == {"push_destination": f"{root}/models"}
     assert json.loads(prepared(TUNE, tmp_path, state)["custom_config"])["resume_root"] == f"{root}/state/tuning/code"
     assert json.loads(trained["custom_config"])["resume_root"] == f"{root}/state/training/code"
-
-
-def test_the_schema_is_the_one_in_the_image(tmp_path):
-    importer = "tfx.components.schema_gen.import_schema_gen.executor.Executor"
-
-    assert prepared(importer, tmp_path, {}) == {"schema_file": str(SCHEMA_FILE)}
 
 
 @pytest.mark.slow
