@@ -102,12 +102,13 @@ def export(model: tf.keras.Model, config: ModelConfig, class_names: Sequence[str
     """Writes a SavedModel in float32, in which all servers compute alike.
 
     Args:
-        model: built by `build_model(config)` with any precision.
+        model: built by `build_model(config)` with any precision; frozen layers become trainable.
         config: of the model.
         class_names: by class id.
         directory: to write to.
     """
     serving = build_model(config)
+    model.trainable = True  # Keras lists the weights of frozen layers in another order
     serving.set_weights(model.get_weights())
     server = ServingModule(serving, class_names)
     tf.saved_model.save(

@@ -129,6 +129,7 @@ class PipelineConfig:
             f"model.num_classes={self.model.num_classes}, but the records have {NUM_CLASSES} classes, which "
             "shiftvit/features.py defines",
         )
+        ExperimentConfig(self.model, self.data, self.train)  # checks that they fit each other
 
     @property
     def experiment(self) -> ExperimentConfig:
