@@ -118,6 +118,8 @@ class TrainConfig:
     label_smoothing: float = 0.1
     ema_decay: float = 0.0  # decay of the average of the weights, which is evaluated and exported; 0: off
     initial_weights: str = ""  # file of official weights (.npz or .pth); empty: random initialisation
+    freeze: int = 0  # how many of the first stages keep the initial weights, with the stem and the merges before them
+    layer_decay: float = 1.0  # learning rate of each block as a share of the next one's; the head has the full rate
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"  # auto: bfloat16 if the hardware has it
     replicas: int = 0  # GPUs, 0: all; without GPUs, the number of logical CPU devices
     steps_per_epoch: int = 0  # 0: as many as the training split has full batches
@@ -132,6 +134,12 @@ class TrainConfig:
             require(getattr(self, name) >= 0, f"train.{name} must not be negative")
         for name in ("warmup_fraction", "label_smoothing", "ema_decay"):
             require(0 <= getattr(self, name) < 1, f"train.{name} must be in [0, 1)")
+        require(0 < self.layer_decay <= 1, f"train.layer_decay={self.layer_decay} must be above 0, and at most 1")
+        require(self.freeze >= 0, f"train.freeze={self.freeze} must not be negative")
+        require(
+            self.initial_weights or not self.freeze,
+            f"train.freeze={self.freeze} needs train.initial_weights: frozen layers would keep random weights",
+        )
         require(
             self.batch_size % max(self.replicas, 1) == 0,
             f"train.batch_size={self.batch_size} is not divisible by train.replicas={self.replicas}: "
@@ -158,6 +166,13 @@ class ExperimentConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        stages = len(self.model.depths)
+        require(
+            self.train.freeze <= stages,
+            f"train.freeze={self.train.freeze} must be at most {stages}, the number of stages in model.depths",
+        )
 
     def for_data(self, data: ImageData) -> "ExperimentConfig":
         """Returns the experiment with the size of the model's input and its number of classes filled in.

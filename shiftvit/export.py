@@ -110,12 +110,13 @@ def export(model: tf.keras.Model, config: ModelConfig, dataset: DatasetInfo, dir
     """Writes a SavedModel in float32, in which all servers compute alike.
 
     Args:
-        model: built by `build_model(config, dataset)` with any precision.
+        model: built by `build_model(config, dataset)` with any precision; frozen layers become trainable.
         config: of the model.
         dataset: that it was trained on.
         directory: to write to.
     """
     serving = build_model(config, dataset)
+    model.trainable = True  # Keras lists the weights of frozen layers in another order
     serving.set_weights(model.get_weights())
     server = ServingModule(serving, dataset.class_names, dataset.image_size)
     tf.saved_model.save(

@@ -223,7 +223,8 @@ class ShiftBlock(tf.keras.layers.Layer):
         }
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Maps (N, H, W, C) to the same shape."""
+        """Maps (N, H, W, C) to the same shape; a frozen block computes as at inference."""
+        training = training and self.trainable
         x = self.shift(x)
         branch = self.mlp(self.norm(x, training=training), training=training)
         return x + self.drop_path(branch, training=training)

@@ -125,10 +125,11 @@ class _LayerFactory:
         return self._stem_step(channels, 2 if halvings else 1, last)(x)
 
     def _stem_step(self, channels: int, stride: int, step: int) -> tf.keras.Sequential:
+        name, initializer = f"stem{step}", kernel_initializer()
         convolution = tf.keras.layers.Conv2D(
-            channels, 3, stride, "same", kernel_initializer=kernel_initializer(), name="convolution", dtype=self.dtype
+            channels, 3, stride, "same", kernel_initializer=initializer, name=f"{name}/convolution", dtype=self.dtype
         )
-        return tf.keras.Sequential([convolution, self.norm("norm")], name=f"stem{step}")
+        return tf.keras.Sequential([convolution, self.norm(f"{name}/norm")], name=name)
 
 
 @as_written

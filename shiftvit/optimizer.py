@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -34,26 +35,53 @@ class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
 
 
 class AdamW(tfa.optimizers.AdamW):
-    """AdamW that decays weights under a distribution strategy too.
+    """AdamW that decays weights under a distribution strategy too, and scales the learning rate by layer.
 
     The base class compares the variables to decay with each replica's own copies. Under a MirroredStrategy none is
     equal, so nothing would decay.
+
+    Args:
+        rate_factors: of the layers' learning rates and weight decays, by the first part of the variables' names;
+            without any, all are 1.
+        settings: of the base class.
     """
+
+    def __init__(self, rate_factors: Mapping[str, float], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._rate_factors = rate_factors
+
+    def _resource_apply_dense(
+        self, grad: tf.Tensor, var: tf.Variable, apply_state: Mapping[tuple, Mapping[str, tf.Tensor]]
+    ) -> tf.Operation:
+        """Scales the step and the decay, not the gradient, which Adam normalises."""
+        factor = self._rate_factors[var.name.split("/")[0]] if self._rate_factors else 1
+        key = var.device, var.dtype.base_dtype
+        coefficients = apply_state.get(key) or self._fallback_apply_state(*key)
+        scaled = {name: factor * coefficients[name] for name in ("lr_t", "wd_t")}
+        return super()._resource_apply_dense(grad, var, {key: {**coefficients, **scaled}})
 
     def _do_use_weight_decay(self, var: tf.Variable) -> bool:
         return NO_DECAY.isdisjoint(re.split("[/:]", var.name))
 
 
-def make_optimizer(config: TrainConfig, total_steps: int) -> tf.keras.optimizers.Optimizer:
+def make_optimizer(
+    config: TrainConfig, total_steps: int, rate_factors: Mapping[str, float] | None = None
+) -> tf.keras.optimizers.Optimizer:
     """Returns AdamW (Loshchilov and Hutter, 2019) with warmup and cosine decay, and the weight decay to match.
 
     Biases and the scales and offsets of norms do not decay. With `config.ema_decay`, the optimizer also maintains an
     exponential moving average of the weights; its decay ramps up from 0.1, to forget the first steps.
+
+    Args:
+        config: with the peak rate, the decay and the rest.
+        total_steps: at which the schedule ends.
+        rate_factors: of the layers' learning rates and weight decays, by name; by default, all are 1.
     """
     warmup_steps = round(total_steps * config.warmup_fraction)
     clipping = {"global_clipnorm": config.clip_norm} if config.clip_norm else {}
     optimizer = functools.partial(
         AdamW,
+        rate_factors or {},
         # TensorFlow Addons does not multiply the decay by the learning rate, so it gets that product as a schedule.
         weight_decay=WarmupCosine(config.weight_decay * config.learning_rate, total_steps, warmup_steps),
         learning_rate=WarmupCosine(config.learning_rate, total_steps, warmup_steps),

@@ -15,6 +15,7 @@ from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConf
 from shiftvit.dataset import DatasetInfo, TrainingData, dataset_of_files
 from shiftvit.errors import ConfigError
 from shiftvit.files import disk
+from shiftvit.fine_tuning import freeze, rate_factors
 from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
 from shiftvit.loss import SmoothedCrossEntropy, make_metrics
 from shiftvit.model import NETWORK, build_model, build_network
@@ -77,11 +78,13 @@ def compile_model(config: ExperimentConfig, dataset: DatasetInfo, total_steps: i
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model = build_model(config.model, dataset, resolve_precision(config.train.precision), fused=True)
+        network, depths = model.get_layer(NETWORK), config.model.depths
         if config.train.initial_weights:
-            load_official(model.get_layer(NETWORK), read_official(config.train.initial_weights))
+            load_official(network, read_official(config.train.initial_weights))
+        freeze(network, config.train.freeze, depths)
         model = TrainingModel(model.input, model.output).seeded(config.train.seed, config.data if _has_gpu() else None)
         model.compile(
-            make_optimizer(config.train, total_steps),
+            make_optimizer(config.train, total_steps, rate_factors(network, config.train.layer_decay, depths)),
             SmoothedCrossEntropy(config.train.label_smoothing),
             make_metrics(),
             # On a CPU, XLA's matrix products are slow; on several devices a compiled step cannot access all variables.

@@ -122,6 +122,9 @@ class PipelineConfig:
     beam: BeamConfig = field(default_factory=BeamConfig)
     kubeflow: KubeflowConfig = field(default_factory=KubeflowConfig)
 
+    def __post_init__(self) -> None:
+        ExperimentConfig(self.model, self.data, self.train)  # checks that they fit each other
+
     @property
     def experiment(self) -> ExperimentConfig:
         """The part of this tree that Trainer and Tuner read."""

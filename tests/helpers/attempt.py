@@ -1,7 +1,8 @@
 """Runs a training as a program: `attempt.py TASK`, where TASK is a JSON object; prints a JSON object.
 
-TASK has `config` (the experiment), `examples` (folder of an Examples artifact), `folder` (for the results) and
-`kill_at` (number of epochs after which the process sends itself SIGKILL, or null).
+TASK has `config` (the experiment), `examples` (folder of an Examples artifact), `folder` (for the results: the state to
+resume from, and weights.npz, the weights at the end as an official state dict) and `kill_at` (number of epochs after
+which the process sends itself SIGKILL, or null).
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 
+import numpy as np
 from known_data import CIFAR10
 
 from shiftvit import progress, train
@@ -18,6 +20,8 @@ from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig, from_dict
 from shiftvit.features import EVAL, TRAIN, split_folder
 from shiftvit.input_pipeline import evaluation_batches
+from shiftvit.model import NETWORK
+from shiftvit.official_weights import to_official
 from shiftvit.strategy import make_strategy
 
 
@@ -45,6 +49,7 @@ def main(task: dict) -> None:
         resume_dir=f"{task['folder']}/resume",
         callbacks=[ReportProgress("train")],
     )
+    np.savez(f"{task['folder']}/weights.npz", **to_official(model.get_layer(NETWORK)))
     epochs = model.history.epoch  # of this attempt; read before `evaluate` replaces the history
     evaluated = model.evaluate(
         evaluation_batches(eval_files, CIFAR10, config.train.batch_size), verbose=0, return_dict=True

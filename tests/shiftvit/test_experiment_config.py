@@ -98,6 +98,10 @@ def test_invalid_values_are_named_by_their_dotted_key(values, message):
         (TrainConfig, {"steps_per_execution": 0}, "train.steps_per_execution must be positive"),
         (TrainConfig, {"ema_decay": 1.0}, r"train.ema_decay must be in \[0, 1\)"),
         (TrainConfig, {"label_smoothing": 1.0}, r"train.label_smoothing must be in \[0, 1\)"),
+        (TrainConfig, {"layer_decay": 0.0}, "train.layer_decay=0.0 must be above 0, and at most 1"),
+        (TrainConfig, {"layer_decay": 1.1}, "train.layer_decay=1.1 must be above 0, and at most 1"),
+        (TrainConfig, {"freeze": -1, "initial_weights": "w.npz"}, "train.freeze=-1 must not be negative"),
+        (TrainConfig, {"freeze": 1}, "train.freeze=1 needs train.initial_weights: .* random weights"),
     ],
 )
 def test_values_out_of_range_are_refused(kind, values, message):
@@ -128,3 +132,11 @@ def test_the_data_fills_in_the_size_and_the_number_of_classes():
 def test_settings_that_do_not_fit_the_data_are_refused(config, message):
     with pytest.raises(ConfigError, match=message):
         config.for_data(DATA)
+
+
+def test_no_more_stages_are_frozen_than_there_are():
+    model, train = ModelConfig(dims=(16, 32), depths=(1, 1)), {"initial_weights": "w.npz"}
+
+    ExperimentConfig(model, train=TrainConfig(**train, freeze=2))
+    with pytest.raises(ConfigError, match=r"train\.freeze=3 must be at most 2, the number of stages in model\.depths"):
+        ExperimentConfig(model, train=TrainConfig(**train, freeze=3))

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from pipeline.sources import shapes
 from shiftvit import export
 from shiftvit.config import ModelConfig
 from shiftvit.features import encode
-from shiftvit.model import build_model
+from shiftvit.fine_tuning import freeze
+from shiftvit.model import NETWORK, build_model
 
 CONFIG = ModelConfig(image_size=48, num_classes=10, patch_size=8, dims=(16, 32), depths=(1, 1), n_div=4)
 IMAGES, LABELS = shapes.draw(12, 0, "test")
@@ -77,6 +79,21 @@ def test_outputs_equal_the_model_in_float32(loaded, model):
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
     np.testing.assert_array_equal(outputs["class_id"], expected.argmax(axis=1))
     assert len(set(outputs["class_id"].numpy())) > 1, "a constant model would test nothing"
+
+
+def test_a_model_with_frozen_layers_is_exported_as_it_is(tmp_path):
+    """Keras orders the weights of a layer with batch norm by whether they train."""
+    config = replace(CONFIG, norm="batch")
+    model = build_model(config, CIFAR10)
+    model.set_weights([np.random.default_rng(0).uniform(0.1, 0.5, weight.shape) for weight in model.weights])
+    freeze(model.get_layer(NETWORK), 1, config.depths)
+    expected = tf.nn.softmax(model(IMAGES))
+
+    export.export(model, config, CIFAR10, str(tmp_path / "model"))
+
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    found = loaded.answer(tf.constant(IMAGES))[export.PROBABILITIES]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_class_names_match_class_ids(loaded):

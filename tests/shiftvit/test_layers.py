@@ -212,6 +212,16 @@ def test_a_dropped_block_still_shifts():
     assert np.abs(block(x, training=False) - published_shift(x, 4)).max() > 0.1
 
 
+def test_a_frozen_block_computes_in_training_as_at_inference():
+    x = draw((8, 4, 4, 12))
+    block = with_random_weights(ShiftBlock(4, 1, 24, "group1", "gelu", dropout=0.5, drop_path=0.5), x)
+    assert np.abs(block(x, training=True) - block(x, training=False)).max() > 0.1
+
+    block.trainable = False
+
+    np.testing.assert_array_equal(block(x, training=True), block(x, training=False))
+
+
 def test_kernels_are_initialised_as_published_and_biases_to_zero():
     tf.keras.utils.set_random_seed(0)
     mlp = MLP(512)

@@ -175,6 +175,15 @@ def test_networks_of_other_norms_and_stems_train(norm, stem):
     assert losses[-1] < losses[0] - 0.1
 
 
+@pytest.mark.parametrize("stem", ["patch", "conv"])
+def test_a_variables_name_is_its_own_and_begins_with_its_layers(stem):
+    """The optimizer finds the layer of a variable by its name."""
+    network = build_network(changed(stem=stem, norm="batch"))
+
+    assert len({weight.name for weight in network.weights}) == len(network.weights)
+    assert all(weight.name.startswith(f"{layer.name}/") for layer in network.layers for weight in layer.weights)
+
+
 def test_flip_test_averages_an_image_and_its_mirror_image():
     plain, flipping = build_model(TINY, CIFAR10), build_model(changed(flip_test=True), CIFAR10)
     draw_weights(plain)

@@ -57,6 +57,15 @@ def test_kernels_decay_but_biases_and_norms_do_not():
         )
 
 
+def test_a_layers_factor_scales_its_steps_and_its_decay():
+    config = TrainConfig(learning_rate=0.5, warmup_fraction=0.0, weight_decay=0.02)
+    kernels = [tf.Variable(1.0, name=f"{layer}/kernel") for layer in ("stem", "head")]
+
+    make_optimizer(config, 10, {"stem": 0.25, "head": 1.0}).apply_gradients([(tf.constant(0.1), k) for k in kernels])
+
+    assert [1 - float(kernel) for kernel in kernels] == pytest.approx([0.51 * 0.25, 0.51], rel=1e-5)
+
+
 def test_gradients_are_clipped_by_their_global_norm():
     config = TrainConfig(learning_rate=0.1, warmup_fraction=0.0, weight_decay=0.0, clip_norm=5.0)
 

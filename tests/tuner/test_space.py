@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras_tuner
 import pytest
 
@@ -89,6 +91,22 @@ def test_the_magnitude_is_searched_only_with_an_operation():
 
     for values in random_settings(20):
         assert (magnitude in values) == (values[operations] > 0)
+
+
+def declare_fine_tuning(hp, experiment):
+    hp.Int("train.freeze", 0, 2)
+    hp.Float("train.layer_decay", 0.5, 1.0)
+
+
+def test_a_space_of_ones_own_can_search_how_to_fine_tune():
+    experiment = replace(EXPERIMENT, train=replace(EXPERIMENT.train, initial_weights="weights.npz"))
+    hp = space.make(f"{__name__}.declare_fine_tuning", experiment)
+
+    found = space.apply(hp.values | {"train.freeze": 2, "train.layer_decay": 0.75}, experiment).train
+
+    assert (found.freeze, found.layer_decay) == (2, 0.75)
+    with pytest.raises(ConfigError, match=r"train\.freeze=3 must be at most 2"):
+        space.apply({"train.freeze": 3}, experiment)
 
 
 @pytest.mark.parametrize(

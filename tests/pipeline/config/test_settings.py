@@ -53,6 +53,14 @@ def _as_text(config, key):
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def test_no_more_stages_are_frozen_than_the_model_has():
+    settings = ["train.initial_weights=w.npz", "train.freeze=3"]
+
+    assert override(preset("quickstart"), [*settings, "model=shiftvit_light_tiny"]).train.freeze == 3
+    with pytest.raises(ConfigError, match=r"train\.freeze=3 must be at most 2, the number of stages"):
+        override(preset("quickstart"), [*settings, "model.dims=8,16", "model.depths=1,1"])
+
+
 def test_overrides_are_validated_together_and_the_last_one_wins():
     config = override(preset("quickstart"), ["model.dims=8,16,9", "model.depths=1,1,1", "train.seed=1", "train.seed=2"])
 
@@ -73,6 +81,7 @@ def test_overrides_are_validated_together_and_the_last_one_wins():
         ("train.learning_rate=Infinity", "train.learning_rate=inf must be a finite number"),
         ("model.dims=8,x", "model.dims='x' must be a whole number"),
         ("evaluate.min_top1=90", r"evaluate.min_top1 must be in \[0, 1\]"),
+        ("train.freeze=1", "train.freeze=1 needs train.initial_weights"),
         ("train.replicas=3", "train.batch_size=64 is not divisible by train.replicas=3"),
     ],
 )
