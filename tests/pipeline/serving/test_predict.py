@@ -4,7 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 from pipeline.serving import predict as predict_module
-from pipeline.serving.image_files import check_image
+from pipeline.serving.image_files import check_image, decode_image
 from pipeline.serving.predict import predict
 from shiftvit import export
 from shiftvit.errors import DataError, UserError
@@ -69,9 +69,9 @@ def test_more_images_than_fit_in_a_batch(model, image_file):
     ("content", "reason"),
     [
         (None, "cannot read it"),
-        (b"", "not a PNG or JPEG"),
-        (b"GIF89a....", "not a PNG or JPEG"),
-        (b"\x89PNG\r\n\x1a\nnonsense", "damaged PNG"),
+        (b"", "not a PNG, JPEG, BMP, GIF or WebP image"),
+        (b"GIF89a....", "damaged GIF"),
+        (b"\x89PNG\r\n\x1a\nnonsense", "not a PNG"),
         (b"\xff\xd8\xffnonsense", "damaged JPEG"),
     ],
 )
@@ -80,7 +80,7 @@ def test_file_that_is_no_image_raises_with_its_name(tmp_path, content, reason):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=rf"x\.png: .*{reason}"):
-        check_image(path)
+        decode_image(path, 32)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
@@ -88,7 +88,7 @@ def test_truncated_image_raises(image_file, name):
     path = image_file(name, (9, 99, 199), size=(200, 200))
     path.write_bytes(path.read_bytes()[:-150])
     with pytest.raises(DataError, match="damaged"):
-        check_image(path)
+        decode_image(path, 32)
 
 
 def test_image_with_too_many_pixels_raises(tmp_path):
