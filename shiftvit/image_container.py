@@ -91,6 +91,8 @@ def _read_png(data: bytes) -> Container:
         length, name = data[position : position + 4], data[position + 4 : position + 8]
         end = position + 12 + int.from_bytes(length, "big")
         if name in (b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            if end > len(data):
+                raise damaged("PNG", "it is cut short")
             parts.append(data[position:end])
         elif name == b"eXIf":
             exif = data[position + 8 : end - 4]

@@ -10,13 +10,15 @@ import zlib
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin
 
 from shiftvit.image_container import MAX_FILE_PIXELS, Container, damaged, read_container, too_large
 
+assert WebPImagePlugin.SUPPORTED  # and registered, for which Pillow would import all its formats at the first WebP file
+
 Resize = Literal["crop", "pad", "stretch"]
 
-_FILTER = Image.Resampling.BICUBIC  # as the authors' evaluation resizes
+_FILTER = Image.Resampling.BICUBIC  # antialiased, as all of Pillow's filters are
 _DRAFT = 4  # a large JPEG is decoded at a fraction of its size, at least this many times the size wanted
 
 # EXIF's orientations, by what undoes them.

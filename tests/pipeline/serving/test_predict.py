@@ -110,3 +110,27 @@ def test_version_cannot_be_removed_while_it_runs(model, image_file, monkeypatch)
 def test_removed_version_raises(tmp_path, image_file):
     with pytest.raises(UserError, match=r"7: cannot be read \(No such file or directory\); `shiftvit versions` lists"):
         predict(tmp_path / "7", [image_file("a.png", (0, 0, 0))])
+
+
+class Of48Pixels(tf.Module):
+    """Classifies images of another size, by the colour of the pixel in the last corner."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 48, 48, 3], tf.uint8)])
+    def answer(self, images):
+        probabilities = tf.nn.softmax(tf.cast(images[:, 47, 47], tf.float32))
+        class_id = tf.argmax(probabilities, axis=-1)
+        return {
+            export.CLASS_NAME: tf.gather(tf.constant(COLOURS), class_id),
+            export.CLASS_ID: class_id,
+            export.PROBABILITIES: probabilities,
+        }
+
+    @tf.function(input_signature=[])
+    def list_classes(self):
+        return tf.constant(COLOURS[:3])
+
+
+def test_the_size_of_the_pixels_is_the_models(tmp_path, image_file):
+    tf.saved_model.save(Of48Pixels(), str(tmp_path / "model"))
+
+    assert [each.class_name for each in predict(tmp_path / "model", [image_file("a.png", (0, 0, 255))])] == ["blue"]
