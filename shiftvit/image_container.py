@@ -91,7 +91,7 @@ def _read_png(data: bytes) -> Container:
         length, name = data[position : position + 4], data[position + 4 : position + 8]
         end = position + 12 + int.from_bytes(length, "big")
         if name in (b"PLTE", b"tRNS", b"IDAT", b"IEND"):
-            if end > len(data):
+            if end > len(data) and name != b"IEND":
                 raise damaged("PNG", "it is cut short")
             parts.append(data[position:end])
         elif name == b"eXIf":

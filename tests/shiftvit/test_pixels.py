@@ -151,6 +151,7 @@ HARMLESS = {
     "fill bytes": (JPEG, JPEG[:20] + b"\xff" * 9 + JPEG[20:]),
     "bytes after a JPEG": (JPEG, JPEG + b"\xff\xda" * 500),
     "bytes after a PNG": (PNG, PNG + b"text"),
+    "a PNG cut in its end": (PNG, PNG[:-3]),
     "a cut colour profile in a JPEG": (JPEG, JPEG[:20] + b"\xff\xe2\0\x13ICC_PROFILE\0\1\2abc" + JPEG[20:]),
     "a cut colour profile in a PNG": (PNG, PNG[:33] + chunk(b"iCCP", b"a\0\0x") + PNG[33:]),
     "a wrong checksum of text": (PNG, PNG[:33] + chunk(b"tEXt", b"a\0b")[:-1] + b"\0" + PNG[33:]),
