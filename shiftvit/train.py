@@ -15,11 +15,12 @@ from shiftvit.config import DataConfig, ExperimentConfig, TrainConfig
 from shiftvit.errors import ConfigError
 from shiftvit.files import disk
 from shiftvit.fine_tuning import freeze, rate_factors
-from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
+from shiftvit.input_pipeline import evaluation_batches, training_batches
 from shiftvit.loss import SmoothedCrossEntropy, make_metrics
 from shiftvit.model import NETWORK, build_model, build_network
 from shiftvit.official_weights import load_official, read_official
 from shiftvit.optimizer import SwapEMAWeights, make_optimizer
+from shiftvit.record_files import RecordFiles, explain_errors
 from shiftvit.strategy import make_strategy
 from shiftvit.tracing import as_written, compiled
 from shiftvit.training_record import HISTORY_FILE
@@ -50,7 +51,7 @@ def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:
     """
     if config.steps_per_epoch:
         return config.steps_per_epoch
-    records = count_records(train_files)
+    records = len(RecordFiles(train_files))
     if records < config.batch_size:
         raise ConfigError(
             f"train.batch_size={config.batch_size} is more than the {records} images of the training split"
@@ -175,22 +176,23 @@ def fit(
         until_epoch: how many epochs are finished at the end; by default `config.train.epochs`.
         initial_epoch: how many epochs are finished already.
     """
-    batch, augmented = config.train.batch_size, not model.augmentation
+    data, batch, augmented = config.data, config.train.batch_size, not model.augmentation
     distribute = model.distribute_strategy.distribute_datasets_from_function
-    return model.fit(
-        distribute(
-            lambda context: training_batches(
-                train_files, batch, config.data, config.train.seed, augmented, context, start=initial_epoch * steps
-            )
-        ),
-        epochs=until_epoch or config.train.epochs,
-        initial_epoch=initial_epoch,
-        steps_per_epoch=steps,
-        validation_data=distribute(lambda context: evaluation_batches(eval_files, batch, context)),
-        validation_steps=math.ceil(count_records(eval_files) / batch),
-        verbose=0,
-        callbacks=[SwapEMAWeights(), *callbacks],
-    )
+    with explain_errors([*train_files, *eval_files]):
+        return model.fit(
+            distribute(
+                lambda context: training_batches(
+                    train_files, batch, data, config.train.seed, augmented, context, start=initial_epoch * steps
+                )
+            ),
+            epochs=until_epoch or config.train.epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps,
+            validation_data=distribute(lambda context: evaluation_batches(eval_files, batch, context, data.memory)),
+            validation_steps=math.ceil(len(RecordFiles(eval_files)) / batch),
+            verbose=0,
+            callbacks=[SwapEMAWeights(), *callbacks],
+        )
 
 
 def train(

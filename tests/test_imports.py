@@ -32,8 +32,8 @@ OWN = {name.partition(".")[0] for name in ORDER}
 LIBRARIES = {
     "charts": set(),
     "shiftvit.files": {"tensorflow"},  # its errors may mean a full disk
-    # torch reads official weights, if installed
-    "shiftvit": {"tensorflow", "tensorflow_addons", "numpy", "PIL", "torch"},
+    # torch reads official weights, if installed; google_crc32c computes the checksums of records
+    "shiftvit": {"tensorflow", "tensorflow_addons", "numpy", "PIL", "torch", "google_crc32c"},
 }
 
 
