@@ -23,6 +23,7 @@ setup(
         "dill",  # tfx imports it, apache-beam no longer brings it
         "scikit-learn",  # of KerasTuner's Bayesian search
         "kfp-pipeline-spec>=0.1.16,<0.2",  # as tfx[kfp] has it; later ones want a newer protobuf
+        "google-crc32c",  # checksums of TFRecord files
         "requests",
         "kubernetes",
         "pyyaml",

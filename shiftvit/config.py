@@ -83,7 +83,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Augmentation of the training images."""
+    """Augmentation of the training images, and the memory that images take."""
 
     crop_padding: int = 4  # reflect-pad each side by so many pixels of the stored image, then crop at random; 0: off
     flip: bool = True
@@ -92,8 +92,10 @@ class DataConfig:
     mixup: float = 0.0  # probability of blending an image with another of its batch
     cutmix: float = 0.0  # probability of pasting in a rectangle of another image
     erasing: float = 0.0  # probability of filling a rectangle with noise
+    memory: int = 4000  # MB for the images of a split in a process; one that takes over half streams from its files
 
     def __post_init__(self) -> None:
+        require(self.memory > 0, "data.memory must be positive; it is in MB")
         require(self.randaugment_ops >= 0, "data.randaugment_ops must not be negative")
         for name in ("randaugment_magnitude", "mixup", "cutmix", "erasing"):
             require(0 <= getattr(self, name) <= 1, f"data.{name} must be in [0, 1]")

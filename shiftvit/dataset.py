@@ -4,12 +4,14 @@ Ingestion writes it beside the folders of the splits. Everything downstream read
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from shiftvit.config import from_dict, to_dict
 from shiftvit.errors import ConfigError, DataError
+from shiftvit.features import image_shape
 
 DATASET_FILE = "dataset.json"
 
@@ -28,6 +30,11 @@ class DatasetInfo:
     def num_classes(self) -> int:
         """The number of classes."""
         return len(self.class_names)
+
+    @property
+    def image_bytes(self) -> int:
+        """The bytes of an image's pixels."""
+        return math.prod(image_shape(self.image_size))
 
     def to_json(self) -> str:
         """Returns the content of DATASET_FILE."""

@@ -1,12 +1,14 @@
 """The exported SavedModel: its signatures and their inputs and outputs. It loads without this project's code."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from shiftvit import features
 from shiftvit.config import ModelConfig
 from shiftvit.dataset import DatasetInfo
+from shiftvit.image_container import JPEG_SCAN, MAX_FILE_PIXELS, MAX_FILE_SCANS
 from shiftvit.model import build_model
 from shiftvit.tracing import function
 
@@ -71,10 +73,18 @@ class ServingModule(tf.Module):
         return self.class_names
 
 
+def answer_of(loaded: Any) -> tuple[Callable[[tf.Tensor], Outputs], int]:
+    """Returns `answer` of a loaded SavedModel, and the size of the square images that it takes, in pixels a side."""
+    (function,) = loaded.answer.concrete_functions
+    (images,), _ = function.structured_input_signature
+    return function, images.shape[1]
+
+
 def decode_image(encoded: tf.Tensor, size: int) -> tf.Tensor:
     """Decodes a PNG or JPEG file, a string scalar, to RGB, uint8 (size, size, 3).
 
-    An image of another size is resized. Transparency is ignored.
+    Unlike `pixels.decode`, it runs in any TensorFlow server, and it reads no EXIF orientation, ignores transparency and
+    stretches an image of another size.
 
     Raises:
         tf.errors.InvalidArgumentError: if it is another kind of file, is damaged, or has more than MAX_FILE_PIXELS
@@ -82,10 +92,10 @@ def decode_image(encoded: tf.Tensor, size: int) -> tf.Tensor:
     """
     is_png = tf.equal(tf.strings.substr(encoded, 0, len(_PNG_MAGIC)), _PNG_MAGIC)
     pixels, scans = tf.cond(is_png, lambda: (_png_pixels(encoded), 1), lambda: _jpeg_pixels_and_scans(encoded))
-    max_pixels = tf.constant(features.MAX_FILE_PIXELS, tf.int64)
+    max_pixels = tf.constant(MAX_FILE_PIXELS, tf.int64)
     checks = [
         tf.debugging.assert_less_equal(pixels, max_pixels, "the image has too many pixels"),
-        tf.debugging.assert_less_equal(scans, features.MAX_FILE_SCANS, "the image has too many scans"),
+        tf.debugging.assert_less_equal(scans, MAX_FILE_SCANS, "the image has too many scans"),
     ]
     with tf.control_dependencies(checks):
         image = tf.io.decode_image(encoded, channels=features.CHANNELS, expand_animations=False)
@@ -103,7 +113,7 @@ def _png_pixels(encoded: tf.Tensor) -> tf.Tensor:
 def _jpeg_pixels_and_scans(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns width times height and the number of scans; each scan costs a pass over the image, however short."""
     pixels = tf.reduce_prod(tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64))
-    return pixels, tf.size(tf.strings.split(encoded, features.JPEG_SCAN)) - 1
+    return pixels, tf.size(tf.strings.split(encoded, JPEG_SCAN)) - 1
 
 
 def export(model: tf.keras.Model, config: ModelConfig, dataset: DatasetInfo, directory: str) -> None:

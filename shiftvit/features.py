@@ -18,11 +18,6 @@ LABEL = "label"
 
 CHANNELS = 3
 
-# Limits of an image file to classify, so that a small file cannot take all memory or unlimited time to decode.
-MAX_FILE_PIXELS = 32_000_000  # 100 MB when decoded
-MAX_FILE_SCANS = 100  # of a JPEG; progressive files have about ten
-JPEG_SCAN = b"\xff\xda"  # the marker that begins a scan; it does not occur within one
-
 TRAIN, EVAL, TEST = SPLITS = ("train", "eval", "test")
 
 

@@ -1,19 +1,33 @@
-"""Batches for training and evaluation, from TFRecord files."""
+"""Batches for training and evaluation, from TFRecord files.
 
-from collections.abc import Sequence
+The images of a split stay in memory if they take at most half of `data.memory`, because loading them holds them twice.
+Otherwise the batches are streamed: read from the files as they are needed. The batches are the same either way.
+
+Each worker takes its share of every global batch, and streams nothing else; AutoShardPolicy.DATA would deal whole
+batches to the workers in turn.
+"""
+
+import os
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from shiftvit import features
 from shiftvit.augmentation import augment
-from shiftvit.config import DataConfig
+from shiftvit.config import DataConfig, require
 from shiftvit.dataset import DatasetInfo
 from shiftvit.errors import DataError
+from shiftvit.record_files import RecordFiles, matching
 from shiftvit.tracing import as_written
 
 PARSE_BATCH = 1024  # records parsed in one call
 _SHUFFLE_ROUNDS = 16  # of the cipher; with TensorFlow's default of 4, consecutive epochs have correlated orders
 _SINGLE_DEVICE = tf.distribute.InputContext()
+_COPIES = 5  # per batch prepared at once: its records, images and augmented images, one that waits, one in training
+_MB = 10**6
+
+_Examples = tuple[tf.Tensor, tf.Tensor]  # images, uint8 (N, 32, 32, 3), and labels, int64 (N,)
+_Reader = Callable[[tf.Tensor], _Examples]
 
 
 def count_records(patterns: Sequence[str]) -> int:
@@ -47,13 +61,13 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches; each is a function of the seed and its index only.
 
-    Every worker reads all records and picks its own, so only the augmentation depends on their number.
+    Global batches, before augmentation, do not depend on the number of workers: each picks its own of all records.
 
     Args:
-        patterns: of TFRecord files. All are read when this is called, and the images stay in memory.
+        patterns: of TFRecord files. Their images are loaded when this is called, if they fit into `config.memory`.
         dataset: that the records belong to.
         batch_size: of the global batch, which the devices split evenly. There are no smaller batches.
-        config: of the augmentation.
+        config: of the augmentation and the memory.
         seed: of the order and the augmentation.
         augmented: augments here; otherwise images and labels come as stored, and the training step augments them.
         context: identifies this worker; its devices take its batches in turn.
@@ -61,27 +75,70 @@ def training_batches(
 
     Returns:
         Pairs of images, uint8 (batch size per device, size, size, 3), and targets as `augment` returns them.
+
+    Raises:
+        UserError: if a file is damaged or not local, or `config.memory` is too small to stream.
     """
-    images, labels = _load(patterns, dataset.image_size)
     workers, worker = context.num_input_pipelines, context.input_pipeline_id
     size = context.get_per_replica_batch_size(batch_size)
+    count, examples, at_once = _examples(patterns, dataset, size, config.memory)
 
     def make_batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         ranks = (index * size + tf.range(size, dtype=tf.int64)) * workers + worker
-        chosen = _shuffle(ranks, len(labels), seed)
-        batch = tf.gather(images, chosen), tf.gather(labels, chosen)
+        batch = examples(_shuffle(ranks, count, seed))
         batch_seed = tf.stack([tf.cast(seed, tf.int64), index * workers + worker])
         return augment(*batch, batch_seed, config, dataset.num_classes) if augmented else batch
 
-    indices = tf.data.Dataset.counter(start * (context.num_replicas_in_sync // workers))  # of this worker's batches
-    return indices.map(as_written(make_batch), num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    indices = tf.data.Dataset.counter(start * context.num_replicas_in_sync // workers)  # of this worker's batches
+    return indices.map(as_written(make_batch), num_parallel_calls=at_once).prefetch(at_once)
 
 
-def _load(patterns: Sequence[str], size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns all images, uint8 (N, size, size, 3), and labels, int64 (N,), in the order of the files."""
+def _examples(patterns: Sequence[str], dataset: DatasetInfo, size: int, memory: int) -> tuple[int, _Reader, int]:
+    """Returns the number of records, a function from the numbers of some to their examples, and `_batches_at_once`."""
+    records = RecordFiles(patterns)
+    at_once = _batches_at_once(len(records), size, dataset.image_bytes, memory)
+    loaded = at_once == tf.data.AUTOTUNE
+    reader = _loaded(patterns, dataset.image_size) if loaded else _streamed(records, dataset.image_size)
+    return len(records), reader, at_once
+
+
+def _batches_at_once(count: int, size: int, image_bytes: int, memory: int) -> int:
+    """Returns how many batches to prepare at once, and how many may wait: AUTOTUNE if the images stay in memory.
+
+    Args:
+        count: number of images of the split.
+        size: number of images in a batch.
+        image_bytes: of one image.
+        memory: for the images, in MB.
+
+    Raises:
+        ConfigError: if the memory does not hold a batch at each stage.
+    """
+    if 2 * count * image_bytes <= memory * _MB:
+        return tf.data.AUTOTUNE
+    needed = _COPIES * size * image_bytes
+    require(
+        needed <= memory * _MB,
+        f"data.memory={memory} is too small to stream batches of {size} images: set at least {-(-needed // _MB)}",
+    )
+    return min(memory * _MB // needed, os.cpu_count() or 1)
+
+
+def _loaded(patterns: Sequence[str], size: int) -> _Reader:
+    """Loads all records; returns a function from the numbers of some to their examples."""
     blocks = _parsed(_records(patterns).batch(PARSE_BATCH), size)
-    images, labels = zip(*blocks, strict=True)
-    return tf.concat(images, axis=0), tf.concat(labels, axis=0)
+    images, labels = (tf.concat(parts, axis=0) for parts in zip(*blocks, strict=True))
+    return lambda numbers: (tf.gather(images, numbers), tf.gather(labels, numbers))
+
+
+def _streamed(records: RecordFiles, size: int) -> _Reader:
+    """Returns a function from the numbers of some records to their examples, read from the files."""
+
+    def examples(numbers: tf.Tensor) -> _Examples:
+        read = tf.numpy_function(records.read, [numbers], tf.string, stateful=False)  # stateful ones run one by one
+        return features.parse(tf.ensure_shape(read, numbers.shape), size)
+
+    return examples
 
 
 def _shuffle(ranks: tf.Tensor, count: int, seed: int) -> tf.Tensor:
@@ -104,17 +161,22 @@ def evaluation_batches(
     dataset: DatasetInfo,
     batch_size: int,
     context: tf.distribute.InputContext = _SINGLE_DEVICE,
+    memory: int = DataConfig.memory,
 ) -> tf.data.Dataset:
-    """Returns this worker's shard of the records once, as stored, in global batches of at most `batch_size`."""
+    """Returns this worker's shard of the records once, as stored, in global batches of at most `batch_size`.
+
+    The images stay in memory after the first evaluation if they fit into `memory`, in MB.
+    """
     shard = _records(patterns).shard(context.num_input_pipelines, context.input_pipeline_id)
-    batches = shard.batch(context.get_per_replica_batch_size(batch_size))
-    return _parsed(batches, dataset.image_size).cache().prefetch(tf.data.AUTOTUNE)
+    size = context.get_per_replica_batch_size(batch_size)
+    at_once = _batches_at_once(len(RecordFiles(patterns)), size, dataset.image_bytes, memory)
+    batches = _parsed(shard.batch(size), dataset.image_size, at_once)
+    return (batches.cache() if at_once == tf.data.AUTOTUNE else batches).prefetch(at_once)
 
 
-def _parsed(batches: tf.data.Dataset, size: int) -> tf.data.Dataset:
-    return batches.map(as_written(lambda records: features.parse(records, size)), num_parallel_calls=tf.data.AUTOTUNE)
+def _parsed(batches: tf.data.Dataset, size: int, at_once: int = tf.data.AUTOTUNE) -> tf.data.Dataset:
+    return batches.map(as_written(lambda records: features.parse(records, size)), num_parallel_calls=at_once)
 
 
 def _records(patterns: Sequence[str]) -> tf.data.Dataset:
-    files = sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
-    return tf.data.TFRecordDataset(tf.constant(files, tf.string))
+    return tf.data.TFRecordDataset(tf.constant(matching(patterns), tf.string))

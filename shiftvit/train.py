@@ -16,11 +16,12 @@ from shiftvit.dataset import DatasetInfo, TrainingData, dataset_of_files
 from shiftvit.errors import ConfigError
 from shiftvit.files import disk
 from shiftvit.fine_tuning import freeze, rate_factors
-from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
+from shiftvit.input_pipeline import evaluation_batches, training_batches
 from shiftvit.loss import SmoothedCrossEntropy, make_metrics
 from shiftvit.model import NETWORK, build_model, build_network
 from shiftvit.official_weights import load_official, read_official
 from shiftvit.optimizer import SwapEMAWeights, make_optimizer
+from shiftvit.record_files import RecordFiles, explain_errors
 from shiftvit.strategy import make_strategy
 from shiftvit.tracing import as_written, compiled
 from shiftvit.training_record import HISTORY_FILE
@@ -51,7 +52,7 @@ def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:
     """
     if config.steps_per_epoch:
         return config.steps_per_epoch
-    records = count_records(train_files)
+    records = len(RecordFiles(train_files))
     if records < config.batch_size:
         raise ConfigError(
             f"train.batch_size={config.batch_size} is more than the {records} images of the training split"
@@ -188,16 +189,20 @@ def fit(
         settings = batch, config.data, config.train.seed, not model.augmentation
         return training_batches(data.train_files, data.dataset, *settings, context, start=initial_epoch * steps)
 
-    return model.fit(
-        distribute(shuffled),
-        epochs=until_epoch or config.train.epochs,
-        initial_epoch=initial_epoch,
-        steps_per_epoch=steps,
-        validation_data=distribute(lambda context: evaluation_batches(data.eval_files, data.dataset, batch, context)),
-        validation_steps=math.ceil(count_records(data.eval_files) / batch),
-        verbose=0,
-        callbacks=[SwapEMAWeights(), *callbacks],
-    )
+    def evaluated(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return evaluation_batches(data.eval_files, data.dataset, batch, context, config.data.memory)
+
+    with explain_errors([*data.train_files, *data.eval_files]):
+        return model.fit(
+            distribute(shuffled),
+            epochs=until_epoch or config.train.epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps,
+            validation_data=distribute(evaluated),
+            validation_steps=math.ceil(len(RecordFiles(data.eval_files)) / batch),
+            verbose=0,
+            callbacks=[SwapEMAWeights(), *callbacks],
+        )
 
 
 def train(

@@ -32,7 +32,8 @@ OWN = {name.partition(".")[0] for name in ORDER}
 LIBRARIES = {
     "charts": set(),
     "shiftvit.files": {"tensorflow"},  # its errors may mean a full disk
-    "shiftvit": {"tensorflow", "tensorflow_addons", "numpy", "torch"},  # torch reads official weights, if installed
+    # torch reads official weights, if installed; google_crc32c computes the checksums of records
+    "shiftvit": {"tensorflow", "tensorflow_addons", "numpy", "PIL", "torch", "google_crc32c"},
 }
 
 
@@ -106,7 +107,13 @@ def test_canary_probe_needs_only_tensorflow_and_its_numpy():
 
 @pytest.mark.parametrize(
     "module",
-    ["pipeline.cli.main", "pipeline.config.settings", "pipeline.runners.kubeflow.worker_job", "shiftvit.features"],
+    [
+        "pipeline.cli.main",
+        "pipeline.config.settings",
+        "pipeline.runners.kubeflow.worker_job",
+        "shiftvit.features",
+        "shiftvit.pixels",
+    ],
 )
 def test_light_modules_load_no_heavy_library(module):
     program = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"

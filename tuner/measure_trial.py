@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from shiftvit.callbacks import Logs
 from shiftvit.dataset import dataset_of_files
-from shiftvit.input_pipeline import count_records, evaluation_batches, training_batches
+from shiftvit.input_pipeline import evaluation_batches, training_batches
+from shiftvit.record_files import RecordFiles
 from shiftvit.strategy import make_strategy
 from shiftvit.train import compile_model, steps_per_epoch
 from tuner.search_folder import SearchFolder, Task
@@ -45,8 +46,8 @@ def measure(task: Task) -> float:
     training, evaluation = Stopwatch(), Stopwatch()
     train_batches = training_batches(task.train_files, dataset, train.batch_size, experiment.data, train.seed)
     model.fit(train_batches, steps_per_epoch=min(steps, _STEPS), verbose=0, callbacks=[training])
-    eval_batches = evaluation_batches(task.eval_files, dataset, train.batch_size)
-    eval_steps = -(-count_records(task.eval_files) // train.batch_size)
+    eval_batches = evaluation_batches(task.eval_files, dataset, train.batch_size, memory=experiment.data.memory)
+    eval_steps = -(-len(RecordFiles(task.eval_files)) // train.batch_size)
     model.evaluate(eval_batches, steps=min(eval_steps, _STEPS), verbose=0, callbacks=[evaluation])
     startup = training.ends[0] - started
     epoch = steps * training.seconds_per_batch() + eval_steps * evaluation.seconds_per_batch()

@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
     """Adds the commands."""
     versions = add_command(commands, "versions", _versions, "list the pushed versions, and which one is served")
     predict = add_command(commands, "predict", _predict, "classify images with a pushed model")
-    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG or JPEG file of any size")
+    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG, JPEG, WebP, GIF or BMP file")
     predict.add_argument("--version", type=int, metavar="N", help="the pushed version to use (default: the newest)")
     rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again")
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")

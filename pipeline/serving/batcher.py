@@ -6,12 +6,12 @@ Everything runs in the event loop except the model, which runs in one worker thr
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.serving.model import InvalidInputError, Model
+from pipeline.serving.model import InvalidInputError, Item, Model
 
 Row = dict[str, Any]  # the outputs for one item, by name
 Key = tuple[Model, str]  # the model and its signature
@@ -31,7 +31,7 @@ class InvalidItemError(Exception):
 
 @dataclass(eq=False)
 class _Job:
-    items: list[bytes]
+    items: Sequence[Item]
     rows: asyncio.Future
 
 
@@ -53,7 +53,7 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "model")
 
-    async def predict(self, model: Model, signature: str, items: list[bytes]) -> list[Row]:
+    async def predict(self, model: Model, signature: str, items: Sequence[Item]) -> list[Row]:
         """Returns the outputs of each item. Jobs whose caller was cancelled are skipped.
 
         Raises:
@@ -109,13 +109,13 @@ class Batcher:
                 _settle(job, rows[: len(job.items)])
                 del rows[: len(job.items)]
 
-    def _predict(self, model: Model, signature: str, items: list[bytes]) -> list[Row | InvalidInputError]:
+    def _predict(self, model: Model, signature: str, items: Sequence[Item]) -> list[Row | InvalidInputError]:
         rows: list[Row | InvalidInputError] = []
         for start in range(0, len(items), self._max_batch):
             rows += self._bisect(model, signature, items[start : start + self._max_batch])
         return rows
 
-    def _bisect(self, model: Model, signature: str, items: list[bytes]) -> list[Row | InvalidInputError]:
+    def _bisect(self, model: Model, signature: str, items: Sequence[Item]) -> list[Row | InvalidInputError]:
         """Runs the model; if it rejects the batch for one bad item, splits the batch to find the item."""
         self._observe(len(items))
         try:

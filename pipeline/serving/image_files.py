@@ -1,57 +1,55 @@
-"""Checks image files before the model reads them: a damaged or huge one gets a message that names the file."""
+"""Reads image files for `shiftvit predict`. Messages name the file."""
 
-import struct
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
 
+from shiftvit import pixels
 from shiftvit.errors import DataError
-from shiftvit.features import JPEG_SCAN, MAX_FILE_PIXELS, MAX_FILE_SCANS
+from shiftvit.image_container import read_container
 
 MAX_BYTES = 100_000_000  # of one file
-_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
-
-# What Pillow raises for damaged images, whose own headers it believes.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError, struct.error, zlib.error)
 
 
 def check_image(path: Path) -> None:
-    """Decodes a PNG or JPEG file.
+    """Reads a file's header, without decoding it.
 
     Raises:
-        DataError: when the file is missing, has another format, is damaged or is too large.
+        DataError: when the file is missing, too large or has another format.
     """
-    kind = _read_kind(path)
+    with _naming(path):
+        read_container(_read(path))
+
+
+def decode_image(path: Path, size: int) -> np.ndarray:
+    """Returns the pixels of an image file, uint8 (size, size, 3).
+
+    Raises:
+        DataError: when the file is missing, too large, damaged or has another format.
+    """
+    with _naming(path):
+        return pixels.decode(_read(path), size)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Puts the file's name before the message of a DataError."""
     try:
-        with Image.open(path, formats=[kind]) as image:
-            if image.width * image.height > MAX_FILE_PIXELS:
-                raise Image.DecompressionBombError  # as Pillow does at a limit of its own
-            image.load()
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: more than {MAX_FILE_PIXELS:,} pixels; scale it down") from error
-    except _DAMAGED as error:
-        raise DataError(f"{path}: a damaged {kind} image ({error})") from error
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
-def _read_kind(path: Path) -> str:
-    """Returns PNG or JPEG.
-
-    Raises:
-        DataError: for a file that can be rejected without decoding it.
-    """
+def _read(path: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():
-            raise DataError(f"{path}: not a file")
+            raise DataError("not a file")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise DataError(f"{path}: cannot read it ({error.strerror})") from error
-    kind = next((kind for signature, kind in _SIGNATURES.items() if content.startswith(signature)), None)
-    if kind is None:
-        raise DataError(f"{path}: not a PNG or JPEG image; convert it to one of them")
+        raise DataError(f"cannot read it ({error.strerror})") from error
     if len(content) > MAX_BYTES:
-        raise DataError(f"{path}: more than {MAX_BYTES:,} bytes; scale it down")
-    if kind == "JPEG" and content.count(JPEG_SCAN) > MAX_FILE_SCANS:
-        raise DataError(f"{path}: a JPEG with more than {MAX_FILE_SCANS} scans; save it again as a baseline JPEG")
-    return kind
+        raise DataError(f"more than {MAX_BYTES:,} bytes; scale it down")
+    return content

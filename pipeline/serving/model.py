@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from components import serving_folder
+from pipeline.serving.protocol import DEFAULT_SIGNATURE
 from shiftvit import features
+
+Item = bytes | np.ndarray  # a record, or the pixels of an image, uint8 (size, size, 3)
 
 _PREAMBLE = ("Graph execution error:", "Detected at node", "<stack traces")  # of TensorFlow's messages
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\]")
@@ -44,6 +47,7 @@ class Model:
     Attributes:
         number: of the version.
         inputs: the input name of each supported signature, by signature name.
+        image_size: of the images that the model takes, in pixels a side.
         class_names: by class id.
         signature_defs: the signatures of the SavedModel, as plain data.
     """
@@ -51,25 +55,35 @@ class Model:
     def __init__(self, folder: Path, hold: contextlib.ExitStack):
         import tensorflow as tf
 
+        from shiftvit.export import answer_of
+
         self.number = int(folder.name)
         self.signature_defs = _read_signature_defs(folder)
         self._hold = hold
         self._loaded = tf.saved_model.load(str(folder))
         self.inputs = {name: key for name, key in map(_only_input, self._loaded.signatures.items()) if key}
-        self.image_shape = tuple(self._loaded.answer.input_signature[0].shape[1:])
+        self._answer: Any
+        self._answer, self.image_size = answer_of(self._loaded)
         self.class_names = [name.decode() for name in self._loaded.list_classes().numpy()]
 
-    def predict(self, signature: str, items: Sequence[bytes]) -> list[dict[str, Any]]:
+    def predict(self, signature: str, items: Sequence[Item]) -> list[dict[str, Any]]:
         """Returns the outputs of each item, by name, as plain values.
+
+        Args:
+            signature: one of `inputs`.
+            items: pixels for the default signature, which decodes images; for others, what they take.
 
         Raises:
             InvalidInputError: when the signature cannot read one of the items.
         """
         import tensorflow as tf
 
-        function, key = self._loaded.signatures[signature], self.inputs[signature]
         try:
-            outputs = function(**{key: tf.constant(items, tf.string)})
+            if signature == DEFAULT_SIGNATURE:
+                outputs = self._answer(tf.constant(np.stack(items)))
+            else:
+                function, key = self._loaded.signatures[signature], self.inputs[signature]
+                outputs = function(**{key: tf.constant(items, tf.string)})
         except tf.errors.InvalidArgumentError as error:
             raise InvalidInputError(_reason(error)) from error
         except UnicodeDecodeError as error:  # TensorFlow fails to quote an item that is not UTF-8
@@ -80,7 +94,7 @@ class Model:
 
     def close(self) -> None:
         """Frees the version's memory, and allows its folder to be removed."""
-        self._loaded = None
+        self._loaded = self._answer = None
         gc.collect()  # the functions of a SavedModel form reference cycles
         self._hold.close()
 
@@ -118,14 +132,12 @@ def _import_libraries() -> None:
 
 def _warm_up(model: Model, max_batch: int) -> None:
     """Runs each signature once with one item and once with `max_batch`: the first call of each shape is slow."""
-    import tensorflow as tf
-
     from shiftvit.export import SERVING_DEFAULT, SERVING_EXAMPLES
 
     if SERVING_DEFAULT not in model.inputs:
         raise ValueError(f"it has no signature {SERVING_DEFAULT}")
-    blank = np.zeros(model.image_shape, np.uint8)
-    samples = {SERVING_DEFAULT: tf.io.encode_png(blank).numpy(), SERVING_EXAMPLES: features.encode(blank, 0)}
+    blank = np.zeros((model.image_size, model.image_size, 3), np.uint8)
+    samples: dict[str, Item] = {SERVING_DEFAULT: blank, SERVING_EXAMPLES: features.encode(blank, 0)}
     for signature in model.inputs.keys() & samples.keys():
         for count in (1, max_batch):
             model.predict(signature, [samples[signature]] * count)

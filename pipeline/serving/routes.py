@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import json
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+import numpy as np
 from aiohttp import web
 
 from pipeline.graph.nodes import PIPELINE_NAME as NAME
@@ -16,8 +19,11 @@ from pipeline.serving import protocol
 from pipeline.serving.batcher import Batcher, InvalidItemError, Row
 from pipeline.serving.errors import RequestError, errors_as_json
 from pipeline.serving.metrics import CONTENT_TYPE, Metrics
-from pipeline.serving.model import Model
+from pipeline.serving.model import Item, Model
 from pipeline.serving.version_manager import VersionManager
+from shiftvit import pixels
+from shiftvit.errors import DataError
+from shiftvit.image_container import read_container
 
 _PAGE = Path(__file__).parent / "page.html"
 _PAGE_HEADERS = {
@@ -28,7 +34,9 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 _SMALL = 64_000  # bytes; a smaller body is parsed faster in the event loop than in a thread
+_SMALL_PIXELS = 100_000  # likewise, of a request's images, for decoding
 _MAX_BODIES = 8  # bodies of the largest size in memory at once; further requests are rejected
+_DECODERS = min(4, os.cpu_count() or 1)  # images decoded at once; the largest take up to 500 MB each
 _CLIENT_CLOSED = 499  # nginx's status code for a client that disconnects before the response
 
 
@@ -56,6 +64,7 @@ class Routes:
         self._batcher = batcher
         self._metrics = metrics
         self._limits = limits
+        self._decoders = ThreadPoolExecutor(_DECODERS, "decoder")
         self._reserved = 0  # bytes of memory, at most, of the bodies of running requests
 
     def make_app(self) -> web.Application:
@@ -94,7 +103,8 @@ class Routes:
         with self._use_model(request) as model, self._reserve_memory(request):
             body = await self._read(request, deadline)
             predict_request = await self._parse(body, model)
-            rows = await self._run_model(model, predict_request, deadline)
+            items = await self._decode(model, predict_request, deadline)
+            rows = await self._run_model(model, predict_request, items, deadline)
         self._metrics.images.inc(len(rows))
         return _json(protocol.predictions(rows, predict_request.columnar))
 
@@ -152,8 +162,28 @@ class Routes:
         except protocol.BadRequestError as error:
             raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from error
 
-    async def _run_model(self, model: Model, request: protocol.PredictRequest, deadline: float) -> list[Row]:
-        rows = self._batcher.predict(model, request.signature, request.items)
+    async def _decode(self, model: Model, request: protocol.PredictRequest, deadline: float) -> Sequence[Item]:
+        """Returns what the model takes: pixels in place of image files. Threads decode all but small images."""
+        if request.signature != protocol.DEFAULT_SIGNATURE:
+            return request.items
+        indices, size = range(len(request.items)), model.image_size
+        if _are_small(request.items):
+            return [_decode_item(request, index, size) for index in indices]
+        submit = asyncio.get_running_loop().run_in_executor
+        jobs = [submit(self._decoders, _decode_item, request, index, size) for index in indices]
+        try:
+            return await asyncio.wait_for(asyncio.gather(*jobs), _left(deadline))
+        except asyncio.TimeoutError as error:
+            reason = f"the images were not decoded within {self._limits.seconds:g} seconds"
+            raise RequestError(HTTPStatus.GATEWAY_TIMEOUT, reason) from error
+        finally:
+            for job in jobs:  # after an error, those that no thread has begun
+                job.cancel()
+
+    async def _run_model(
+        self, model: Model, request: protocol.PredictRequest, items: Sequence[Item], deadline: float
+    ) -> list[Row]:
+        rows = self._batcher.predict(model, request.signature, items)
         try:
             return await asyncio.wait_for(rows, _left(deadline))
         except InvalidItemError as error:
@@ -219,6 +249,24 @@ def _check_name(request: web.Request) -> None:
     name = request.match_info["name"]
     if name != NAME:
         raise RequestError(HTTPStatus.NOT_FOUND, f"no model {name[:60]!r}; the served model is {NAME}")
+
+
+def _are_small(items: Sequence[bytes]) -> bool:
+    """Returns whether images are decoded faster than a thread takes over."""
+    if sum(map(len, items)) > _SMALL:
+        return False
+    try:
+        containers = [read_container(item) for item in items]
+    except DataError:
+        return False
+    return sum(each.width * each.height for each in containers) <= _SMALL_PIXELS
+
+
+def _decode_item(request: protocol.PredictRequest, index: int, size: int) -> np.ndarray:
+    try:
+        return pixels.decode(request.items[index], size)
+    except DataError as error:
+        raise RequestError(HTTPStatus.BAD_REQUEST, f"{request.describe_item(index)}: {error}") from error
 
 
 def _json(body: bytes) -> web.Response:

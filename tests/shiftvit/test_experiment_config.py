@@ -77,6 +77,7 @@ def test_invalid_values_are_named_by_their_dotted_key(values, message):
         (ModelConfig, {"drop_path": 1.0}, r"model.drop_path must be in \[0, 1\)"),
         (ModelConfig, {"dropout": -0.1}, r"model.dropout must be in \[0, 1\)"),
         (DataConfig, {"crop_padding": -1}, "data.crop_padding must not be negative"),
+        (DataConfig, {"memory": 0}, "data.memory must be positive; it is in MB"),
         (DataConfig, {"randaugment_ops": -1}, "data.randaugment_ops must not be negative"),
         (DataConfig, {"randaugment_magnitude": 1.1}, r"data.randaugment_magnitude must be in \[0, 1\]"),
         (DataConfig, {"mixup": -0.1}, r"data.mixup must be in \[0, 1\]"),

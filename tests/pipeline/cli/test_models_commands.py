@@ -7,4 +7,4 @@ def test_predict_checks_all_images_before_it_prints(tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("not an image")
     assert main(["predict", str(tmp_path / "notes.txt"), "--workspace", str(tmp_path)]) == 3
     out, err = capsys.readouterr()
-    assert out == "" and "notes.txt: not a PNG or JPEG" in err
+    assert out == "" and "notes.txt: not a PNG, JPEG, BMP, GIF or WebP image" in err

@@ -73,10 +73,10 @@ MALFORMED = {
     "a lone surrogate": (b'{"instances": ["\\ud800"]}', "instances[0]: text with a lone surrogate at 0"),
     "text instead of an image": (
         text({"instances": [IMAGE["b64"]]}),
-        "instances[0]: the model rejects it as image_bytes",
+        "instances[0]: not a PNG, JPEG, BMP, GIF or WebP image",
     ),
-    "an empty image": (text({"inputs": [IMAGE, {"b64": ""}]}), "inputs[1]: the model rejects it as image_bytes"),
-    "a damaged image": (text({"instances": [b64(png("red")[:-20])]}), "instances[0]: the model rejects it"),
+    "an empty image": (text({"inputs": [IMAGE, {"b64": ""}]}), "inputs[1]: not a PNG, JPEG, BMP, GIF or WebP image"),
+    "a damaged image": (text({"instances": [b64(png("red")[:-20])]}), "instances[0]: a damaged PNG image"),
     "an image instead of a record": (
         text({"signature_name": "serving_examples", "instances": [IMAGE]}),
         "instances[0]: the model rejects it as examples",

@@ -4,7 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 from pipeline.serving import predict as predict_module
-from pipeline.serving.image_files import check_image
+from pipeline.serving.image_files import check_image, decode_image
 from pipeline.serving.predict import predict
 from shiftvit import export
 from shiftvit.errors import DataError, UserError
@@ -69,9 +69,9 @@ def test_more_images_than_fit_in_a_batch(model, image_file):
     ("content", "reason"),
     [
         (None, "cannot read it"),
-        (b"", "not a PNG or JPEG"),
-        (b"GIF89a....", "not a PNG or JPEG"),
-        (b"\x89PNG\r\n\x1a\nnonsense", "damaged PNG"),
+        (b"", "not a PNG, JPEG, BMP, GIF or WebP image"),
+        (b"GIF89a....", "damaged GIF"),
+        (b"\x89PNG\r\n\x1a\nnonsense", "not a PNG"),
         (b"\xff\xd8\xffnonsense", "damaged JPEG"),
     ],
 )
@@ -80,7 +80,7 @@ def test_file_that_is_no_image_raises_with_its_name(tmp_path, content, reason):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=rf"x\.png: .*{reason}"):
-        check_image(path)
+        decode_image(path, 32)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
@@ -88,7 +88,7 @@ def test_truncated_image_raises(image_file, name):
     path = image_file(name, (9, 99, 199), size=(200, 200))
     path.write_bytes(path.read_bytes()[:-150])
     with pytest.raises(DataError, match="damaged"):
-        check_image(path)
+        decode_image(path, 32)
 
 
 def test_image_with_too_many_pixels_raises(tmp_path):
@@ -110,3 +110,27 @@ def test_version_cannot_be_removed_while_it_runs(model, image_file, monkeypatch)
 def test_removed_version_raises(tmp_path, image_file):
     with pytest.raises(UserError, match=r"7: cannot be read \(No such file or directory\); `shiftvit versions` lists"):
         predict(tmp_path / "7", [image_file("a.png", (0, 0, 0))])
+
+
+class Of48Pixels(tf.Module):
+    """Classifies images of another size, by the colour of the pixel in the last corner."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 48, 48, 3], tf.uint8)])
+    def answer(self, images):
+        probabilities = tf.nn.softmax(tf.cast(images[:, 47, 47], tf.float32))
+        class_id = tf.argmax(probabilities, axis=-1)
+        return {
+            export.CLASS_NAME: tf.gather(tf.constant(COLOURS), class_id),
+            export.CLASS_ID: class_id,
+            export.PROBABILITIES: probabilities,
+        }
+
+    @tf.function(input_signature=[])
+    def list_classes(self):
+        return tf.constant(COLOURS[:3])
+
+
+def test_the_size_of_the_pixels_is_the_models(tmp_path, image_file):
+    tf.saved_model.save(Of48Pixels(), str(tmp_path / "model"))
+
+    assert [each.class_name for each in predict(tmp_path / "model", [image_file("a.png", (0, 0, 255))])] == ["blue"]

@@ -193,7 +193,7 @@ def test_too_large_body_is_rejected(server, kind):
 def test_body_of_the_largest_size_is_accepted(server):
     reply = server.post(b'{"instances": ["' + b" " * (1_000_000 - 19) + b'"]}')
 
-    assert reply.status_code == 400 and reply.json()["error"].startswith("instances[0]: the model rejects it")
+    assert reply.status_code == 400 and reply.json()["error"].startswith("instances[0]: not a PNG")
 
 
 def test_bad_image_fails_only_its_own_request(server):
@@ -202,6 +202,6 @@ def test_bad_image_fails_only_its_own_request(server):
         replies = list(pool.map(lambda index: server.post(bad.get(index, RED)), range(16)))
 
     assert [index for index, reply in enumerate(replies) if reply.status_code != 200] == [7, 11]
-    assert replies[7].json()["error"].startswith("instances[0]: the model rejects it as image_bytes (")
-    assert replies[11].json()["error"].startswith("instances[1]: the model rejects it as image_bytes (")
+    assert replies[7].json()["error"].startswith("instances[0]: not a PNG")
+    assert replies[11].json()["error"].startswith("instances[1]: a damaged PNG image (")
     assert {reply.json()["predictions"][0]["class_id"] for reply in replies if reply.ok} == {0}
