@@ -26,7 +26,7 @@ _SINGLE_DEVICE = tf.distribute.InputContext()
 _COPIES = 5  # per batch prepared at once: its records, images and augmented images, one that waits, one in training
 _MB = 10**6
 
-_Examples = tuple[tf.Tensor, tf.Tensor]  # images, uint8 (N, 32, 32, 3), and labels, int64 (N,)
+_Examples = tuple[tf.Tensor, tf.Tensor]  # images, uint8 (N, size, size, 3), and labels, int64 (N,)
 _Reader = Callable[[tf.Tensor], _Examples]
 
 
@@ -59,9 +59,7 @@ def training_batches(
     context: tf.distribute.InputContext = _SINGLE_DEVICE,
     start: int = 0,
 ) -> tf.data.Dataset:
-    """Returns endless shuffled batches; each is a function of the seed and its index only.
-
-    Global batches, before augmentation, do not depend on the number of workers: each picks its own of all records.
+    """Returns endless shuffled batches by seed and index; before augmentation, any number of workers has the same.
 
     Args:
         patterns: of TFRecord files. Their images are loaded when this is called, if they fit into `config.memory`.

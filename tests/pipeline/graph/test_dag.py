@@ -136,13 +136,22 @@ def test_evaluator_and_canary_get_their_thresholds_from_the_configuration(tmp_pa
 def test_only_evaluator_and_canary_read_the_test_split(nodes):
     """Tuner and Trainer read train and eval by default; the Canary reads test, DataGate all splits.
 
-    The Pusher reads only the properties of the examples, for the model card.
+    DatasetSchema and the Pusher, for the model card, read only the facts of the data.
     """
     assert parameter(nodes["Evaluator"], "example_splits") == '["test"]'
     for name in ("Tuner", "Trainer"):
         assert parameter(nodes[name], "train_args") == parameter(nodes[name], "eval_args") == "{}"
     readers = {name for name, node in nodes.items() if "examples" in node.inputs.inputs}
-    assert readers == {"StatisticsGen", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary", "Pusher"}
+    assert readers == {
+        "StatisticsGen",
+        "DatasetSchema",
+        "DataGate",
+        "Tuner",
+        "Trainer",
+        "Evaluator",
+        "Canary",
+        "Pusher",
+    }
 
 
 def edit_a_copy(folder, file, monkeypatch):
