@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from shiftvit import features
-from shiftvit.export import PROBABILITIES
+from shiftvit.export import PROBABILITIES, answer_of
 
 # Operations on the residual map, which every block writes to, stay in float32: rounding them to 256 steps costs more
 # accuracy than it saves bytes.
@@ -62,8 +62,8 @@ class Int8:
 
 
 def _converter(model: Any) -> tf.lite.TFLiteConverter:
-    [images] = model.answer.input_signature
-    signature = [tf.TensorSpec((1, *images.shape[1:]), tf.uint8, name=features.IMAGE)]
+    _, size = answer_of(model)
+    signature = [tf.TensorSpec((1, *features.image_shape(size)), tf.uint8, name=features.IMAGE)]
     classify = tf.function(lambda image: model.answer(image)[PROBABILITIES], input_signature=signature)
     return tf.lite.TFLiteConverter.from_concrete_functions([classify.get_concrete_function()], model)
 

@@ -98,7 +98,8 @@ def test_report_has_the_measurements_of_both_files(lite):
 
 def test_file_that_disagrees_is_rejected_and_the_other_is_kept(model, examples, tmp_path, monkeypatch):
     """With an int8 file that ranks the classes in reverse."""
-    wrong = to_float(_Wrong(tf.saved_model.load(f"{model.uri}/Format-Serving")))
+    tf.saved_model.save(_Wrong(tf.saved_model.load(f"{model.uri}/Format-Serving")), str(tmp_path / "wrong"))
+    wrong = to_float(tf.saved_model.load(str(tmp_path / "wrong")))
     monkeypatch.setattr(Int8, "convert", lambda self, float32_products: wrong)
 
     folder = run(tmp_path, model, examples)
@@ -144,6 +145,7 @@ class _Wrong(tf.Module):
         super().__init__()
         self.model = model
 
+    @tf.function(input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.uint8)])
     def answer(self, images):
         return {name: value[:, ::-1] for name, value in self.model.answer(images).items() if value.shape.rank == 2}
 
