@@ -196,8 +196,8 @@ def test_run_and_tune_refuse_several_workers(tmp_path, monkeypatch, capsys, comm
     ("damage", "code", "message"),
     [
         (lambda records: shutil.rmtree(records / "Split-eval"), 3, "Split-eval: holds no records"),
-        (lambda records: (records / "class_names.json").unlink(), 3, "class_names.json: cannot be read"),
-        (lambda records: (records / "class_names.json").write_text('["a"]'), 3, "class_names.json: must list the 10"),
+        (lambda records: (records / "dataset.json").unlink(), 3, "dataset.json: cannot be read"),
+        (lambda records: (records / "dataset.json").write_text("{"), 3, "dataset.json: cannot be read"),
     ],
 )
 def test_incomplete_records_are_reported(drawn_examples, tmp_path, capsys, damage, code, message):
