@@ -21,7 +21,6 @@ from tfx.utils.typing_utils import ArtifactMultiDict
 from components import model_card, serving_folder
 from components.evaluator.results import read_metrics
 from components.example_gen import source_identity
-from shiftvit.dataset import read_dataset
 from shiftvit.files import disk
 from shiftvit.training_record import EXPERIMENT_FILE
 
@@ -113,9 +112,8 @@ def _write_card(input_dict: ArtifactMultiDict, folder: str) -> None:
     with fileio.open(os.path.join(model_run.uri, EXPERIMENT_FILE)) as file:
         experiment = json.load(file)
     properties = {name: examples.get_custom_property(name) for name in source_identity.PROPERTIES}
-    card = model_card.write(
-        read_metrics(evaluation.uri, read_dataset(examples.uri).num_classes), experiment, properties, time.time()
-    )
+    metrics = read_metrics(evaluation.uri, len(source_identity.class_names(properties)))
+    card = model_card.write(metrics, experiment, properties, time.time())
     fileio.makedirs(os.path.join(folder, serving_folder.EXTRA_FOLDER))
     with fileio.open(os.path.join(folder, serving_folder.CARD_FILE), "w") as file:
         file.write(card)

@@ -29,7 +29,7 @@ def model(tmp_path):
 @pytest.fixture
 def card_inputs(tmp_path, monkeypatch):
     """Inputs of the model card, with metrics in place of TFMA's files."""
-    monkeypatch.setattr(pusher, "read_metrics", lambda uri: METRICS)
+    monkeypatch.setattr(pusher, "read_metrics", lambda uri, num_classes: METRICS)
     evaluation = artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation")
     run = artifact(standard_artifacts.ModelRun, tmp_path / "run")
     (tmp_path / "run").mkdir()
@@ -51,7 +51,7 @@ METRICS = {
     "confusion": [],
     "corrupted_top1": {},
 }
-COUNTS = {"source_published": 0, "count_train": 40, "count_eval": 10, "count_test": 10}
+COUNTS = {"source_published": 0, "image_size": 32, "count_train": 40, "count_eval": 10, "count_test": 10}
 
 
 def push(folder, model, blessed=True, base=None, keep=2, inputs=None):
@@ -146,7 +146,7 @@ def test_version_has_no_card_without_all_its_inputs(tmp_path, model, card_inputs
 
 def test_changed_card_is_not_a_new_model(tmp_path, model, card_inputs, monkeypatch):
     push(tmp_path, model, inputs=card_inputs)
-    monkeypatch.setattr(pusher, "read_metrics", lambda uri: METRICS | {"loss": 0.75})
+    monkeypatch.setattr(pusher, "read_metrics", lambda uri, num_classes: METRICS | {"loss": 0.75})
 
     assert push(tmp_path, model, inputs=card_inputs).get_int_custom_property(ALREADY_PUSHED) == 1
 

@@ -7,6 +7,7 @@ import executions
 import keras_tuner
 import pytest
 import tensorflow as tf
+from known_data import CIFAR10
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import standard_artifacts
 
@@ -66,7 +67,7 @@ def trained(drawn_examples, tmp_path_factory):
 def test_recorded_experiment_has_the_hyperparameters_of_the_search(trained):
     recorded = json.loads((trained / "run" / EXPERIMENT_FILE).read_text())
 
-    expected = to_dict(EXPERIMENT)
+    expected = to_dict(EXPERIMENT.for_data(CIFAR10))
     expected["train"]["learning_rate"], expected["model"]["drop_path"] = 0.0025, 0.05
     assert recorded == expected
 

@@ -136,7 +136,7 @@ def test_evaluator_and_canary_get_their_thresholds_from_the_configuration(tmp_pa
 def test_only_evaluator_and_canary_read_the_test_split(nodes):
     """Tuner and Trainer read train and eval by default; the Canary reads test, DataGate all splits.
 
-    DatasetSchema and the Pusher, for the model card, read only the facts of the data.
+    DatasetSchema reads only the facts of the data, and the Pusher only the properties, for the model card.
     """
     assert parameter(nodes["Evaluator"], "example_splits") == '["test"]'
     for name in ("Tuner", "Trainer"):

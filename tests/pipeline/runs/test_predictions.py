@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from known_data import CLASS_NAMES, IMAGE_SHAPE
+from known_data import CLASS_NAMES, IMAGE_SHAPE, describe
 
 from pipeline.runs import predictions as saved_predictions
 from shiftvit import features, progress
@@ -48,6 +48,7 @@ def folder(tmp_path_factory):
             with tf.io.TFRecordWriter(f"{folder}/Split-{split}/data_tfrecord-{number:05d}-of-00002") as writer:
                 for image, label in half:
                     writer.write(features.encode(image, label))
+    describe(folder)
     server = ServingModule(WrongUnlessMarked(), CLASS_NAMES, 32)
     signatures = {SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
     tf.saved_model.save(server, str(folder / "model"), signatures=signatures)
@@ -121,7 +122,7 @@ def test_samples_are_the_first_images_of_each_class(gathered):
 
 def test_digest_covers_images_and_labels_of_the_test_split(gathered):
     images = np.stack([draw(k % 10, white=k >= 10, shade=k) for k in range(16)])
-    content = images.tobytes() + (np.arange(16) % 10).astype(np.uint8).tobytes()
+    content = images.tobytes() + (np.arange(16) % 10).astype(np.uint16).tobytes()
     assert str(gathered.split) == hashlib.sha256(content).hexdigest()
 
 

@@ -13,7 +13,7 @@ from shiftvit.errors import UserError
 @pytest.fixture
 def executions(tmp_path, monkeypatch):
     """The executions of a run whose Pusher is cached: it pushed version 7, and the archive has a copy."""
-    monkeypatch.setattr(result, "read_metrics", lambda uri: {"top1": 0.9})
+    monkeypatch.setattr(result, "read_metrics", lambda uri, num_classes: {"top1": 0.9})
     monkeypatch.setattr(result.canary, "read_report", lambda uri: CanaryReport(True, ""))
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive" / "saved_model.pb").touch()
