@@ -16,11 +16,12 @@ from shiftvit.errors import DataError
 from shiftvit.features import CHANNELS, TRAIN
 
 _DECIMALS = 4  # of mean and deviation
+_BLOCK = 64  # images summed at once: they fit into the cache, and float32 holds the sum of their squares exactly
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Sums over some images of a split; exact, so that their order does not matter."""
+    """Sums over some images of a split; exact, so that their order does not matter. Pixels count in TRAIN only."""
 
     split: str
     image_size: int  # pixels on each side
@@ -42,11 +43,23 @@ def load(path: str) -> Measured:
 
 def measure(split: str, images: np.ndarray, labels: np.ndarray, num_classes: int) -> Measured:
     """Measures images, uint8 (N, size, size, 3), and their class ids, (N,)."""
-    rows = images.reshape(len(images), -1)
-    columns = (rows.sum(axis=0, dtype=np.uint64), np.square(rows, dtype=np.uint16).sum(axis=0, dtype=np.uint64))
-    sums, squares = (column.reshape(-1, CHANNELS).sum(axis=0).tolist() for column in columns)
+    sums, squares = _sum_pixels(images) if split == TRAIN else (np.zeros(CHANNELS), np.zeros(CHANNELS))
     counts = np.bincount(labels, minlength=num_classes).tolist()
-    return Measured(split, images.shape[1], tuple(counts), tuple(sums), tuple(squares))
+    return Measured(split, images.shape[1], tuple(counts), _integers(sums), _integers(squares))
+
+
+def _sum_pixels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the sums of the values of each channel, and those of their squares, (3,) each; exact."""
+    sums, squares = np.zeros((2, images[0].size))
+    for start in range(0, len(images), _BLOCK):
+        values = images[start : start + _BLOCK].reshape(-1, images[0].size).astype(np.float32)
+        sums += values.sum(axis=0)
+        squares += np.einsum("ij,ij->j", values, values)
+    return sums.reshape(-1, CHANNELS).sum(axis=0), squares.reshape(-1, CHANNELS).sum(axis=0)
+
+
+def _integers(values: np.ndarray) -> tuple[int, ...]:
+    return tuple(values.astype(np.int64).tolist())
 
 
 def combine(parts: Iterable[Measured], class_names: tuple[str, ...], counts: Mapping[str, int]) -> DatasetInfo:
