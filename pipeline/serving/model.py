@@ -136,7 +136,7 @@ def _warm_up(model: Model, max_batch: int) -> None:
 
     if SERVING_DEFAULT not in model.inputs:
         raise ValueError(f"it has no signature {SERVING_DEFAULT}")
-    blank = np.zeros((model.image_size, model.image_size, 3), np.uint8)
+    blank = np.zeros(features.image_shape(model.image_size), np.uint8)
     samples: dict[str, Item] = {SERVING_DEFAULT: blank, SERVING_EXAMPLES: features.encode(blank, 0)}
     for signature in model.inputs.keys() & samples.keys():
         for count in (1, max_batch):
