@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from shiftvit.errors import ConfigError
 
 Config = TypeVar("Config")
+Resize = Literal["crop", "pad", "stretch"]  # how an image file that is not square becomes so
 
 
 def require(condition: object, message: str) -> None:
@@ -83,8 +84,10 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Augmentation of the training images, and the memory that images take."""
+    """How images are stored, augmented and held in memory."""
 
+    image_size: int = 0  # pixels a side of stored images; 0: 64 for image files; other sources keep their size
+    resize: Resize = "crop"  # of image files: crop cuts the ends of the long side off, pad adds bars, stretch distorts
     crop_padding: int = 4  # reflect-pad each side by so many pixels of the stored image, then crop at random; 0: off
     flip: bool = True
     randaugment_ops: int = 0  # RandAugment operations per image; 0: off

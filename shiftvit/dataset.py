@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shiftvit.config import from_dict, to_dict
+from shiftvit.config import Resize, from_dict, to_dict
 from shiftvit.errors import ConfigError, DataError
 from shiftvit.features import image_shape
 
@@ -25,6 +25,7 @@ class DatasetInfo:
     class_counts: dict[str, tuple[int, ...]]  # images by class id, for each split
     pixel_mean: tuple[float, ...]  # of red, green and blue in the training split, from 0 to 1
     pixel_std: tuple[float, ...]
+    resize: Resize = "crop"  # how image files that are not square became so
 
     @property
     def num_classes(self) -> int:

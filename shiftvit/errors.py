@@ -6,10 +6,24 @@ def one_line(error: BaseException) -> str:
     return str(getattr(error, "message", error)).strip().partition("\n")[0]
 
 
+def printable(text: str) -> str:
+    r"""Returns text with escapes for bytes that are no text and for control sequences, which a file's name may contain.
+
+    >>> printable("caf\u00e9 \x1b[31m")
+    'café \\x1b[31m'
+    """
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 class UserError(Exception):
     """A failure that one sentence explains; shown without a traceback."""
 
     exit_code = 1
+
+    def __init__(self, message: str):
+        super().__init__(message if message.isprintable() else printable(message))
 
 
 class DiskFullError(UserError):

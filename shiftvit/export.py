@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from shiftvit import features
-from shiftvit.config import ModelConfig
+from shiftvit.config import ModelConfig, Resize
 from shiftvit.dataset import DatasetInfo
 from shiftvit.image_container import JPEG_SCAN, MAX_FILE_PIXELS, MAX_FILE_SCANS
 from shiftvit.model import build_model
@@ -31,9 +31,11 @@ _PARALLEL_DECODES = 2  # images of a request decoded at once; each may need memo
 class ServingModule(tf.Module):
     """A classifier with the preprocessing of training: returns class names, class ids and probabilities."""
 
-    def __init__(self, model: tf.keras.Model, class_names: Sequence[str], image_size: int) -> None:
+    def __init__(
+        self, model: tf.keras.Model, class_names: Sequence[str], image_size: int, resize: Resize = "crop"
+    ) -> None:
         super().__init__()
-        self._size = image_size  # of the stored images
+        self._size, self._resize = image_size, resize  # of the stored images
         # Only the variables are tracked. For a tracked layer, Keras would save functions of its own.
         # Nothing calls them, and they take most of the time of saving and loading.
         self.weights = model.variables
@@ -72,12 +74,22 @@ class ServingModule(tf.Module):
         """Returns the class names by class id. Not a signature, but callable after loading the SavedModel."""
         return self.class_names
 
+    @function(input_signature=[])
+    def resize_mode(self) -> tf.Tensor:
+        """Returns how image files that are not square become so. Not a signature, but callable after loading."""
+        return tf.constant(self._resize)
+
 
 def answer_of(loaded: Any) -> tuple[Callable[[tf.Tensor], Outputs], int]:
     """Returns `answer` of a loaded SavedModel, and the size of the square images that it takes, in pixels a side."""
     (function,) = loaded.answer.concrete_functions
     (images,), _ = function.structured_input_signature
     return function, images.shape[1]
+
+
+def resize_of(loaded: Any) -> Resize:
+    """Returns how images that are not square become so for a loaded SavedModel; those of earlier code crop them."""
+    return loaded.resize_mode().numpy().decode() if hasattr(loaded, "resize_mode") else "crop"
 
 
 def decode_image(encoded: tf.Tensor, size: int) -> tf.Tensor:
@@ -128,7 +140,7 @@ def export(model: tf.keras.Model, config: ModelConfig, dataset: DatasetInfo, dir
     serving = build_model(config, dataset)
     model.trainable = True  # Keras lists the weights of frozen layers in another order
     serving.set_weights(model.get_weights())
-    server = ServingModule(serving, dataset.class_names, dataset.image_size)
+    server = ServingModule(serving, dataset.class_names, dataset.image_size, dataset.resize)
     tf.saved_model.save(
         server, directory, signatures={SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
     )

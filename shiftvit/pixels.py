@@ -7,16 +7,14 @@ white, without a word about harmless damage. Colour profiles are ignored: values
 import io
 import struct
 import zlib
-from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin
 
+from shiftvit.config import Resize
 from shiftvit.image_container import MAX_FILE_PIXELS, Container, damaged, read_container, too_large
 
 assert WebPImagePlugin.SUPPORTED  # and registered, for which Pillow would import all its formats at the first WebP file
-
-Resize = Literal["crop", "pad", "stretch"]
 
 _FILTER = Image.Resampling.BICUBIC  # antialiased, as all of Pillow's filters are
 _DRAFT = 4  # a large JPEG is decoded at a fraction of its size, at least this many times the size wanted

@@ -36,6 +36,11 @@ def report(stage: str, done: float, total: float, unit: str, **metrics: float) -
     LOGGER.info("%s: %g of %g %s %s", stage, done, total, unit, shown, extra={EVENT: event})
 
 
+def note(message: str) -> None:
+    """Reports a sentence for the user that is no error."""
+    LOGGER.info("%s", message, extra={EVENT: {"event": "note", "message": message}})
+
+
 def report_trials(trials: Sequence[TrialStatus], greater_is_better: bool) -> None:
     """Reports all trials of a search, in the order of their starts."""
     states = Counter(trial.state for trial in trials)

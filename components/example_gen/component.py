@@ -1,13 +1,13 @@
-"""The ExampleGen converts a source's records to TFRecord files of Examples with Beam, one element per file.
+"""The ExampleGen converts a prepared source to TFRecord files of Examples with Beam, one element per file.
 
 Each worker reads and writes whole shards, so no pixels pass through Beam, every runner writes the same files, and a
 retried shard overwrites its own file.
 """
 
-import math
+import functools
+import operator
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -19,45 +19,17 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples
 
-from components.example_gen import measure, records
+from components.example_gen import bad_images, measure, records
+from components.example_gen.shards import Shard, plan, unfinished_folder
 from components.example_gen.source_identity import SourceIdentity, count_property, dataset_properties
-from shiftvit import progress
+from shiftvit import features, progress
 from shiftvit.dataset import DATASET_FILE, DatasetInfo
 from shiftvit.errors import DataError
 from shiftvit.features import split_folder
 from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records
 
-_UNFINISHED = "unfinished"  # folder for incomplete files, outside the split folders, whose files are read as data
-_MEASURED = ".json"  # end of the names of the measurements there
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One TFRecord file to write, and the records that go into it."""
-
-    split: str
-    num_classes: int  # of the data set
-    source: str  # file of binary records
-    start: int  # index of the first record
-    images: int
-    split_images: int  # in all shards of the split
-    target: str  # path of the TFRecord file
-    unfinished: str  # folder for incomplete files
-
-
-def plan(identity: SourceIdentity, input_base: str, output: str, images_per_shard: int) -> list[Shard]:
-    """Returns the shards of every split, in TFX's layout: `<output>/Split-<split>/data_tfrecord-00000-of-00008`."""
-    shards = []
-    for split, count in identity.counts.items():
-        total = math.ceil(count / images_per_shard)
-        source, unfinished = records.split_file(input_base, split), f"{output}/{_UNFINISHED}"
-        for index in range(total):
-            start = index * images_per_shard
-            images = min(images_per_shard, count - start)
-            target = f"{split_folder(output, split)}/data_tfrecord-{index:05d}-of-{total:05d}"
-            shards.append(Shard(split, identity.num_classes, source, start, images, count, target, unfinished))
-    return shards
+_MEASURED = ".json"  # end of the names of the measurements among the unfinished files
 
 
 class WriteShards(beam.PTransform):
@@ -70,77 +42,87 @@ class WriteShards(beam.PTransform):
 
 class _WriteShard(beam.DoFn):
     def process(self, shard: Shard) -> Iterator[tuple[str, int]]:
-        images, labels = _read(shard)
         # Uncompressed: zlib would take longer than everything else. Beam may run one element twice at the same time, so
         # each attempt writes to a file of its own.
         path = f"{shard.unfinished}/{uuid.uuid4().hex}"
+        measured, done = [], shard.start
         with tf.io.TFRecordWriter(path) as writer:
-            for example in records.serialize(images, labels):
-                writer.write(example)
+            for block in shard.content.blocks():
+                for example in _serialize(block.images, block.labels):
+                    writer.write(example)
+                measured.append(measure.measure(shard.split, shard.start, block, shard.num_classes))
+                done += len(block.images) + len(block.bad)
+                progress.report(f"writing {shard.split}", done, shard.split_images, "image")
         tf.io.gfile.rename(path, shard.target, overwrite=True)
-        measure.measure(shard.split, images, labels, shard.num_classes).save(path)
+        functools.reduce(operator.add, measured).save(path)
         tf.io.gfile.rename(path, f"{shard.unfinished}/{shard.split}-{shard.start}{_MEASURED}", overwrite=True)
-        progress.report(f"writing {shard.split}", shard.start + shard.images, shard.split_images, "image")
         yield shard.split, shard.images
 
 
-def _read(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-    offset = shard.start * records.RECORD_BYTES
-    with tf.io.gfile.GFile(shard.source, "rb") as file:
-        file.seek(offset)
-        block = file.read(shard.images * records.RECORD_BYTES)
-    images, labels = records.unpack(block, shard.num_classes, shard.source, offset)
-    if len(images) != shard.images:
-        raise DataError(f"{shard.source}: {len(images):,} records from byte {offset}, expected {shard.images:,}")
-    return images, labels
+def _serialize(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
+    if images.shape[1:] == records.IMAGE_SHAPE:
+        return records.serialize(images, labels)
+    return [features.encode(image, int(label)) for image, label in zip(images, labels, strict=True)]
 
 
 @component(use_beam=True)
 def Cifar10ExampleGen(
     examples: OutputArtifact[Examples],
     input_base: Parameter[str],
+    image_folder: Parameter[str],
     identity: Parameter[str],
     images_per_shard: Parameter[int],
+    max_bad_images: Parameter[int],
     beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
 ) -> None:
-    """Ingests CIFAR-10, or any set in its record format, into sharded TFRecords, then counts the records on disk.
+    """Ingests a prepared source into sharded TFRecords, then counts the records on disk.
 
     TFX's own ExampleGens cache by file times and need a driver. This one caches by the source's identity and needs
     none, so it runs on every runner.
 
     Args:
         examples: the splits.
-        input_base: folder with a file `<split>.bin` of binary records for each split.
+        input_base: folder of the prepared source: a file `<split>.bin` of binary records, or a list `<split>.jsonl` of
+            image files, for each split.
+        image_folder: that the paths of image files are relative to.
         identity: a SourceIdentity as JSON.
         images_per_shard: number of images in one TFRecord file.
+        max_bad_images: number of image files that may be left out because they do not decode.
         beam_pipeline: made by TFX.
 
     Raises:
-        DataError: if the number of records of a split differs from the source; the splits are removed.
+        DataError: if the number of records of a split differs from the source, a file cannot be read, too many do not
+            decode, or one is in two classes; the splits are removed.
         DiskFullError: if there is no room for the records; the splits are removed.
     """
     source = SourceIdentity.from_json(identity)
     needed = sum(source.counts.values()) * records.stored_bytes()
     with disk.ensure_space(examples.uri, needed, "the ingested records"):
-        shards = plan(source, input_base, examples.uri, images_per_shard)
-        dataset = _write(shards, source, examples.uri, beam_pipeline)
+        shards = plan(source, input_base, image_folder, examples.uri, images_per_shard)
+        dataset = _write(shards, source, examples.uri, max_bad_images, beam_pipeline)
         with tf.io.gfile.GFile(f"{examples.uri}/{DATASET_FILE}", "w") as file:
             file.write(dataset.to_json())
     _describe(examples, source, dataset)
 
 
-def _write(shards: list[Shard], source: SourceIdentity, output: str, beam_pipeline: beam.Pipeline) -> DatasetInfo:
+def _write(
+    shards: Sequence[Shard], source: SourceIdentity, output: str, max_bad_images: int, beam_pipeline: beam.Pipeline
+) -> DatasetInfo:
     """Writes the records of all splits; returns what was measured meanwhile."""
     folders = [split_folder(output, split) for split in source.counts]
-    unfinished = f"{output}/{_UNFINISHED}"
+    unfinished = unfinished_folder(output)
     try:
         for folder in (*folders, unfinished):
             tf.io.gfile.makedirs(folder)
         with beam_pipeline as pipeline:
             _ = pipeline | "Shards" >> beam.Create(shards, reshuffle=False) | "WriteShards" >> WriteShards()
-        verify(source.counts, output)
-        measured = map(measure.load, tf.io.gfile.glob(f"{unfinished}/*{_MEASURED}"))
-        return measure.combine(measured, source.class_names, source.counts)
+        measured = [measure.load(path) for path in tf.io.gfile.glob(f"{unfinished}/*{_MEASURED}")]
+        bad = bad_images.check(measured, max_bad_images)
+        bad_images.check_labels(measured, shards, source.class_names)
+        counts = {split: count - len(bad.get(split, ())) for split, count in source.counts.items()}
+        verify(counts, output)
+        bad_images.write(bad, output)
+        return measure.combine(measured, source.class_names, counts, source.resize or "crop")
     except BaseException:
         _remove(folders)
         raise

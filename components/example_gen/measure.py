@@ -4,19 +4,21 @@ Workers leave their measurements in files, because not every Beam runner returns
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from shiftvit.config import from_dict, to_dict
+from components.example_gen.blocks import BadImage, Block
+from shiftvit.config import Resize, from_dict, to_dict
 from shiftvit.dataset import DatasetInfo
 from shiftvit.errors import DataError
 from shiftvit.features import CHANNELS, TRAIN
 
 _DECIMALS = 4  # of mean and deviation
-_BLOCK = 64  # images summed at once: they fit into the cache, and float32 holds the sum of their squares exactly
+_VALUES_AT_ONCE = 200_000  # summed at once: they fit into the cache
+_MOST_AT_ONCE = 64  # images summed at once: float32 holds the sum of so many squares exactly
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,26 @@ class Measured:
     """Sums over some images of a split; exact, so that their order does not matter. Pixels count in TRAIN only."""
 
     split: str
-    image_size: int  # pixels on each side
+    start: int  # index of the first image in the split
+    image_size: int  # pixels on each side; 0 if there are no images
     class_counts: tuple[int, ...]  # by class id
     pixel_sums: tuple[int, ...]  # by channel
     pixel_squares: tuple[int, ...]  # sums of the squares
+    digests: tuple[str, ...] = ()  # as in Block
+    bad: tuple[BadImage, ...] = ()
+
+    def __add__(self, other: "Measured") -> "Measured":
+        """Returns the sums over these images and those that follow."""
+        return Measured(
+            self.split,
+            self.start,
+            max(self.image_size, other.image_size),
+            _sum([self.class_counts, other.class_counts]),
+            _sum([self.pixel_sums, other.pixel_sums]),
+            _sum([self.pixel_squares, other.pixel_squares]),
+            self.digests + other.digests,
+            self.bad + other.bad,
+        )
 
     def save(self, path: str) -> None:
         """Writes a file that `load` reads."""
@@ -41,18 +59,22 @@ def load(path: str) -> Measured:
         return from_dict(Measured, json.load(file))
 
 
-def measure(split: str, images: np.ndarray, labels: np.ndarray, num_classes: int) -> Measured:
-    """Measures images, uint8 (N, size, size, 3), and their class ids, (N,)."""
-    sums, squares = _sum_pixels(images) if split == TRAIN else (np.zeros(CHANNELS), np.zeros(CHANNELS))
-    counts = np.bincount(labels, minlength=num_classes).tolist()
-    return Measured(split, images.shape[1], tuple(counts), _integers(sums), _integers(squares))
+def measure(split: str, start: int, block: Block, num_classes: int) -> Measured:
+    """Measures a block of a split, whose first image has the index `start`."""
+    counted = split == TRAIN and len(block.images) > 0
+    sums, squares = _sum_pixels(block.images) if counted else (np.zeros(CHANNELS), np.zeros(CHANNELS))
+    counts = np.bincount(block.labels, minlength=num_classes).tolist()
+    size = block.images.shape[1]
+    return Measured(split, start, size, tuple(counts), _integers(sums), _integers(squares), block.digests, block.bad)
 
 
 def _sum_pixels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the sums of the values of each channel, and those of their squares, (3,) each; exact."""
-    sums, squares = np.zeros((2, images[0].size))
-    for start in range(0, len(images), _BLOCK):
-        values = images[start : start + _BLOCK].reshape(-1, images[0].size).astype(np.float32)
+    size = images[0].size
+    sums, squares = np.zeros((2, size))
+    at_once = min(_MOST_AT_ONCE, max(1, _VALUES_AT_ONCE // size))
+    for start in range(0, len(images), at_once):
+        values = images[start : start + at_once].reshape(-1, size).astype(np.float32)
         sums += values.sum(axis=0)
         squares += np.einsum("ij,ij->j", values, values)
     return sums.reshape(-1, CHANNELS).sum(axis=0), squares.reshape(-1, CHANNELS).sum(axis=0)
@@ -62,34 +84,41 @@ def _integers(values: np.ndarray) -> tuple[int, ...]:
     return tuple(values.astype(np.int64).tolist())
 
 
-def combine(parts: Iterable[Measured], class_names: tuple[str, ...], counts: Mapping[str, int]) -> DatasetInfo:
+def combine(
+    parts: Iterable[Measured], class_names: tuple[str, ...], counts: Mapping[str, int], resize: Resize = "crop"
+) -> DatasetInfo:
     """Returns the facts of the data set that the shards make up.
 
     Args:
         parts: the measurements of all shards.
         class_names: by class id.
         counts: images that each split must have; at least one in TRAIN.
+        resize: how image files that are not square became so.
 
     Raises:
-        DataError: if a split has another number of images.
+        DataError: if a split has another number of images, or no image of some class.
     """
     shards: dict[str, list[Measured]] = {split: [] for split in counts}
     for part in parts:
         shards[part.split].append(part)
-    class_counts = {split: _sum(found, "class_counts", len(class_names)) for split, found in shards.items()}
+    class_counts = {split: _sum_all(found, "class_counts", len(class_names)) for split, found in shards.items()}
     for split, expected in counts.items():
         if sum(class_counts[split]) != expected:
             raise DataError(f"split {split}: {sum(class_counts[split]):,} of its {expected:,} images were ingested")
-    size = shards[TRAIN][0].image_size
+    size = max(part.image_size for part in shards[TRAIN])
     values = counts[TRAIN] * size * size * 255
-    mean = np.array(_sum(shards[TRAIN], "pixel_sums", CHANNELS)) / values
-    mean_square = np.array(_sum(shards[TRAIN], "pixel_squares", CHANNELS)) / (values * 255)
-    return DatasetInfo(size, class_names, class_counts, _rounded(mean), _rounded(np.sqrt(mean_square - mean**2)))
+    mean = np.array(_sum_all(shards[TRAIN], "pixel_sums", CHANNELS)) / values
+    mean_square = np.array(_sum_all(shards[TRAIN], "pixel_squares", CHANNELS)) / (values * 255)
+    std = np.sqrt(mean_square - mean**2)
+    return DatasetInfo(size, class_names, class_counts, _rounded(mean), _rounded(std), resize)
 
 
-def _sum(shards: Iterable[Measured], name: str, length: int) -> tuple[int, ...]:
-    rows = [getattr(shard, name) for shard in shards]
-    return tuple(np.sum([[0] * length, *rows], axis=0, dtype=np.int64).tolist())
+def _sum_all(shards: Iterable[Measured], name: str, length: int) -> tuple[int, ...]:
+    return _sum([(0,) * length, *(getattr(shard, name) for shard in shards)])
+
+
+def _sum(rows: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(np.sum(rows, axis=0, dtype=np.int64).tolist())
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:

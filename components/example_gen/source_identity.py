@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shiftvit.config import Resize
 from shiftvit.dataset import DatasetInfo
 from shiftvit.features import SPLITS
 
@@ -25,12 +26,16 @@ PROPERTIES = (CLASS_NAMES, IMAGE_SIZE, KIND, SHA256, PUBLISHED, *map(count_prope
 class SourceIdentity:
     """What identifies the content of a data source, wherever it is stored."""
 
-    kind: str  # shapes, tfds, archive or folder
-    sha256: str  # of the archive; of a folder, over its files; of the embedded set, over everything that determines it
+    kind: str  # such as shapes, tfds, archive or folder
+    sha256: (
+        str  # of the archive or of CIFAR's files; of image files, over their paths, classes, sizes and times; of the
+    )
+    # embedded set, over everything that determines it
     published: bool  # whether `sha256` is the checksum published with the official archive
     counts: dict[str, int]  # images of each split
     class_names: tuple[str, ...]  # by class id
     image_size: int  # pixels on each side of the stored images
+    resize: Resize | None = None  # how image files that are not square become so; None for sources without files
 
     @property
     def num_classes(self) -> int:
@@ -49,15 +54,15 @@ class SourceIdentity:
         return SourceIdentity(**values | {"class_names": tuple(values["class_names"]), "counts": counts})
 
     def properties(self) -> dict[str, str | int]:
-        """Returns the properties of the Examples artifact."""
-        counts = {count_property(split): count for split, count in self.counts.items()}
+        """Returns the properties of the Examples artifact that are known before ingestion."""
         names = json.dumps(list(self.class_names))
-        return {CLASS_NAMES: names, KIND: self.kind, SHA256: self.sha256, PUBLISHED: int(self.published), **counts}
+        return {CLASS_NAMES: names, KIND: self.kind, SHA256: self.sha256, PUBLISHED: int(self.published)}
 
 
 def dataset_properties(dataset: DatasetInfo) -> dict[str, str | int]:
     """Returns the properties of the Examples artifact that were measured during ingestion."""
     return {
+        **{count_property(split): sum(counts) for split, counts in dataset.class_counts.items()},
         IMAGE_SIZE: dataset.image_size,
         "class_counts": json.dumps(dataset.class_counts),
         "pixel_mean": json.dumps(dataset.pixel_mean),

@@ -12,12 +12,13 @@ from pipeline.config.beam import RUNNERS
 from pipeline.config.overrides import override
 from pipeline.config.presets import PRESETS, preset
 from pipeline.config.settings import PipelineConfig
-from pipeline.config.source import FORMS
+from pipeline.config.source import FOLDER, FORMS, IMAGE_FILES, PATH, TFDS_SET, parse_source
 from pipeline.runs.workspace import Workspace
+from shiftvit.config import require
 from shiftvit.errors import ConfigError
 
 DEFAULT_WORKSPACE = PipelineConfig.workspace
-_DEFAULT_PRESET = "quickstart"
+_DEFAULT_PRESET, _IMAGES_PRESET = "quickstart", "images"  # the latter for image files
 
 
 def add_command(
@@ -94,10 +95,29 @@ def resolve(arguments: argparse.Namespace) -> PipelineConfig:
     """
     if arguments.config is not None and arguments.preset is not None:
         raise ConfigError("give --preset or --config, not both: the file has a complete configuration")
-    config = (
-        preset(arguments.preset or _DEFAULT_PRESET) if arguments.config is None else config_file.load(arguments.config)
-    )
+    if arguments.config is None:
+        config = preset(arguments.preset or _preset_for(arguments.data))
+    else:
+        config = config_file.load(arguments.config)
     given = {"source": arguments.data, "workspace": arguments.workspace}
     config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
     engine = [] if arguments.beam is None else [f"beam.runner={arguments.beam}"]
-    return override(config, [*engine, *arguments.set])
+    config = override(config, [*engine, *arguments.set])
+    require(
+        parse_source(config.source) != (FOLDER, None),
+        f"preset {config.preset} needs your images: --data PATH names a folder with a folder for each class, "
+        "or a CSV file",
+    )
+    return config
+
+
+def _preset_for(source: str | None) -> str:
+    """Returns the preset for a data source without --preset."""
+    if source is None:
+        return _DEFAULT_PRESET
+    kind, path = parse_source(source)
+    if kind == PATH and path is not None and path.exists():
+        from pipeline.sources import detect
+
+        kind = detect.kind_of(path)
+    return _IMAGES_PRESET if kind in (*IMAGE_FILES, TFDS_SET) else _DEFAULT_PRESET

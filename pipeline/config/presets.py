@@ -1,7 +1,7 @@
 """The presets: complete configurations by name. Imports no TensorFlow."""
 
-from pipeline.config.settings import EvaluateConfig, PipelineConfig
-from pipeline.config.source import SHAPES, TFDS
+from pipeline.config.settings import EvaluateConfig, GateConfig, PipelineConfig
+from pipeline.config.source import FOLDER, SHAPES, TFDS
 from shiftvit.config import DataConfig, ModelConfig, TrainConfig, suggest
 from shiftvit.errors import ConfigError
 from tuner.config import TuneConfig
@@ -84,7 +84,26 @@ def keras_example() -> PipelineConfig:
     )
 
 
-PRESETS = {config.preset: config for config in (quickstart(), cifar10_cpu(), cifar10(), keras_example())}
+def images() -> PipelineConfig:
+    """Your own images, at 64 x 64 pixels, with a small model; the default for folders of images and CSV files.
+
+    `shiftvit run --data PATH`
+
+    Its thresholds hold for any data: the model must do better than always answering the commonest class.
+    """
+    return PipelineConfig(
+        preset="images",
+        source=FOLDER,
+        model=ModelConfig(patch_size=4, dims=(64, 128, 256), depths=(2, 4, 2), n_div=8, drop_path=0.05, flip_test=True),
+        data=DataConfig(crop_padding=8),
+        train=TrainConfig(epochs=40, batch_size=64, learning_rate=1e-3),
+        tune=TuneConfig(trials=0, epochs=5),
+        evaluate=EvaluateConfig(min_top1=0.0, max_top1_drop=0.05, max_ece=1.0),
+        gate=GateConfig(min_class_share=0.005, max_duplicates=0.05, max_label_drift=0.2),
+    )
+
+
+PRESETS = {config.preset: config for config in (quickstart(), cifar10_cpu(), cifar10(), keras_example(), images())}
 
 
 def preset(name: str) -> PipelineConfig:

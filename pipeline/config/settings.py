@@ -83,9 +83,20 @@ class IngestConfig:
     """Ingestion with Beam."""
 
     images_per_shard: int = 5000  # images in each TFRecord file
+    max_bad_images: int = 10  # image files that may be left out because they do not decode; more of them stop the run
+    eval_share: float = 0.1  # part of each class that goes into the eval split, if the images come without splits
+    test_share: float = 0.1  # part of each class that goes into the test split, likewise
+    split_seed: int = 0  # chooses these images
+    tfds_dir: str = ""  # data_dir of tensorflow-datasets for tfds:NAME; empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
 
     def __post_init__(self) -> None:
-        _require_positive("ingest", self, "images_per_shard")
+        _require_positive("ingest", self, "images_per_shard", "eval_share", "test_share")
+        require(self.max_bad_images >= 0, "ingest.max_bad_images must not be negative")
+        require(
+            self.eval_share + self.test_share < 1,
+            f"ingest.eval_share={self.eval_share} and ingest.test_share={self.test_share} together must be below 1: "
+            "the rest trains",
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,7 @@ class PipelineConfig:
     """All settings of a run."""
 
     preset: str = "quickstart"  # the preset that the configuration started from
-    source: str = SHAPES  # the data: shapes, tfds, tfds:ARCHIVE, or the path of an official CIFAR-10 archive or folder
+    source: str = SHAPES  # the data: a path, folder:PATH, csv:FILE, tfds:NAME, tfds, tfds:ARCHIVE or shapes
     workspace: str = "workspace"  # folder of everything that runs write
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)

@@ -3,11 +3,19 @@
 from pathlib import Path
 
 SHAPES = "shapes"  # the embedded set
+FOLDER = "folder"  # image files in class folders
+CSV = "csv"  # image files that a table names
 TFDS = "tfds"  # CIFAR-10 through tensorflow-datasets
-PATH = "path"  # an archive or a folder of CIFAR-10, named by its path alone
+TFDS_SET = "tfds set"  # any other set of tensorflow-datasets, by its name
+PATH = "path"  # CIFAR's archive or folder, class folders or a table, named by its path alone
 
-PREFIXES = (TFDS,)  # kinds written as KIND or KIND:PATH
-FORMS = "shapes (the embedded set), tfds, tfds:ARCHIVE, or the path of an official CIFAR-10 archive or folder"
+IMAGE_FILES = (FOLDER, CSV)  # kinds whose images have names, sizes and formats of their own
+FORMS = (
+    "the path of image folders, a CSV file, or an official CIFAR-10 or CIFAR-100 archive or folder; folder:PATH, "
+    "csv:FILE, tfds:NAME (a data set of tensorflow-datasets), tfds (CIFAR-10), tfds:ARCHIVE, or shapes (the embedded "
+    "set)"
+)
+_ARCHIVES = (".tar.gz", ".tgz")
 
 
 def parse_source(source: str) -> tuple[str, Path | None]:
@@ -15,16 +23,27 @@ def parse_source(source: str) -> tuple[str, Path | None]:
     if source == SHAPES:
         return SHAPES, None
     prefix, _, path = source.partition(":")
-    if prefix in PREFIXES:
-        return prefix, absolute(path) if path else None
-    return PATH, absolute(source)
+    if source == FOLDER:  # a preset's, which has no images of its own
+        return FOLDER, None
+    if prefix in IMAGE_FILES and path:
+        return prefix, absolute(path)
+    if prefix != TFDS:
+        return PATH, absolute(source)
+    if path and not path.endswith(_ARCHIVES):
+        return TFDS_SET, None
+    return TFDS, absolute(path) if path else None
+
+
+def tfds_name(source: str) -> str:
+    """Returns the name of the data set in a source of the kind TFDS_SET."""
+    return source.partition(":")[2]
 
 
 def absolute_source(source: str) -> str:
     """Returns the same source with its path made absolute."""
     kind, path = parse_source(source)
     if path is None:
-        return kind
+        return source
     return str(path) if kind == PATH else f"{kind}:{path}"
 
 

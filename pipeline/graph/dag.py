@@ -96,7 +96,11 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
     example_gen = Cifar10ExampleGen(
-        input_base=str(source.folder.resolve()), identity=source.identity.to_json(), **asdict(config.ingest)
+        input_base=str(source.folder.resolve()),
+        image_folder=str(source.image_folder),
+        identity=source.identity.to_json(),
+        images_per_shard=config.ingest.images_per_shard,
+        max_bad_images=config.ingest.max_bad_images,
     )
     statistics = StatisticsGen(example_gen.outputs["examples"])
     schema = DatasetSchema(examples=example_gen.outputs["examples"])

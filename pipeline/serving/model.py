@@ -48,6 +48,7 @@ class Model:
         number: of the version.
         inputs: the input name of each supported signature, by signature name.
         image_size: of the images that the model takes, in pixels a side.
+        resize: how image files that are not square become so.
         class_names: by class id.
         signature_defs: the signatures of the SavedModel, as plain data.
     """
@@ -55,7 +56,7 @@ class Model:
     def __init__(self, folder: Path, hold: contextlib.ExitStack):
         import tensorflow as tf
 
-        from shiftvit.export import answer_of
+        from shiftvit.export import answer_of, resize_of
 
         self.number = int(folder.name)
         self.signature_defs = _read_signature_defs(folder)
@@ -64,6 +65,7 @@ class Model:
         self.inputs = {name: key for name, key in map(_only_input, self._loaded.signatures.items()) if key}
         self._answer: Any
         self._answer, self.image_size = answer_of(self._loaded)
+        self.resize = resize_of(self._loaded)
         self.class_names = [name.decode() for name in self._loaded.list_classes().numpy()]
 
     def predict(self, signature: str, items: Sequence[Item]) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.serving.image_files import check_image, decode_image
 from shiftvit.errors import UserError
 from shiftvit.files import atomic
+from shiftvit.image_files import check_image, decode_image
 
 _BATCH = 64  # images per call of the model
 
@@ -61,13 +61,13 @@ def _load(model: Path) -> Any:
 def _classify(model: Any, images: Sequence[Path]) -> Iterator[Prediction]:
     import tensorflow as tf
 
-    from shiftvit.export import CLASS_ID, CLASS_NAME, PROBABILITIES, answer_of
+    from shiftvit.export import CLASS_ID, CLASS_NAME, PROBABILITIES, answer_of, resize_of
 
-    answer, size = answer_of(model)
+    (answer, size), resize = answer_of(model), resize_of(model)
     names = [name.decode() for name in model.list_classes().numpy()]
     for start in range(0, len(images), _BATCH):
         batch = images[start : start + _BATCH]
-        outputs = answer(tf.constant(np.stack([decode_image(path, size) for path in batch])))
+        outputs = answer(tf.constant(np.stack([decode_image(path, size, resize) for path in batch])))
         columns = (outputs[name].numpy() for name in (CLASS_NAME, CLASS_ID, PROBABILITIES))
         for path, name, class_id, probabilities in zip(batch, *columns, strict=True):
             top3 = sorted(zip(names, probabilities.tolist(), strict=True), key=lambda item: -item[1])[:3]

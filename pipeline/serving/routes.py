@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import time
@@ -22,6 +23,7 @@ from pipeline.serving.metrics import CONTENT_TYPE, Metrics
 from pipeline.serving.model import Item, Model
 from pipeline.serving.version_manager import VersionManager
 from shiftvit import pixels
+from shiftvit.config import Resize
 from shiftvit.errors import DataError
 from shiftvit.image_container import read_container
 
@@ -166,11 +168,12 @@ class Routes:
         """Returns what the model takes: pixels in place of image files. Threads decode all but small images."""
         if request.signature != protocol.DEFAULT_SIGNATURE:
             return request.items
-        indices, size = range(len(request.items)), model.image_size
+        decode = functools.partial(_decode_item, request, model.image_size, model.resize)
+        indices = range(len(request.items))
         if _are_small(request.items):
-            return [_decode_item(request, index, size) for index in indices]
+            return [decode(index) for index in indices]
         submit = asyncio.get_running_loop().run_in_executor
-        jobs = [submit(self._decoders, _decode_item, request, index, size) for index in indices]
+        jobs = [submit(self._decoders, decode, index) for index in indices]
         try:
             return await asyncio.wait_for(asyncio.gather(*jobs), _left(deadline))
         except asyncio.TimeoutError as error:
@@ -262,9 +265,9 @@ def _are_small(items: Sequence[bytes]) -> bool:
     return sum(each.width * each.height for each in containers) <= _SMALL_PIXELS
 
 
-def _decode_item(request: protocol.PredictRequest, index: int, size: int) -> np.ndarray:
+def _decode_item(request: protocol.PredictRequest, size: int, resize: Resize, index: int) -> np.ndarray:
     try:
-        return pixels.decode(request.items[index], size)
+        return pixels.decode(request.items[index], size, resize)
     except DataError as error:
         raise RequestError(HTTPStatus.BAD_REQUEST, f"{request.describe_item(index)}: {error}") from error
 

@@ -48,6 +48,7 @@ class Format:
 BINARY = Format("cifar-10-batches-bin", ".bin", "batches.meta.txt")
 PYTHON = Format("cifar-10-batches-py", "", "batches.meta")
 FORMATS = (BINARY, PYTHON)
+EXPECTED = f"{BINARY.files[0]} or {PYTHON.files[0]} in it or in its folder {BINARY.root} or {PYTHON.root}"
 
 
 class _Reader:
@@ -117,6 +118,13 @@ def _class_names(form: Format, content: bytes, file: str) -> tuple[str, ...]:
         if not (name.isprintable() and 0 < len(name) <= _MAX_NAME_LENGTH):
             raise DataError(f"{file}: {name[:_MAX_NAME_LENGTH]!r} is not a valid class name")
     return tuple(names)
+
+
+def is_folder(path: Path) -> bool:
+    """Returns True if `path`, or a folder in it, holds CIFAR's files."""
+    return any(
+        (folder / name).is_file() for form in FORMATS for folder in (path, path / form.root) for name in form.files
+    )
 
 
 def find_folder(path: Path) -> tuple[Path, Format]:

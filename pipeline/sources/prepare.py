@@ -1,26 +1,30 @@
-"""Prepares a data source of any kind for ExampleGen, in one common form.
+"""Prepares a data source of any kind for ExampleGen, in one of two forms.
 
-That form is a folder `<workspace>/sources/<kind>-<checksum>` with a file of binary records for each split, and
-`source.json`, the source's identity. It is written atomically, and only once.
+Either is a folder `<workspace>/sources/<kind>-<checksum>` with `source.json`, the source's identity, and for each split
+a file of binary records or a list of image files. It is written atomically, and only once.
 """
 
 import functools
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.example_gen import records
+from components.example_gen import image_files, records
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import PipelineConfig
-from pipeline.config.source import FORMS, SHAPES, TFDS, parse_source
-from pipeline.sources import cifar, shapes, tfds_source
+from pipeline.config.source import CSV, FOLDER, PATH, SHAPES, TFDS, parse_source
+from pipeline.sources import cifar, csv_file, detect, image_folder, shapes, tfds_source
+from pipeline.sources.listing import Listing
 from shiftvit import progress
+from shiftvit.config import DataConfig, Resize, require
 from shiftvit.errors import DataError
 from shiftvit.features import EVAL, SPLITS, TEST, TRAIN
 from shiftvit.files import atomic, disk
 
 IDENTITY_FILE = "source.json"
+SOURCE_SETTINGS = ("shapes", "data", "ingest")  # groups of settings that `prepare` reads, beside source and workspace
+DEFAULT_SIZE = 64  # pixels a side of stored image files
 
 _Write = Callable[[str, int, bytes], None]  # takes a split, the index of the first record in it, and the records
 _Read = Callable[[_Write], tuple[str, ...]]  # writes every record, in any order; returns the class names
@@ -31,12 +35,14 @@ class Source:
     """A prepared source, ready for ingestion."""
 
     identity: SourceIdentity
-    folder: Path  # holds `<split>.bin` for each split
+    folder: Path  # holds the records or the list of image files of each split
+    image_folder: Path = Path()  # that the paths of image files are relative to
+    skipped: Mapping[str, int] = field(default_factory=dict)  # number of other files there, by what they are
 
 
 @dataclass(frozen=True)
-class _Origin:
-    """A source that is identified but not yet read."""
+class _Records:
+    """A source of binary records that is identified but not yet read."""
 
     kind: str
     sha256: str
@@ -45,16 +51,60 @@ class _Origin:
     read: _Read
     scratch_bytes: int = 0  # on the disk, per image, needed only while reading
 
+    @property
+    def bytes(self) -> int:
+        """Bytes on the disk that are needed to prepare it."""
+        return sum(self.counts.values()) * (records.RECORD_BYTES + self.scratch_bytes)
+
+    def write(self, folder: Path) -> SourceIdentity:
+        """Writes the records, and returns the identity."""
+        class_names = self.read(_Writer(folder, self))
+        return SourceIdentity(self.kind, self.sha256, self.published, self.counts, class_names, records.IMAGE_SIZE)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """A source of image files."""
+
+    kind: str
+    listing: Listing
+    settings: DataConfig
+
+    @property
+    def sha256(self) -> str:
+        return self.listing.checksum(*self._stored)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on the disk that are needed to prepare it."""
+        return sum(len(file.path) + 20 for files in self.listing.files.values() for file in files)
+
+    @property
+    def _stored(self) -> tuple[int, Resize]:
+        """The size of the stored images, and how they become square."""
+        return self.settings.image_size or DEFAULT_SIZE, self.settings.resize
+
+    def write(self, folder: Path) -> SourceIdentity:
+        """Writes the lists, and returns the identity."""
+        names = self.listing.class_names
+        ids = {name: class_id for class_id, name in enumerate(names)}
+        for split, files in self.listing.files.items():
+            entries = ((file.path, ids[file.class_name]) for file in files)
+            image_files.write_list(image_files.list_file(folder, split), entries)
+        counts = {split: len(files) for split, files in self.listing.files.items()}
+        return SourceIdentity(self.kind, self.sha256, False, counts, names, *self._stored)
+
 
 def prepare(config: PipelineConfig, batch_records: int = cifar.BATCH_RECORDS) -> Source:
     """Prepares the source in `config` for ExampleGen, unless the workspace already has it. Leaves nothing on errors.
 
     Args:
-        config: only `source`, `workspace` and, for the embedded set, `shapes` matter.
+        config: only `source`, `workspace` and the groups SOURCE_SETTINGS matter.
         batch_records: number of records in each official batch.
 
     Raises:
         DataError: the source does not exist, cannot be downloaded, or is invalid.
+        ConfigError: its images cannot be stored in the size that is set.
         DiskFullError: the workspace has no room for it.
     """
     try:
@@ -66,31 +116,40 @@ def prepare(config: PipelineConfig, batch_records: int = cifar.BATCH_RECORDS) ->
         raise DataError(
             f"{error.filename or config.source}: cannot be read or written ({error.strerror or error})"
         ) from error
-    return _load(folder)
+    return _load(folder, origin)
 
 
-def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
+def _identify(config: PipelineConfig, batch_records: int) -> _Records | _Files:
     kind, path = parse_source(config.source)
+    place = path or Path()
+    if kind == PATH:
+        kind = detect.kind_of(place)
+    if kind == FOLDER:
+        return _Files("images", image_folder.list_images(place, config.ingest), config.data)
+    if kind == CSV:
+        return _Files("csv", csv_file.list_images(place, config.ingest), config.data)
+    require(
+        config.data.image_size in (0, records.IMAGE_SIZE),
+        f"data.image_size={config.data.image_size}: the images of {config.source} are stored as they are, with "
+        f"{records.IMAGE_SIZE} pixels; model.image_size is the size at which the network sees them",
+    )
     if kind == SHAPES:
         counts = {split: getattr(config.shapes, split) for split in SPLITS}
         draw = functools.partial(_draw, counts, config.shapes.seed)
-        return _Origin(SHAPES, shapes.fingerprint(config.shapes), False, counts, draw)
+        return _Records(SHAPES, shapes.fingerprint(config.shapes), False, counts, draw)
     counts = {TRAIN: 4 * batch_records, EVAL: batch_records, TEST: batch_records}
     if kind == TFDS:
         checksum = tfds_source.checksum(path, batch_records)
         read = functools.partial(tfds_source.read, path, batch_records, Path(config.workspace))
-        return _Origin(TFDS, checksum, True, counts, _in_batches(read, batch_records), tfds_source.SCRATCH_BYTES)
-    assert path is not None, "a PATH has a path"
-    if path.is_dir():
-        folder, form = cifar.find_folder(path)
+        return _Records(TFDS, checksum, True, counts, _in_batches(read, batch_records), tfds_source.SCRATCH_BYTES)
+    if place.is_dir():
+        folder, form = cifar.find_folder(place)
         read = functools.partial(cifar.read_folder, folder, form, batch_records)
         checksum = cifar.folder_checksum(folder, form, batch_records)
-        return _Origin("folder", checksum, False, counts, _in_batches(read, batch_records))
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder; --data takes {FORMS}")
-    checksum = cifar.archive_checksum(path, batch_records)
-    read = functools.partial(cifar.read_archive, path, batch_records)
-    return _Origin("archive", checksum, checksum in cifar.PUBLISHED, counts, _in_batches(read, batch_records))
+        return _Records("folder", checksum, False, counts, _in_batches(read, batch_records))
+    checksum = cifar.archive_checksum(place, batch_records)
+    read = functools.partial(cifar.read_archive, place, batch_records)
+    return _Records("archive", checksum, checksum in cifar.PUBLISHED, counts, _in_batches(read, batch_records))
 
 
 def _in_batches(read: Callable[[cifar.Sink], tuple[str, ...]], batch_records: int) -> _Read:
@@ -105,15 +164,11 @@ def _draw(counts: dict[str, int], seed: int, write: _Write) -> tuple[str, ...]:
     return shapes.CLASS_NAMES
 
 
-def _write(folder: Path, origin: _Origin) -> None:
+def _write(folder: Path, origin: _Records | _Files) -> None:
     """Writes the folder of a source atomically."""
-    needed = sum(origin.counts.values()) * (records.RECORD_BYTES + origin.scratch_bytes)
     try:
-        with disk.ensure_space(folder.parent, needed, "the source"), atomic.folder(folder) as unfinished:
-            class_names = origin.read(_Writer(unfinished, origin))
-            identity = SourceIdentity(
-                origin.kind, origin.sha256, origin.published, origin.counts, class_names, records.IMAGE_SIZE
-            )
+        with disk.ensure_space(folder.parent, origin.bytes, "the source"), atomic.folder(folder) as unfinished:
+            identity = origin.write(unfinished)
             (unfinished / IDENTITY_FILE).write_text(identity.to_json() + "\n")
     except OSError:
         if not folder.is_dir():  # if it is, another run has just written the same
@@ -123,7 +178,7 @@ def _write(folder: Path, origin: _Origin) -> None:
 class _Writer:
     """Writes blocks of records to the files of the splits, in any order."""
 
-    def __init__(self, folder: Path, origin: _Origin):
+    def __init__(self, folder: Path, origin: _Records):
         self._folder, self._origin = folder, origin
         self._done = 0
 
@@ -137,13 +192,21 @@ class _Writer:
         progress.report(f"reading {self._origin.kind}", self._done, sum(self._origin.counts.values()), "image")
 
 
-def _load(folder: Path) -> Source:
+def _load(folder: Path, origin: _Records | _Files) -> Source:
     """Returns the source in `folder`; raises DataError if it was damaged since it was written."""
+    listing = origin.listing if isinstance(origin, _Files) else None
     try:
         identity = SourceIdentity.from_json((folder / IDENTITY_FILE).read_text())
-        sizes = {split: os.path.getsize(records.split_file(folder, split)) for split in identity.counts}
+        counts = {split: _count(folder, split, listing is not None) for split in identity.counts}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged since it was written; remove it and run again ({error})") from error
-    if sizes != {split: count * records.RECORD_BYTES for split, count in identity.counts.items()}:
+    if counts != identity.counts:
         raise DataError(f"{folder}: damaged since it was written; remove it and run again (a split has the wrong size)")
-    return Source(identity, folder)
+    return Source(identity, folder, listing.folder, listing.skipped) if listing else Source(identity, folder)
+
+
+def _count(folder: Path, split: str, has_files: bool) -> float:
+    """Returns the number of images in a split of a prepared source."""
+    if has_files:
+        return len(image_files.read_list(image_files.list_file(folder, split)))
+    return os.path.getsize(records.split_file(folder, split)) / records.RECORD_BYTES

@@ -27,7 +27,7 @@ from pipeline.runners import beam
 from pipeline.runners.kubeflow import acceptance
 from pipeline.runners.kubeflow.pipeline_file import Json
 from pipeline.runners.kubeflow.yaml_files import write
-from pipeline.sources.prepare import Source
+from pipeline.sources.prepare import SOURCE_SETTINGS, Source
 from shiftvit.config import ModelConfig, require, to_dict
 from shiftvit.features import SPLITS
 from shiftvit.train import check_initial_weights
@@ -38,6 +38,7 @@ COMMAND = ("python", "-m", "pipeline.runners.kubeflow.entrypoint")
 _SET_BY_STEP = (
     (Node.EXAMPLE_GEN, "identity"),
     (Node.EXAMPLE_GEN, "input_base"),
+    (Node.EXAMPLE_GEN, "image_folder"),
     (Node.EVALUATOR, "eval_config"),
 )
 # Stands for the source, which is a parameter of the run and unknown until the first step reads it.
@@ -145,9 +146,12 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
         for node in nodes:
             _add_parameter(spec, node, name, kind, {"componentInputParameter": name})
     spec["root"]["inputDefinitions"] = {"parameters": declared}
-    for node, group in ((Node.EXAMPLE_GEN, "shapes"), (Node.EVALUATOR, "evaluate")):
-        constant = json.dumps(to_dict(getattr(config, group)), sort_keys=True)
-        _add_parameter(spec, node, group, "STRING", {"runtimeValue": {"constant": constant}})
+    for node, name, groups in (
+        (Node.EXAMPLE_GEN, "settings", SOURCE_SETTINGS),
+        (Node.EVALUATOR, "settings", ("evaluate",)),
+    ):
+        constant = json.dumps({group: to_dict(getattr(config, group)) for group in groups}, sort_keys=True)
+        _add_parameter(spec, node, name, "STRING", {"runtimeValue": {"constant": constant}})
 
 
 def _add_parameter(spec: Json, node: Node, name: str, kind: str, value: Json) -> None:

@@ -22,7 +22,7 @@ from google.protobuf import json_format
 from components.example_gen.source_identity import count_property
 from components.trainer.config import TrainerConfig
 from components.tuner.config import TunerConfig
-from pipeline.config.settings import PipelineConfig, ShapesConfig
+from pipeline.config.settings import PipelineConfig
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow.pipeline_file import Json
 from pipeline.sources.prepare import prepare
@@ -124,9 +124,14 @@ def _has_files(path: str) -> bool:
 
 def _ingest(parameters: Json, _: Json, scratch: Path) -> None:
     """Prepares the source named by `data`; a run on one machine does this before its graph."""
-    shapes = from_dict(ShapesConfig, json.loads(parameters.pop("shapes")))
-    source = prepare(PipelineConfig(source=parameters.pop("data"), workspace=str(scratch), shapes=shapes))
-    parameters |= {"input_base": str(source.folder), "identity": source.identity.to_json()}
+    settings = json.loads(parameters.pop("settings"))
+    place = {"source": parameters.pop("data"), "workspace": str(scratch)}
+    source = prepare(from_dict(PipelineConfig, settings | place))
+    parameters |= {
+        "input_base": str(source.folder),
+        "image_folder": str(source.image_folder),
+        "identity": source.identity.to_json(),
+    }
 
 
 def _search(parameters: Json, *_: Any) -> None:
@@ -153,7 +158,7 @@ def _train(parameters: Json, *_: Any) -> None:
 def _evaluate(parameters: Json, examples: Json, _: Path) -> None:
     from components.evaluator.eval_config import make_eval_config
 
-    bounds = json.loads(parameters.pop("evaluate"))
+    bounds = json.loads(parameters.pop("settings"))["evaluate"]
     config = make_eval_config(int(examples[count_property(TEST)]), **bounds)
     parameters["eval_config"] = json_format.MessageToJson(config)
 

@@ -15,6 +15,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.example_gen import component, records
+from components.example_gen.shards import plan
 from components.example_gen.source_identity import SourceIdentity
 from shiftvit import features
 from shiftvit.dataset import DATASET_FILE, read_dataset
@@ -38,7 +39,7 @@ IDENTITY = SourceIdentity("folder", hashlib.sha256(b"").hexdigest(), False, COUN
 
 
 def shards_of(source, output, images_per_shard=10):
-    shards = component.plan(IDENTITY, str(source), str(output), images_per_shard)
+    shards = plan(IDENTITY, str(source), "", str(output), images_per_shard)
     for shard in shards:
         Path(shard.target).parent.mkdir(parents=True, exist_ok=True)
         Path(shard.unfinished).mkdir(exist_ok=True)
@@ -60,7 +61,13 @@ def contents(folder):
 
 def properties(source, counts=COUNTS):
     identity = replace(IDENTITY, counts=counts)
-    return {"input_base": str(source), "identity": identity.to_json(), "images_per_shard": 10}
+    return {
+        "input_base": str(source),
+        "image_folder": "",
+        "identity": identity.to_json(),
+        "images_per_shard": 10,
+        "max_bad_images": 0,
+    }
 
 
 def do(folder, exec_properties):
@@ -71,7 +78,7 @@ def do(folder, exec_properties):
 
 
 def test_plan_covers_every_record_once():
-    shards = component.plan(IDENTITY, "in", "out", images_per_shard=10)
+    shards = plan(IDENTITY, "in", "", "out", images_per_shard=10)
     assert [(s.split, s.start, s.images) for s in shards] == [
         ("train", 0, 10),
         ("train", 10, 10),
@@ -100,7 +107,7 @@ def test_truncated_source_writes_no_shard(source, tmp_path):
     (source / "test.bin").write_bytes((source / "test.bin").read_bytes()[: 2 * records.RECORD_BYTES])
     with pytest.raises(Exception, match=r"test\.bin: 2 records from byte 0, expected 3"):
         write([shard for shard in shards_of(source, tmp_path / "out") if shard.split == "test"])
-    assert not contents(tmp_path / "out")
+    assert not contents(tmp_path / "out/Split-test")
 
 
 def test_examples_equal_the_source_in_content_and_order(source, tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from components.example_gen import measure
+from components.example_gen.blocks import Block
 from shiftvit.errors import DataError
 
 COUNTS = {"train": 50, "eval": 20}
@@ -17,7 +18,8 @@ def draw(split, size=8):
 def in_shards(split, shard=15, num_classes=7):
     images, labels = draw(split)
     starts = range(0, COUNTS[split], shard)
-    return [measure.measure(split, images[i : i + shard], labels[i : i + shard], num_classes) for i in starts]
+    blocks = [Block(images[i : i + shard], labels[i : i + shard]) for i in starts]
+    return [measure.measure(split, i, block, num_classes) for i, block in zip(starts, blocks, strict=True)]
 
 
 def test_shards_combine_to_the_facts_of_the_whole_set():

@@ -14,11 +14,11 @@ from known_data import IMAGE_BYTES
 from measured import run_measured
 from PIL import Image
 
-from pipeline.serving.image_files import check_image, decode_image
 from pipeline.serving.predict import predict
 from shiftvit import export
 from shiftvit.errors import DataError
 from shiftvit.features import IMAGE
+from shiftvit.image_files import check_image, decode_image
 
 COLOUR = (200, 100, 50)
 CLASSES = ("red", "green", "blue")

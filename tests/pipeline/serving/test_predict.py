@@ -4,11 +4,11 @@ import tensorflow as tf
 from PIL import Image
 
 from pipeline.serving import predict as predict_module
-from pipeline.serving.image_files import check_image, decode_image
 from pipeline.serving.predict import predict
 from shiftvit import export
 from shiftvit.errors import DataError, UserError
 from shiftvit.files import atomic
+from shiftvit.image_files import check_image, decode_image
 
 COLOURS = ("red", "green", "blue", "dark")
 

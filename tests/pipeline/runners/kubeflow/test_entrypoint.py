@@ -85,7 +85,7 @@ def prepared(executor, folder, parameters, examples=None):
 
 
 def ingest_parameters(**changes):
-    return {"shapes": json.dumps(to_dict(CONFIG.shapes)), "data": "shapes"} | changes
+    return {"settings": json.dumps({"shapes": to_dict(CONFIG.shapes)}), "data": "shapes"} | changes
 
 
 def test_ingestion_prepares_the_source_of_the_run(tmp_path):
@@ -93,7 +93,7 @@ def test_ingestion_prepares_the_source_of_the_run(tmp_path):
 
     parameters = prepared(INGEST, tmp_path / "here", ingest_parameters(images_per_shard=5.0))
 
-    assert parameters.keys() == {"identity", "input_base", "images_per_shard"}
+    assert parameters.keys() == {"identity", "image_folder", "input_base", "images_per_shard"}
     assert parameters["identity"] == there.identity.to_json()
     made = tmp_path / "here/sources" / there.folder.name / "test.bin"
     assert parameters["input_base"] == str(made.parent)
@@ -147,7 +147,9 @@ def test_training_gets_the_epochs_of_the_run(tmp_path):
 def test_evaluation_expects_the_number_of_test_images(tmp_path):
     from components.evaluator.eval_config import make_eval_config
 
-    parameters = prepared(EVALUATE, tmp_path, {"evaluate": json.dumps(to_dict(CONFIG.evaluate))}, EXAMPLES)
+    parameters = prepared(
+        EVALUATE, tmp_path, {"settings": json.dumps({"evaluate": to_dict(CONFIG.evaluate)})}, EXAMPLES
+    )
 
     wanted = make_eval_config(50, **dataclasses.asdict(CONFIG.evaluate))
     assert parameters.keys() == {"eval_config"}
