@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.cli import bench, completion, kubeflow, models, past_runs, run, serve, train
+from pipeline.cli import bench, completion, data, kubeflow, models, past_runs, run, serve, train
 from pipeline.cli.epilogs import EPILOGS
 from pipeline.cli.output import fail
 from pipeline.cli.parser import Parser
@@ -46,7 +46,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (run, train, past_runs, models, serve, bench, kubeflow, completion):
+    for group in (run, train, data, past_runs, models, serve, bench, kubeflow, completion):
         group.add(commands)
     return parser
 

@@ -1,4 +1,4 @@
-"""`shiftvit run`, `tune` and `data`: the commands that run the graph or a part of it. Imports nothing heavy."""
+"""`shiftvit run` and `tune`: the commands that run the graph or a part of it. Imports nothing heavy."""
 
 import argparse
 from dataclasses import asdict
@@ -13,18 +13,15 @@ from pipeline.runs.outcome import DONE, Outcome
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
-from shiftvit.quiet import silence_libraries
 
 
 def add(commands: Any) -> None:
     """Adds the commands."""
     run = add_command(commands, "run", _run, "train a model, and push it if it is good enough")
     tune = add_command(commands, "tune", _tune, "search hyperparameters for a later run to train with")
-    data = add_command(commands, "data", _data, "fetch and check a data source without training")
-    for command in (run, tune, data):
+    for command in (run, tune):
         add_configuration(command)
         add_json(command)
-    for command in (run, tune):
         add_wait(command)
 
 
@@ -91,29 +88,3 @@ def _warn_if_another_is_served(workspace: Workspace, result: RunResult) -> None:
     numbers = serving_folder.numbers(workspace.serving)
     if version in numbers and versions.served_as(workspace, version) is None:
         print(f"Version {numbers[0]} is served instead; serve this one with `shiftvit rollback {version}`.")
-
-
-def _data(arguments: argparse.Namespace) -> int:
-    from pipeline.cli.terminal import show_stage
-    from pipeline.runs.events import SOURCE
-
-    config = resolve(arguments)
-    silence_libraries()
-    with show_stage(SOURCE):
-        from pipeline.sources.prepare import prepare
-
-        source = prepare(config)
-    if arguments.json:
-        return print_json(asdict(source.identity) | {"location": config.source, "folder": str(source.folder)})
-    identity = source.identity
-    facts = {
-        "kind": identity.kind,
-        "location": config.source,
-        "sha256": f"{identity.sha256} ({'as published' if identity.published else 'not a published checksum'})",
-        "images": ", ".join(f"{split} {count:,}" for split, count in identity.counts.items()),
-        "classes": ", ".join(identity.class_names),
-        "prepared in": str(source.folder),
-    }
-    for name, value in facts.items():
-        print(f"{name:<12} {value}")
-    return 0
