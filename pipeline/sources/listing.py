@@ -1,6 +1,8 @@
 """The image files of a source: which there are, their classes and their splits. No file is opened here."""
 
+import bisect
 import hashlib
+import itertools
 import json
 import unicodedata
 from collections import Counter
@@ -60,9 +62,13 @@ class Listing:
 
 
 def make_listing(
-    folder: Path, files: Mapping[str | None, Iterable[ImageFile]], skipped: Mapping[str, int], config: IngestConfig
+    folder: Path,
+    files: Mapping[str | None, Iterable[ImageFile]],
+    skipped: Mapping[str, int],
+    config: IngestConfig,
+    class_names: tuple[str, ...] = (),
 ) -> Listing:
-    """Returns the listing of files by split; those of the split None are split here.
+    """Returns the listing of files by split; those of the split None go to the training split and the missing ones.
 
     Each class is split by the hash of each file's path and `config.split_seed`. So a file stays in its split when
     others come and go, and the shares of the splits hold on average. A split without a file of some class gets one.
@@ -72,33 +78,35 @@ def make_listing(
             message names the folder.
     """
     by_split: dict[str, list[ImageFile]] = {split: list(files.get(split, ())) for split in SPLITS}
-    for split, part in _split(files.get(None, ()), config).items():
+    shares = {TEST: config.test_share, EVAL: config.eval_share}
+    missing = {split: share for split, share in shares.items() if not by_split[split]}
+    for split, part in _split(files.get(None, ()), missing, config.split_seed).items():
         by_split[split] += part
     names = _class_names({file.class_name for part in by_split.values() for file in part}, folder)
+    names = class_names or names
     for split, part in by_split.items():
         part.sort(key=lambda file: _position(file, config.split_seed))
         _check_classes(folder, split, part, names)
     return Listing(folder, names, {split: tuple(part) for split, part in by_split.items()}, skipped)
 
 
-def _split(files: Iterable[ImageFile], config: IngestConfig) -> dict[str, list[ImageFile]]:
+def _split(files: Iterable[ImageFile], shares: Mapping[str, float], seed: int) -> dict[str, list[ImageFile]]:
+    """Splits files into the training split and those of `shares`, class by class."""
     by_class: dict[str, list[ImageFile]] = {}
     for file in files:
         by_class.setdefault(file.class_name, []).append(file)
-    splits: dict[str, list[ImageFile]] = {split: [] for split in SPLITS}
+    splits: dict[str, list[ImageFile]] = {split: [] for split in (*shares, TRAIN)}
     for members in by_class.values():
-        for split, part in _split_class(members, config).items():
+        for split, part in _split_class(members, shares, seed).items():
             splits[split] += part
     return splits
 
 
-def _split_class(files: list[ImageFile], config: IngestConfig) -> dict[str, list[ImageFile]]:
-    """Splits the files of one class."""
-    parts: dict[str, list[ImageFile]] = {TEST: [], EVAL: [], TRAIN: []}
-    for file in sorted(files, key=lambda file: _position(file, config.split_seed)):
-        position = _position(file, config.split_seed)
-        held_out = config.test_share + config.eval_share
-        parts[TEST if position < config.test_share else EVAL if position < held_out else TRAIN].append(file)
+def _split_class(files: list[ImageFile], shares: Mapping[str, float], seed: int) -> dict[str, list[ImageFile]]:
+    parts: dict[str, list[ImageFile]] = {split: [] for split in (*shares, TRAIN)}
+    ends = list(itertools.accumulate(shares.values()))
+    for file in sorted(files, key=lambda file: _position(file, seed)):
+        parts[[*shares, TRAIN][bisect.bisect_right(ends, _position(file, seed))]].append(file)
     for part in parts.values():  # a small class may miss a split by chance
         largest = max(parts.values(), key=len)
         if not part and len(largest) > 1:

@@ -4,7 +4,10 @@ Either is a folder `<workspace>/sources/<kind>-<checksum>` with `source.json`, t
 a file of binary records or a list of image files. It is written atomically, and only once.
 """
 
+import dataclasses
 import functools
+import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +16,10 @@ from pathlib import Path
 from components.example_gen import image_files, records
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import PipelineConfig
-from pipeline.config.source import CSV, FOLDER, PATH, SHAPES, TFDS, parse_source
-from pipeline.sources import cifar, csv_file, detect, image_folder, shapes, tfds_source
+from pipeline.config.source import CSV, FOLDER, PATH, SHAPES, TFDS, TFDS_SET, parse_source, tfds_name
+from pipeline.sources import cifar, csv_file, detect, image_folder, shapes, tfds_images, tfds_source
 from pipeline.sources.listing import Listing
+from pipeline.sources.tfds_images import TfdsImages
 from shiftvit import progress
 from shiftvit.config import DataConfig, Resize, require
 from shiftvit.errors import DataError
@@ -24,6 +28,7 @@ from shiftvit.files import atomic, disk
 
 IDENTITY_FILE = "source.json"
 SOURCE_SETTINGS = ("shapes", "data", "ingest")  # groups of settings that `prepare` reads, beside source and workspace
+EXTRACTED = "images"  # folder of the images of tensorflow-datasets in a prepared source
 DEFAULT_SIZE = 64  # pixels a side of stored image files
 
 _Write = Callable[[str, int, bytes], None]  # takes a split, the index of the first record in it, and the records
@@ -52,7 +57,7 @@ class _Records:
     scratch_bytes: int = 0  # on the disk, per image, needed only while reading
 
     @property
-    def bytes(self) -> int:
+    def disk_bytes(self) -> int:
         """Bytes on the disk that are needed to prepare it."""
         return sum(self.counts.values()) * (records.RECORD_BYTES + self.scratch_bytes)
 
@@ -75,7 +80,7 @@ class _Files:
         return self.listing.checksum(*self._stored)
 
     @property
-    def bytes(self) -> int:
+    def disk_bytes(self) -> int:
         """Bytes on the disk that are needed to prepare it."""
         return sum(len(file.path) + 20 for files in self.listing.files.values() for file in files)
 
@@ -93,6 +98,36 @@ class _Files:
             image_files.write_list(image_files.list_file(folder, split), entries)
         counts = {split: len(files) for split, files in self.listing.files.items()}
         return SourceIdentity(self.kind, self.sha256, False, counts, names, *self._stored)
+
+
+@dataclass(frozen=True)
+class _Tfds:
+    """A data set of tensorflow-datasets."""
+
+    images: TfdsImages
+    config: PipelineConfig
+
+    @property
+    def kind(self) -> str:
+        return f"{TFDS}-{self.images.name.replace('/', '-')}"
+
+    @property
+    def sha256(self) -> str:
+        ingest, data = self.config.ingest, self.config.data
+        settings = (data.image_size, data.resize, ingest.eval_share, ingest.test_share, ingest.split_seed)
+        return hashlib.sha256(json.dumps([self.images.checksum, settings]).encode()).hexdigest()
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes on the disk that are needed to prepare it."""
+        return self.images.disk_bytes
+
+    def write(self, folder: Path) -> SourceIdentity:
+        """Writes the images and the lists of them, and returns the identity."""
+        listing = self.images.extract(folder / EXTRACTED, self.config.ingest)
+        size = self.config.data.image_size or self.images.image_size or DEFAULT_SIZE
+        files = _Files(self.kind, listing, dataclasses.replace(self.config.data, image_size=size))
+        return dataclasses.replace(files.write(folder), sha256=self.sha256)
 
 
 def prepare(config: PipelineConfig, batch_records: int = cifar.BATCH_RECORDS) -> Source:
@@ -119,7 +154,7 @@ def prepare(config: PipelineConfig, batch_records: int = cifar.BATCH_RECORDS) ->
     return _load(folder, origin)
 
 
-def _identify(config: PipelineConfig, batch_records: int) -> _Records | _Files:
+def _identify(config: PipelineConfig, batch_records: int) -> _Records | _Files | _Tfds:
     kind, path = parse_source(config.source)
     place = path or Path()
     if kind == PATH:
@@ -128,6 +163,8 @@ def _identify(config: PipelineConfig, batch_records: int) -> _Records | _Files:
         return _Files("images", image_folder.list_images(place, config.ingest), config.data)
     if kind == CSV:
         return _Files("csv", csv_file.list_images(place, config.ingest), config.data)
+    if kind == TFDS_SET:
+        return _Tfds(tfds_images.find(tfds_name(config.source), config.ingest), config)
     require(
         config.data.image_size in (0, records.IMAGE_SIZE),
         f"data.image_size={config.data.image_size}: the images of {config.source} are stored as they are, with "
@@ -164,10 +201,10 @@ def _draw(counts: dict[str, int], seed: int, write: _Write) -> tuple[str, ...]:
     return shapes.CLASS_NAMES
 
 
-def _write(folder: Path, origin: _Records | _Files) -> None:
+def _write(folder: Path, origin: _Records | _Files | _Tfds) -> None:
     """Writes the folder of a source atomically."""
     try:
-        with disk.ensure_space(folder.parent, origin.bytes, "the source"), atomic.folder(folder) as unfinished:
+        with disk.ensure_space(folder.parent, origin.disk_bytes, "the source"), atomic.folder(folder) as unfinished:
             identity = origin.write(unfinished)
             (unfinished / IDENTITY_FILE).write_text(identity.to_json() + "\n")
     except OSError:
@@ -192,17 +229,18 @@ class _Writer:
         progress.report(f"reading {self._origin.kind}", self._done, sum(self._origin.counts.values()), "image")
 
 
-def _load(folder: Path, origin: _Records | _Files) -> Source:
+def _load(folder: Path, origin: _Records | _Files | _Tfds) -> Source:
     """Returns the source in `folder`; raises DataError if it was damaged since it was written."""
-    listing = origin.listing if isinstance(origin, _Files) else None
     try:
         identity = SourceIdentity.from_json((folder / IDENTITY_FILE).read_text())
-        counts = {split: _count(folder, split, listing is not None) for split in identity.counts}
+        counts = {split: _count(folder, split, identity.resize is not None) for split in identity.counts}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged since it was written; remove it and run again ({error})") from error
     if counts != identity.counts:
         raise DataError(f"{folder}: damaged since it was written; remove it and run again (a split has the wrong size)")
-    return Source(identity, folder, listing.folder, listing.skipped) if listing else Source(identity, folder)
+    if isinstance(origin, _Files):
+        return Source(identity, folder, origin.listing.folder, origin.listing.skipped)
+    return Source(identity, folder, folder.absolute() / EXTRACTED if identity.resize else Path())
 
 
 def _count(folder: Path, split: str, has_files: bool) -> float:

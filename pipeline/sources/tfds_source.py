@@ -50,7 +50,8 @@ def read(archive: Path | None, batch_records: int, workspace: Path, sink: cifar.
         DataError: there is neither an archive nor a network, or the data set is incomplete.
     """
     if archive is None:
-        _require_network()
+        way_out = f"use a local copy with --data tfds:{ARCHIVE}, or the path of a CIFAR-10 archive or folder"
+        require_network(URL, "tfds", way_out)
     with atomic.scratch(workspace / "sources" / "tfds") as scratch:
         builder = _prepare(archive, scratch)
         for split, prefix, first, batches in (
@@ -64,14 +65,14 @@ def read(archive: Path | None, batch_records: int, workspace: Path, sink: cifar.
         return tuple(builder.info.features["label"].names)
 
 
-def _require_network() -> None:
+def require_network(url: str, source: str, way_out: str) -> None:
     """Raises DataError if the download's host does not answer; tensorflow-datasets itself would retry for minutes."""
     answered = threading.Event()
     failures: list[str] = []
 
     def probe() -> None:
         try:
-            request = urllib.request.Request(URL, method="HEAD")
+            request = urllib.request.Request(url, method="HEAD")
             with urllib.request.build_opener().open(request, timeout=_PROBE_SECONDS):
                 answered.set()
         except (OSError, http.client.HTTPException) as error:
@@ -82,10 +83,18 @@ def _require_network() -> None:
     prober.join(_PROBE_SECONDS)
     if not answered.is_set():
         reason = failures[0] if failures else f"no answer in {_PROBE_SECONDS} seconds"
-        raise DataError(
-            f"tfds: cannot download {URL} ({reason}); use a local copy with --data tfds:{ARCHIVE}, or the path of a "
-            "CIFAR-10 archive or folder"
-        )
+        raise DataError(f"{source}: cannot download {url} ({reason}); {way_out}")
+
+
+def prepare_errors() -> tuple[type[Exception], ...]:
+    """Returns what tensorflow-datasets raises if a download fails or is not what it should be."""
+    import tensorflow_datasets as tfds
+
+    return (
+        tfds.download.DownloadError,
+        tfds.download.download_manager.NonMatchingChecksumError,
+        tfds.download.extractor.ExtractError,
+    )
 
 
 def _prepare(archive: Path | None, scratch: Path) -> Any:
@@ -103,11 +112,7 @@ def _prepare(archive: Path | None, scratch: Path) -> Any:
         builder.download_and_prepare(
             download_dir=scratch / "downloads", download_config=tfds.download.DownloadConfig(manual_dir=local)
         )
-    except (
-        tfds.download.DownloadError,
-        tfds.download.download_manager.NonMatchingChecksumError,
-        tfds.download.extractor.ExtractError,
-    ) as error:
+    except prepare_errors() as error:
         raise DataError(f"tfds: {' '.join(str(error).split())}; use a local copy with --data tfds:{ARCHIVE}") from error
     progress.report("preparing tfds", 1, 1, "dataset")
     return builder
