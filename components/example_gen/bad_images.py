@@ -1,76 +1,23 @@
-"""Image files that cannot be used: those that do not decode, and those that are in two classes. No Beam."""
+"""The list of the image files that ingestion left out because they do not decode. Imports no TensorFlow."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow as tf
+from shiftvit.config import from_dict
 
-from components.example_gen.blocks import BadImage
-from components.example_gen.image_files import ImageFiles
-from components.example_gen.measure import Measured
-from components.example_gen.shards import Shard
-from shiftvit import progress
-from shiftvit.config import from_dict, to_dict
-from shiftvit.errors import DataError
-
-BAD_IMAGES_FILE = "bad_images.json"  # beside the splits, if there are any
-_LISTED, _REPORTED = 3, 10  # in the message of an error; in the report of a run that goes on
-
-BySplit = Mapping[str, Sequence[BadImage]]
+BAD_IMAGES_FILE = "bad_images.json"  # in the folder of an Examples artifact, if there are any
 
 
-def check(measured: Iterable[Measured], maximum: int) -> dict[str, list[BadImage]]:
-    """Returns the files of each split that do not decode.
+@dataclass(frozen=True)
+class BadImage:
+    """An image file that does not decode."""
 
-    Raises:
-        DataError: if there are more than `maximum`. The message names the first.
-    """
-    found: dict[str, list[BadImage]] = {}
-    for part in measured:
-        found.setdefault(part.split, []).extend(part.bad)
-    files = [image for part in found.values() for image in part]
-    if len(files) > maximum:
-        listed = "; ".join(f"{image.path}: {image.reason}" for image in files[:_LISTED])
-        raise DataError(
-            f"{len(files):,} image files do not decode, but ingest.max_bad_images={maximum} are allowed: {listed}; "
-            "repair or remove them, or allow more"
-        )
-    return found
+    path: str  # relative to the folder of the source
+    reason: str
 
 
-def check_labels(measured: Iterable[Measured], shards: Iterable[Shard], class_names: Sequence[str]) -> None:
-    """Raises DataError if two files with the same content are in different classes. The message names the first."""
-    files = {(shard.split, shard.start): shard.content for shard in shards if isinstance(shard.content, ImageFiles)}
-    first: dict[str, tuple[str, int]] = {}
-    conflicts = []
-    for part in measured:
-        entries = files[part.split, part.start].entries if part.digests else ()
-        for digest, (path, label) in zip(part.digests, entries, strict=True):
-            other, other_label = first.setdefault(digest, (path, label))
-            if digest and other_label != label:
-                conflicts.append(f"{other} in {class_names[other_label]} and {path} in {class_names[label]}")
-    if conflicts:
-        raise DataError(
-            f"{len(conflicts):,} image files are in two classes: {'; '.join(conflicts[:_LISTED])}; remove the "
-            "wrong ones"
-        )
-
-
-def write(bad: BySplit, output: str) -> None:
-    """Writes BAD_IMAGES_FILE, and reports what is in it, if there are bad images."""
-    listed = {split: list(map(to_dict, images)) for split, images in bad.items() if images}
-    if not listed:
-        return
-    path = f"{output}/{BAD_IMAGES_FILE}"
-    with tf.io.gfile.GFile(path, "w") as file:
-        json.dump(listed, file, indent=2)
-    files = [f"{image.path}: {image.reason}" for images in bad.values() for image in images]
-    shown = "".join(f"\n  {file}" for file in files[:_REPORTED])
-    progress.note(f"{len(files):,} image files do not decode and are left out (all of them: {path}):{shown}")
-
-
-def read(examples: str) -> dict[str, list[BadImage]]:
+def read_bad_images(examples: str) -> dict[str, list[BadImage]]:
     """Returns the files of each split in an Examples artifact that did not decode."""
     path = Path(examples, BAD_IMAGES_FILE)
     if not path.exists():

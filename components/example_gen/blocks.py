@@ -4,13 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class BadImage:
-    """An image file that does not decode."""
-
-    path: str  # relative to the folder of the source
-    reason: str
+from components.example_gen.bad_images import BadImage
 
 
 @dataclass(frozen=True)

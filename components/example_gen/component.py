@@ -19,7 +19,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples
 
-from components.example_gen import bad_images, measure, records
+from components.example_gen import file_checks, measure, records
 from components.example_gen.shards import Shard, plan, unfinished_folder
 from components.example_gen.source_identity import SourceIdentity, count_property, dataset_properties
 from shiftvit import features, progress
@@ -117,11 +117,11 @@ def _write(
         with beam_pipeline as pipeline:
             _ = pipeline | "Shards" >> beam.Create(shards, reshuffle=False) | "WriteShards" >> WriteShards()
         measured = [measure.load(path) for path in tf.io.gfile.glob(f"{unfinished}/*{_MEASURED}")]
-        bad = bad_images.check(measured, max_bad_images)
-        bad_images.check_labels(measured, shards, source.class_names)
+        bad = file_checks.check_decoded(measured, max_bad_images)
+        file_checks.check_labels(measured, shards, source.class_names)
         counts = {split: count - len(bad.get(split, ())) for split, count in source.counts.items()}
         verify(counts, output)
-        bad_images.write(bad, output)
+        file_checks.write(bad, output)
         return measure.combine(measured, source.class_names, counts, source.resize or "crop")
     except BaseException:
         _remove(folders)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from components.example_gen.blocks import BadImage, Block
+from components.example_gen.bad_images import BadImage
+from components.example_gen.blocks import Block
 from shiftvit import pixels
 from shiftvit.config import Resize
 from shiftvit.errors import DataError, printable

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from components.example_gen.blocks import BadImage, Block
+from components.example_gen.bad_images import BadImage
+from components.example_gen.blocks import Block
 from shiftvit.config import Resize, from_dict, to_dict
 from shiftvit.dataset import DatasetInfo
 from shiftvit.errors import DataError

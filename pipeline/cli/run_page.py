@@ -33,6 +33,8 @@ def print_run(details: RunDetails) -> None:
         _print_section("Data gate", _columns({name: _figure(value) for name, value in details.data.items()}))
     _print_quality(details)
     _print_section("Anomalies of the data", details.anomalies or ["none found"])
+    if details.bad_images:
+        _print_section("Image files left out", details.bad_images)
     print(f"\nLog: {run.folder.log}")
     if run.folder.report.exists():
         print(f"Report: {run.folder.report}")

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from components.data_gate.anomalies import read_anomalies
+from components.example_gen.bad_images import BadImage, read_bad_images
 from pipeline.graph.nodes import Node
 from pipeline.reports.wording import conclusion
 from pipeline.runs.lineage import Artifact, Lineage, Step
@@ -23,12 +24,14 @@ class RunDetails:
         lineage: what it made last, and the ancestors of that, nearest first.
         search: its outcome; None without a search.
         anomalies: a sentence for each.
+        bad_images: path of each image file that did not decode and was left out, and why.
     """
 
     run: Run
     lineage: Sequence[Step]
     search: SearchSummary | None
     anomalies: Sequence[str]
+    bad_images: Sequence[str] = ()
 
     @property
     def summary(self) -> str | None:
@@ -66,6 +69,7 @@ class RunDetails:
             "lite": result.lite,
             "data": self.data,
             "anomalies": self.anomalies,
+            "bad_images": self.bad_images,
         }
 
 
@@ -79,7 +83,13 @@ def read_details(workspace: Workspace, folder: RunFolder) -> RunDetails:
         list(lineage.walk(last)) if last else [],
         read_search(run.executions),
         [sentence for a in run.artifacts if a.type == "ExampleAnomalies" for sentence in read_anomalies(a.uri)],
+        [f"{image.path}: {image.reason}" for image in _bad_images(run)],
     )
+
+
+def _bad_images(run: Run) -> list[BadImage]:
+    by_split = [read_bad_images(artifact.uri) for artifact in run.artifacts if artifact.type == "Examples"]
+    return [image for found in by_split for images in found.values() for image in images]
 
 
 def _last_artifact(run: Run, lineage: Lineage) -> Artifact | None:

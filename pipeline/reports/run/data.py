@@ -14,6 +14,8 @@ from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run
 from shiftvit.features import SPLITS
 
+_LISTED = 100  # image files that were left out
+
 
 def render(contents: ReportContents) -> str:
     """Returns the section."""
@@ -23,6 +25,7 @@ def render(contents: ReportContents) -> str:
         _class_counts(contents),
         _samples(contents.run, saved) if saved else note("No images of this run were saved."),
         element("h3", "Anomalies") + _anomalies(contents),
+        _bad_images(contents.details.bad_images),
         _measurements(data) if data else "",
         id="data",
     )
@@ -67,6 +70,14 @@ def _anomalies(contents: ReportContents) -> str:
     if contents.details.data:
         return element("p", "None found.")
     return note("Unknown: the run did not get past the data gate.")
+
+
+def _bad_images(files: Sequence[str]) -> str:
+    if not files:
+        return ""
+    listed = [element("li", escape(file)) for file in files[:_LISTED]]
+    more = note(f"and {len(files) - _LISTED:,} more; `shiftvit show` lists all") if len(files) > _LISTED else ""
+    return element("h3", "Image files left out, as they do not decode") + element("ul", *listed) + more
 
 
 def _measurements(data: dict[str, Any]) -> str:

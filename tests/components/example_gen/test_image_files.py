@@ -11,7 +11,8 @@ from image_folders import picture, write_classes
 from photos import encode, turned
 from tfx.types import standard_artifacts
 
-from components.example_gen import bad_images, component, image_files
+from components.example_gen import component, image_files
+from components.example_gen.bad_images import BAD_IMAGES_FILE, read_bad_images
 from components.example_gen.source_identity import SourceIdentity
 from shiftvit import features, pixels
 from shiftvit.dataset import read_dataset
@@ -72,7 +73,7 @@ def test_records_hold_the_pixels_and_labels_of_the_files_in_order(tmp_path, phot
     dataset = read_dataset(examples.uri)
     assert (dataset.image_size, dataset.class_names, dataset.resize) == (SIZE, NAMES, "pad")
     assert dataset.class_counts["eval"] == (10, 10, 10)
-    assert not Path(examples.uri, bad_images.BAD_IMAGES_FILE).exists()
+    assert not Path(examples.uri, BAD_IMAGES_FILE).exists()
 
 
 def test_a_photo_turned_by_exif_has_the_pixels_of_the_upright_one(tmp_path, photos):
@@ -88,7 +89,7 @@ def test_files_that_do_not_decode_are_left_out_listed_and_counted(tmp_path, phot
     (photos / "cat/0004.png").write_bytes(b"no image")
     examples = ingest(tmp_path, photos, in_splits(photos))
 
-    [bad] = bad_images.read(examples.uri)["eval"]
+    [bad] = read_bad_images(examples.uri)["eval"]
     assert bad.path == "cat/0004.png" and "not a PNG, JPEG, BMP, GIF or WebP image" in bad.reason
     assert read_dataset(examples.uri).class_counts["eval"] == (10, 10, 9)
     assert component.read_counts(examples) == {"train": 30, "eval": 29, "test": 30}
