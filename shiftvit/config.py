@@ -83,8 +83,9 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Augmentation of the training images, and the memory that images take."""
+    """The images: which labels they have, their augmentation in training, and the memory that they take."""
 
+    cifar100_labels: Literal["fine", "coarse"] = "fine"  # of CIFAR-100: its 100 classes, or the 20 they are grouped in
     crop_padding: int = 4  # reflect-pad each side by so many pixels of the stored image, then crop at random; 0: off
     flip: bool = True
     randaugment_ops: int = 0  # RandAugment operations per image; 0: off

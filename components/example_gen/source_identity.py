@@ -31,6 +31,7 @@ class SourceIdentity:
     counts: dict[str, int]  # images of each split
     class_names: tuple[str, ...]  # by class id
     image_size: int  # pixels on each side of the stored images
+    labels: str = ""  # coarse, if they are those of CIFAR-100
 
     @property
     def num_classes(self) -> int:

@@ -14,16 +14,18 @@ from components.example_gen import records
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import FORMS, SHAPES, TFDS, parse_source
-from pipeline.sources import cifar, shapes, tfds_source
+from pipeline.sources import cifar, cifar_splits, shapes, tfds_source
+from pipeline.sources.cifar_layouts import FINE
+from pipeline.sources.cifar_reader import Sink
 from shiftvit import progress
 from shiftvit.errors import DataError
-from shiftvit.features import EVAL, SPLITS, TEST, TRAIN
+from shiftvit.features import SPLITS
 from shiftvit.files import atomic, disk
 
 IDENTITY_FILE = "source.json"
 
 _Write = Callable[[str, int, bytes], None]  # takes a split, the index of the first record in it, and the records
-_Read = Callable[[_Write], tuple[str, ...]]  # writes every record, in any order; returns the class names
+_Read = Callable[["_Writer"], tuple[str, ...]]  # writes every record, in any order; returns the class names
 
 
 @dataclass(frozen=True)
@@ -41,25 +43,26 @@ class _Origin:
     kind: str
     sha256: str
     published: bool
-    counts: dict[str, int]
+    images: int  # in all splits; of an archive, about
     read: _Read
     scratch_bytes: int = 0  # on the disk, per image, needed only while reading
+    labels: str = ""  # as in SourceIdentity
 
 
-def prepare(config: PipelineConfig, batch_records: int = cifar.BATCH_RECORDS) -> Source:
+def prepare(config: PipelineConfig) -> Source:
     """Prepares the source in `config` for ExampleGen, unless the workspace already has it. Leaves nothing on errors.
 
     Args:
-        config: only `source`, `workspace` and, for the embedded set, `shapes` matter.
-        batch_records: number of records in each official batch.
+        config: only `source`, `workspace`, `data.cifar100_labels` and, for the embedded set, `shapes` matter.
 
     Raises:
         DataError: the source does not exist, cannot be downloaded, or is invalid.
         DiskFullError: the workspace has no room for it.
     """
     try:
-        origin = _identify(config, batch_records)
-        folder = Path(config.workspace) / "sources" / f"{origin.kind}-{origin.sha256[:16]}"
+        origin = _identify(config)
+        name = "-".join(filter(None, (origin.kind, origin.sha256[:16], origin.labels)))
+        folder = Path(config.workspace) / "sources" / name
         if not folder.exists():
             _write(folder, origin)
     except OSError as error:
@@ -69,34 +72,28 @@ def prepare(config: PipelineConfig, batch_records: int = cifar.BATCH_RECORDS) ->
     return _load(folder)
 
 
-def _identify(config: PipelineConfig, batch_records: int) -> _Origin:
+def _identify(config: PipelineConfig) -> _Origin:
     kind, path = parse_source(config.source)
     if kind == SHAPES:
         counts = {split: getattr(config.shapes, split) for split in SPLITS}
         draw = functools.partial(_draw, counts, config.shapes.seed)
-        return _Origin(SHAPES, shapes.fingerprint(config.shapes), False, counts, draw)
-    counts = {TRAIN: 4 * batch_records, EVAL: batch_records, TEST: batch_records}
+        return _Origin(SHAPES, shapes.fingerprint(config.shapes), False, sum(counts.values()), draw)
     if kind == TFDS:
-        checksum = tfds_source.checksum(path, batch_records)
-        read = functools.partial(tfds_source.read, path, batch_records, Path(config.workspace))
-        return _Origin(TFDS, checksum, True, counts, _in_batches(read, batch_records), tfds_source.SCRATCH_BYTES)
+        checksum = tfds_source.checksum(path)
+        read = _in_batches(functools.partial(tfds_source.read, path, Path(config.workspace)))
+        return _Origin(TFDS, checksum, True, tfds_source.IMAGES, read, tfds_source.SCRATCH_BYTES)
     assert path is not None, "a PATH has a path"
-    if path.is_dir():
-        folder, form = cifar.find_folder(path)
-        read = functools.partial(cifar.read_folder, folder, form, batch_records)
-        checksum = cifar.folder_checksum(folder, form, batch_records)
-        return _Origin("folder", checksum, False, counts, _in_batches(read, batch_records))
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; --data takes {FORMS}")
-    checksum = cifar.archive_checksum(path, batch_records)
-    read = functools.partial(cifar.read_archive, path, batch_records)
-    return _Origin("archive", checksum, checksum in cifar.PUBLISHED, counts, _in_batches(read, batch_records))
+    labels = config.data.cifar100_labels
+    found = cifar.find(path, labels)
+    read, marked = _in_batches(found.read), "" if labels == FINE else labels
+    return _Origin(found.kind, found.sha256, found.published, found.images, read, labels=marked)
 
 
-def _in_batches(read: Callable[[cifar.Sink], tuple[str, ...]], batch_records: int) -> _Read:
-    """Returns a reader of splits, from a reader of official batches: four train, one is eval, and one is test."""
-    places = [(TRAIN, index * batch_records) for index in range(4)] + [(EVAL, 0), (TEST, 0)]
-    return lambda write: read(lambda index, block: write(*places[index], block))
+def _in_batches(read: Callable[[Sink], tuple[str, ...]]) -> _Read:
+    """Returns a reader of splits, from a reader of the batches of CIFAR."""
+    return lambda write: cifar_splits.write(write.folder, read, write)
 
 
 def _draw(counts: dict[str, int], seed: int, write: _Write) -> tuple[str, ...]:
@@ -107,12 +104,15 @@ def _draw(counts: dict[str, int], seed: int, write: _Write) -> tuple[str, ...]:
 
 def _write(folder: Path, origin: _Origin) -> None:
     """Writes the folder of a source atomically."""
-    needed = sum(origin.counts.values()) * (records.RECORD_BYTES + origin.scratch_bytes)
+    needed = origin.images * (records.RECORD_BYTES + origin.scratch_bytes)
     try:
         with disk.ensure_space(folder.parent, needed, "the source"), atomic.folder(folder) as unfinished:
             class_names = origin.read(_Writer(unfinished, origin))
+            sizes = {split: os.path.getsize(records.split_file(unfinished, split)) for split in SPLITS}
+            counts = {split: size // records.RECORD_BYTES for split, size in sizes.items()}
+            progress.report(f"reading {origin.kind}", sum(counts.values()), sum(counts.values()), "image")
             identity = SourceIdentity(
-                origin.kind, origin.sha256, origin.published, origin.counts, class_names, records.IMAGE_SIZE
+                *(origin.kind, origin.sha256, origin.published, counts, class_names, records.IMAGE_SIZE, origin.labels)
             )
             (unfinished / IDENTITY_FILE).write_text(identity.to_json() + "\n")
     except OSError:
@@ -124,17 +124,17 @@ class _Writer:
     """Writes blocks of records to the files of the splits, in any order."""
 
     def __init__(self, folder: Path, origin: _Origin):
-        self._folder, self._origin = folder, origin
+        self.folder, self._origin = folder, origin
         self._done = 0
 
     def __call__(self, split: str, start: int, block: bytes) -> None:
-        path = Path(records.split_file(self._folder, split))
+        path = Path(records.split_file(self.folder, split))
         path.touch()
         with path.open("r+b") as file:
             file.seek(start * records.RECORD_BYTES)
             file.write(block)
         self._done += len(block) // records.RECORD_BYTES
-        progress.report(f"reading {self._origin.kind}", self._done, sum(self._origin.counts.values()), "image")
+        progress.report(f"reading {self._origin.kind}", self._done, max(self._done, self._origin.images), "image")
 
 
 def _load(folder: Path) -> Source:

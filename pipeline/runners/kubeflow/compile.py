@@ -145,9 +145,12 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
         for node in nodes:
             _add_parameter(spec, node, name, kind, {"componentInputParameter": name})
     spec["root"]["inputDefinitions"] = {"parameters": declared}
-    for node, group in ((Node.EXAMPLE_GEN, "shapes"), (Node.EVALUATOR, "evaluate")):
-        constant = json.dumps(to_dict(getattr(config, group)), sort_keys=True)
-        _add_parameter(spec, node, group, "STRING", {"runtimeValue": {"constant": constant}})
+    for node, name, constant in (
+        (Node.EXAMPLE_GEN, "shapes", json.dumps(to_dict(config.shapes), sort_keys=True)),
+        (Node.EXAMPLE_GEN, "cifar100_labels", config.data.cifar100_labels),
+        (Node.EVALUATOR, "evaluate", json.dumps(to_dict(config.evaluate), sort_keys=True)),
+    ):
+        _add_parameter(spec, node, name, "STRING", {"runtimeValue": {"constant": constant}})
 
 
 def _add_parameter(spec: Json, node: Node, name: str, kind: str, value: Json) -> None:

@@ -26,7 +26,7 @@ from pipeline.config.settings import PipelineConfig, ShapesConfig
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow.pipeline_file import Json
 from pipeline.sources.prepare import prepare
-from shiftvit.config import from_dict, require, to_dict
+from shiftvit.config import DataConfig, from_dict, require, to_dict
 from shiftvit.errors import UserError
 from shiftvit.features import TEST
 from shiftvit.files import atomic
@@ -125,7 +125,8 @@ def _has_files(path: str) -> bool:
 def _ingest(parameters: Json, _: Json, scratch: Path) -> None:
     """Prepares the source named by `data`; a run on one machine does this before its graph."""
     shapes = from_dict(ShapesConfig, json.loads(parameters.pop("shapes")))
-    source = prepare(PipelineConfig(source=parameters.pop("data"), workspace=str(scratch), shapes=shapes))
+    data = DataConfig(cifar100_labels=parameters.pop("cifar100_labels"))
+    source = prepare(PipelineConfig(source=parameters.pop("data"), workspace=str(scratch), shapes=shapes, data=data))
     parameters |= {"input_base": str(source.folder), "identity": source.identity.to_json()}
 
 

@@ -67,6 +67,13 @@ def test_the_evaluator_finds_its_extraction_in_the_image(documents):
     assert parameters["module_path"] == {"runtimeValue": {"constant": "components.evaluator.extraction"}}
 
 
+def test_ingestion_gets_the_settings_of_the_source(tmp_path):
+    spec, _ = compiled(tmp_path, "data.cifar100_labels=coarse")
+
+    parameters = spec["root"]["dag"]["tasks"]["Cifar10ExampleGen"]["inputs"]["parameters"]
+    assert parameters["cifar100_labels"] == {"runtimeValue": {"constant": "coarse"}}
+
+
 def test_only_trainer_and_tuner_get_gpus_and_nodes_with_gpus(containers, settings):
     accelerators = {name: container["resources"].get("accelerator") for name, container in containers.items()}
 

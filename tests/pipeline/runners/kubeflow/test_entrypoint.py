@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import pytest
+from cifar100_files import COARSE_NAMES, make_cifar100_python
 from compiled import compiled
 from google.protobuf import json_format
 
@@ -85,7 +86,7 @@ def prepared(executor, folder, parameters, examples=None):
 
 
 def ingest_parameters(**changes):
-    return {"shapes": json.dumps(to_dict(CONFIG.shapes)), "data": "shapes"} | changes
+    return {"shapes": json.dumps(to_dict(CONFIG.shapes)), "cifar100_labels": "fine", "data": "shapes"} | changes
 
 
 def test_ingestion_prepares_the_source_of_the_run(tmp_path):
@@ -98,6 +99,14 @@ def test_ingestion_prepares_the_source_of_the_run(tmp_path):
     made = tmp_path / "here/sources" / there.folder.name / "test.bin"
     assert parameters["input_base"] == str(made.parent)
     assert made.read_bytes() == (there.folder / "test.bin").read_bytes()
+
+
+def test_ingestion_reads_the_labels_that_the_pipeline_was_compiled_with(tmp_path):
+    folder = make_cifar100_python(tmp_path / "data")
+
+    parameters = prepared(INGEST, tmp_path / "here", ingest_parameters(data=str(folder), cifar100_labels="coarse"))
+
+    assert json.loads(parameters["identity"])["class_names"] == list(COARSE_NAMES)
 
 
 def run_bad_data(folder, code):
