@@ -130,11 +130,11 @@ def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
     from components.example_gen.source_identity import SourceIdentity
     from pipeline.config.settings import PipelineConfig
     from pipeline.runners.beam import arguments
-    from pipeline.sources import cifar
+    from pipeline.sources.cifar_published import CLASS_NAMES
 
     config, examples = PipelineConfig(), standard_artifacts.Examples()
     examples.uri = str(folder / "examples")
-    identity = SourceIdentity("", "", False, counts, cifar.CLASS_NAMES, records.IMAGE_SIZE)
+    identity = SourceIdentity("", "", False, counts, CLASS_NAMES, records.IMAGE_SIZE)
     context = BaseBeamExecutor.Context(arguments(config.beam), tmp_dir=str(folder / "tmp"), unique_id="1")
     started = time.perf_counter()
     parameters = {"input_base": str(source), "identity": identity.to_json(), **dataclasses.asdict(config.ingest)}

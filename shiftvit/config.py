@@ -88,6 +88,7 @@ class DataConfig:
 
     image_size: int = 0  # pixels a side of stored images; 0: 64 for image files; other sources keep their size
     resize: Resize = "crop"  # of image files: crop cuts the ends of the long side off, pad adds bars, stretch distorts
+    cifar100_labels: Literal["fine", "coarse"] = "fine"  # of CIFAR-100: its 100 classes, or the 20 they are grouped in
     crop_padding: int = 4  # reflect-pad each side by so many pixels of the stored image, then crop at random; 0: off
     flip: bool = True
     randaugment_ops: int = 0  # RandAugment operations per image; 0: off

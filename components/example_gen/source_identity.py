@@ -36,6 +36,7 @@ class SourceIdentity:
     class_names: tuple[str, ...]  # by class id
     image_size: int  # pixels on each side of the stored images
     resize: Resize | None = None  # how image files that are not square become so; None for sources without files
+    labels: str = ""  # coarse, if they are those of CIFAR-100
 
     @property
     def num_classes(self) -> int:

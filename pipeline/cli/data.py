@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.sources.prepare import Source
     from pipeline.sources.summary import Summary
 
-_SHOWN_CLASSES = 30  # in the table
+_NAMED, _SHOWN_CLASSES = 10, 30  # classes in the list of names; in the table
 _SHOWN_FILES = 10  # of those that are no images
 
 
@@ -52,6 +52,9 @@ def _lines(location: str, source: "Source", summary: "Summary") -> Iterator[tupl
     yield "location", location
     yield "sha256", f"{identity.sha256} ({'as published' if identity.published else 'not a published checksum'})"
     yield "images", ", ".join(f"{split} {count:,}" for split, count in identity.counts.items())
+    names = identity.class_names
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    yield "classes", f"{len(names):,}: {', '.join(names[:_NAMED])}{more}"
     smallest, median, largest = summary.sizes
     stored = f"stored as {identity.image_size}x{identity.image_size}"
     found = smallest if smallest == largest else f"{smallest} to {largest}, median {median}"

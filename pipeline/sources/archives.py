@@ -50,6 +50,13 @@ def read_files(path: Path, admit: Admit, max_other_bytes: int) -> Iterator[tuple
         raise DataError(f"{path}: not a tar archive, or a damaged one ({error})") from error
 
 
+def unpacked_size(path: Path) -> int:
+    """Returns the bytes that a gzip file claims to unpack to, modulo 4 GiB: right for honest ones, but an estimate."""
+    with path.open("rb") as file:
+        file.seek(-min(4, path.stat().st_size), io.SEEK_END)
+        return int.from_bytes(file.read(), "little")
+
+
 class _Member(tarfile.TarInfo):
     """A member of an archive; rejects an extended header that is longer than an honest one."""
 
@@ -87,5 +94,5 @@ class _BoundedStream(io.RawIOBase):
         content = self._stream.read(self._left + 1 if size < 0 else min(size, self._left + 1))
         self._left -= len(content)
         if self._left < 0:
-            raise DataError(f"{self._path}: unpacks to far more than the data set takes; get the official archive")
+            raise DataError(f"{self._path}: unpacks to far more than its images take; pack only the data set's files")
         return content

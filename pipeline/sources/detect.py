@@ -24,7 +24,7 @@ def kind_of(path: Path) -> str:
             return FOLDER
         raise DataError(
             f"{path}: holds {_contents(path)}, but neither class folders with images nor CIFAR's files; "
-            f"{image_folder.EXPECTED}, or {cifar.EXPECTED}"
+            f"{image_folder.EXPECTED}, or the files of CIFAR-10 or CIFAR-100"
         )
     if path.suffix.lower() == ".csv":
         return CSV

@@ -1,6 +1,6 @@
 """Reads pickles of plain values and byte arrays, safely.
 
-CIFAR-10's Python version consists of such pickles, written by Python 2 and NumPy 1. A pickle is a program: Python's own
+CIFAR's Python versions consist of such pickles, written by Python 2 and NumPy 1. A pickle is a program: Python's own
 reader calls any code that it names, and allocates as much memory as it asks for. So this module only uses the standard
 library to split it into instructions, and executes just those that make plain values, at a cost proportional to their
 size in the file. The description of an array is checked before the array is made.
@@ -15,7 +15,9 @@ import numpy as np
 from components.example_gen.records import IMAGE_BYTES
 from shiftvit.errors import DataError
 
-_MAX_INSTRUCTIONS = 300_000  # a batch of 10,000 takes 20,000 to 100,000, depending on its writer
+_MIN_INSTRUCTIONS = 100_000  # allowed in any pickle
+_IMAGE_INSTRUCTIONS = 30  # allowed for each image that fits into it; CIFAR takes 2 to 10, depending on the writer
+_MAX_LABEL = 255
 _MAX_QUOTE = 120  # characters
 
 # What a broken pickle raises, as an instruction may find any operand.
@@ -158,10 +160,11 @@ def load(content: bytes, file: str) -> dict[str, Any]:
             message names `file`.
     """
     machine = _Machine(len(content))
+    most = _MIN_INSTRUCTIONS + len(content) // IMAGE_BYTES * _IMAGE_INSTRUCTIONS
     try:
         for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
-            if count == _MAX_INSTRUCTIONS:
-                raise ValueError(f"it has more than {_MAX_INSTRUCTIONS:,} instructions")
+            if count == most:
+                raise ValueError(f"it has more than {most:,} instructions")
             machine.execute(instruction.name, argument)
         (value,) = machine.pop(1)
     except _BROKEN as error:
@@ -171,33 +174,39 @@ def load(content: bytes, file: str) -> dict[str, Any]:
     return {_text(key): _array(entry) for key, entry in value.items()}
 
 
-def batch(content: bytes, records: int, num_classes: int, file: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the images of a pickled batch, channel-planar uint8 (records, IMAGE_BYTES), and labels, int64 (records,).
+def batch(content: bytes, label_key: str, file: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the images of a pickled batch, channel-planar uint8 (N, IMAGE_BYTES), and labels, uint8 (N,).
+
+    Args:
+        content: the pickle.
+        label_key: key of its labels.
+        file: its name, for messages.
 
     Raises:
-        DataError: it contains anything else.
+        DataError: it contains anything else, or no image.
     """
     fields = load(content, file)
-    data, labels = fields.get("data"), fields.get("labels")
-    if not (isinstance(data, np.ndarray) and data.shape == (records, IMAGE_BYTES)):
-        raise DataError(f"{file}: its 'data' is not an array of {records:,} images, {IMAGE_BYTES} bytes each")
-    if not (isinstance(labels, list) and len(labels) == records and all(type(label) is int for label in labels)):
-        raise DataError(f"{file}: its 'labels' is not a list of {records:,} integers")
+    data, labels = fields.get("data"), fields.get(label_key)
+    if not (isinstance(data, np.ndarray) and data.size and data.shape[1] == IMAGE_BYTES):
+        raise DataError(f"{file}: its 'data' is not an array of images, {IMAGE_BYTES} bytes each")
+    count = len(data)
+    if not (isinstance(labels, list) and len(labels) == count and all(type(label) is int for label in labels)):
+        raise DataError(f"{file}: its {label_key!r} is not a list of {count:,} integers, one for each image")
     for index, label in enumerate(labels):
-        if not 0 <= label < num_classes:
-            raise DataError(f"{file}: label {_printable(label)} of image {index}; labels are 0 to {num_classes - 1}")
-    return data, np.array(labels)
+        if not 0 <= label <= _MAX_LABEL:
+            raise DataError(f"{file}: label {_printable(label)} of image {index}; labels are 0 to {_MAX_LABEL} at most")
+    return data, np.array(labels, np.uint8)
 
 
-def class_names(content: bytes, file: str) -> list[str]:
-    """Returns the class names of a pickled batches.meta.
+def class_names(content: bytes, key: str, file: str) -> list[str]:
+    """Returns the class names of a pickled dictionary.
 
     Raises:
-        DataError: it has no list of strings named `label_names`.
+        DataError: it has no list of strings named `key`.
     """
-    names = load(content, file).get("label_names")
+    names = load(content, file).get(key)
     if not (isinstance(names, list) and all(isinstance(name, str | bytes) for name in names)):
-        raise DataError(f"{file}: its 'label_names' is not a list of strings")
+        raise DataError(f"{file}: its {key!r} is not a list of strings")
     return [_text(name) for name in names]
 
 

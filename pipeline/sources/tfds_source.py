@@ -9,22 +9,24 @@ from typing import Any
 import numpy as np
 
 from components.example_gen import records
-from pipeline.sources import cifar
+from pipeline.sources import cifar, cifar_published
+from pipeline.sources.cifar_layouts import TEST_BATCH
+from pipeline.sources.cifar_reader import Sink
 from shiftvit import progress
 from shiftvit.errors import DataError
 from shiftvit.files import atomic
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 ARCHIVE = "cifar-10-binary.tar.gz"  # file name of a local copy that tensorflow-datasets looks for
-SHA256 = cifar.PUBLISHED[0]  # the only checksum that tensorflow-datasets accepts
+SHA256 = cifar_published.CIFAR10_BINARY  # the only checksum that tensorflow-datasets accepts
+IMAGES = cifar_published.BATCHES * cifar_published.BATCH_IMAGES  # in both splits
 SCRATCH_BYTES = 8_300  # on the disk, per image: in the archive, unpacked, and as tensorflow-datasets stores it
 
 _PROBE_SECONDS = 15  # in total; the timeout of urlopen does not cover the name server
-_TRAINING_BATCHES = len(cifar.BATCHES) - 1
 _READ_BATCH = 1000  # images decoded at once
 
 
-def checksum(archive: Path | None, batch_records: int) -> str:
+def checksum(archive: Path | None) -> str:
     """Returns the SHA-256 of what tensorflow-datasets reads: the local archive if there is one, or else the download.
 
     Raises:
@@ -34,7 +36,7 @@ def checksum(archive: Path | None, batch_records: int) -> str:
         return SHA256
     if not archive.is_file():
         raise DataError(f"{archive}: no such file; tfds:ARCHIVE takes a local copy of {ARCHIVE}")
-    found = cifar.archive_checksum(archive, batch_records)
+    found = cifar.archive_checksum(archive)
     if found != SHA256:
         raise DataError(
             f"{archive}: tensorflow-datasets reads only the published {ARCHIVE}, sha256 {SHA256[:16]}…, "
@@ -43,7 +45,7 @@ def checksum(archive: Path | None, batch_records: int) -> str:
     return found
 
 
-def read(archive: Path | None, batch_records: int, workspace: Path, sink: cifar.Sink) -> tuple[str, ...]:
+def read(archive: Path | None, workspace: Path, sink: Sink) -> tuple[str, ...]:
     """Sends the records to `sink` in the official batches and order, and returns the class names.
 
     Raises:
@@ -54,14 +56,14 @@ def read(archive: Path | None, batch_records: int, workspace: Path, sink: cifar.
         require_network(URL, "tfds", way_out)
     with atomic.scratch(workspace / "sources" / "tfds") as scratch:
         builder = _prepare(archive, scratch)
-        for split, prefix, first, batches in (
-            ("train", "train_", 0, _TRAINING_BATCHES),
-            ("test", "test_", _TRAINING_BATCHES, 1),
+        for split, prefix, numbers in (
+            ("train", "train_", range(1, cifar_published.BATCHES)),
+            ("test", "test_", [TEST_BATCH]),
         ):
-            images, labels = _read_split(builder, split, prefix, batches * batch_records)
-            for batch in range(batches):
-                part = slice(batch * batch_records, (batch + 1) * batch_records)
-                sink(first + batch, records.pack(images[part], labels[part]))
+            images, labels = _read_split(builder, split, prefix)
+            parts = zip(np.array_split(images, len(numbers)), np.array_split(labels, len(numbers)), strict=True)
+            for number, part in zip(numbers, parts, strict=True):
+                sink(number, records.pack(*part))
         return tuple(builder.info.features["label"].names)
 
 
@@ -118,14 +120,15 @@ def _prepare(archive: Path | None, scratch: Path) -> Any:
     return builder
 
 
-def _read_split(builder: Any, split: str, prefix: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _read_split(builder: Any, split: str, prefix: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the images and labels of a split, sorted by id, such as train_00000; they are stored shuffled.
 
     Raises:
-        DataError: the ids are not those of exactly `count` images.
+        DataError: the ids do not count the images.
     """
     import tensorflow_datasets as tfds
 
+    count = builder.info.splits[split].num_examples
     images, labels = np.empty((count, *records.IMAGE_SHAPE), np.uint8), np.empty(count, np.uint8)
     indices: list[int] = []
     for batch in tfds.as_numpy(builder.as_dataset(split=split, batch_size=_READ_BATCH)):

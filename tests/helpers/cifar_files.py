@@ -8,9 +8,9 @@ from known_data import CLASS_NAMES
 
 from components.example_gen import records
 from pipeline.config.settings import PipelineConfig
-from pipeline.sources import cifar
 from pipeline.sources import prepare as sources
 
+BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 RECORDS = 12  # of each batch
 BATCH_BYTES = RECORDS * records.RECORD_BYTES
 
@@ -28,7 +28,7 @@ SPLITS = {"train": b"".join(BLOCKS[:4]), "eval": BLOCKS[4], "test": BLOCKS[5]}
 def make_binary(parent):
     folder = parent / "cifar-10-batches-bin"
     folder.mkdir(parents=True)
-    for name, block in zip(cifar.BATCHES, BLOCKS, strict=True):
+    for name, block in zip(BATCHES, BLOCKS, strict=True):
         (folder / f"{name}.bin").write_bytes(block)
     (folder / "batches.meta.txt").write_text("\n".join(CLASS_NAMES) + "\n\n")
     (folder / "readme.html").write_text("not data")
@@ -38,7 +38,7 @@ def make_binary(parent):
 def make_python(parent):
     folder = parent / "cifar-10-batches-py"
     folder.mkdir(parents=True)
-    for number, name in enumerate(cifar.BATCHES):
+    for number, name in enumerate(BATCHES):
         data, labels = batch(number)
         rewrite_pickle(
             folder / name,
@@ -48,8 +48,8 @@ def make_python(parent):
     return folder
 
 
-def rewrite_pickle(path, value):
-    path.write_bytes(pickle.dumps(value, protocol=2))
+def rewrite_pickle(path, value, protocol=2):
+    path.write_bytes(pickle.dumps(value, protocol))
 
 
 def make_archive(folder, reverse=False):
@@ -64,7 +64,7 @@ def make_archive(folder, reverse=False):
 
 def prepare(source, tmp_path, **settings):
     config = PipelineConfig(source=str(source), workspace=str(tmp_path / "workspace"), **settings)
-    return sources.prepare(config, batch_records=RECORDS)
+    return sources.prepare(config)
 
 
 def splits(source):

@@ -4,13 +4,12 @@ import gzip
 import pickle
 import tarfile
 
-from cifar_files import BLOCKS, batch
+from cifar_files import BATCHES, BLOCKS, batch
 from known_data import CLASS_NAMES
 
 from components.example_gen import records
-from pipeline.sources import cifar
 
-BINARY, PYTHON = cifar.BINARY.root, cifar.PYTHON.root
+BINARY, PYTHON = "cifar-10-batches-bin", "cifar-10-batches-py"
 ONE_BATCH = (f"{BINARY}/data_batch_1.bin", BLOCKS[0])
 META = pickle.dumps({"label_names": list(CLASS_NAMES)}, 2)
 
@@ -46,11 +45,11 @@ def archive(form, **changes):
 
 def binary_files():
     names = {"batches.meta.txt": "\n".join(CLASS_NAMES).encode()}
-    return names | {f"{name}.bin": block for name, block in zip(cifar.BATCHES, BLOCKS, strict=True)}
+    return names | {f"{name}.bin": block for name, block in zip(BATCHES, BLOCKS, strict=True)}
 
 
 def python_files():
-    return {"batches.meta": META} | {name: pickled(number) for number, name in enumerate(cifar.BATCHES)}
+    return {"batches.meta": META} | {name: pickled(number) for number, name in enumerate(BATCHES)}
 
 
 def pickled(number=0, protocol=2, **changes):
@@ -87,8 +86,8 @@ ARCHIVES = {
     "socket": (members(member("socket", kind=b"s")), "a link or a device"),
     "cursor in a name": (members(member(f"{BINARY}/data_batch_\x1b[2J", b"x")), r"\\x1b"),
     "newline in a name": (members(member(f"{BINARY}/data_batch_\n9", b"x")), r"\\n9"),
-    "unknown batch": (archive(BINARY, **{"data_batch_6.bin": BLOCKS[0]}), "none of the 6"),
-    "batch is a folder": (members(member(ONE_BATCH[0], kind=tarfile.DIRTYPE)), "not CIFAR-10"),
+    "unknown batch": (archive(BINARY, **{"data_batch_06.bin": BLOCKS[0]}), "is no batch of this layout"),
+    "batch is a folder": (members(member(ONE_BATCH[0], kind=tarfile.DIRTYPE)), "no CIFAR-10"),
     "batch twice": (members(member(*ONE_BATCH), member(*ONE_BATCH)), "contains data_batch_1.bin twice"),
     "zeros": (members(member(f"{BINARY}/readme.html", bytes(40 << 20))), "unpacks to far more"),
     "zeros after the end": (members(member(*ONE_BATCH), end=bytes(40 << 20)), "unpacks to far more"),
@@ -99,10 +98,10 @@ ARCHIVES = {
     "long name": (members(member("n", b"n" * 100_000, tarfile.GNUTYPE_LONGNAME), member(*ONE_BATCH)), "a header of"),
     "long link": (members(member("n", b"n" * 100_000, tarfile.GNUTYPE_LONGLINK), member(*ONE_BATCH)), "a header of"),
     "negative size": (members(PAX_NEGATIVE, member(*ONE_BATCH)), "archive|bytes, but"),
-    "huge size": (members(PAX_HUGE, member(*ONE_BATCH)), "bytes, but 12 records take"),
+    "huge size": (members(PAX_HUGE, member(*ONE_BATCH)), "bytes, but a file may have|has 0 bytes"),
     "broken sparse map": (members(PAX_SPARSE, member(*ONE_BATCH)), "damaged one"),
     "header in no charset": (members(PAX_NOT_TEXT, member(*ONE_BATCH)), "damaged one|missing"),
-    "claims 8 GB": (members(raw_header(member(*ONE_BATCH), 124, b"77777777777\0")), "bytes, but 12 records take"),
+    "claims 8 GB": (members(raw_header(member(*ONE_BATCH), 124, b"77777777777\0")), "bytes, but a file may have"),
     "claims a size in base 256": (members(raw_header(member(*ONE_BATCH), 124, b"\x80" + b"\x7f" * 11)), "bytes, but"),
     "size below zero": (members(raw_header(member(*ONE_BATCH), 124, b"\xff" * 12)), "archive|bytes, but"),
     "size is no number": (members(raw_header(member(*ONE_BATCH), 124, b"zzzzzzzzzzz\0")), "damaged one"),
@@ -110,7 +109,7 @@ ARCHIVES = {
     "wrong checksum": (members(bytes(100) + member(*ONE_BATCH)), "damaged one"),
     "no end": (members(member(*ONE_BATCH)[:-700], end=b""), "damaged one|truncated"),
     "no tar": (gzip.compress(b"no tar inside " * 1000), "not a tar archive"),
-    "only zeros": (gzip.compress(bytes(1 << 20)), "not CIFAR-10|archive"),
+    "only zeros": (gzip.compress(bytes(1 << 20)), "no CIFAR-10|archive"),
     "empty": (b"", "empty|truncated|archive"),
     "half a gzip header": (b"\x1f\x8b\x08", "truncated"),
     "gzip in gzip": (gzip.compress(archive(BINARY)), "not a tar archive"),
@@ -118,17 +117,19 @@ ARCHIVES = {
     "another compression": (b"BZh91AY&SY" + bytes(100), "not a gzip archive"),
     "zip": (b"PK\x03\x04" + bytes(100), "not a gzip archive"),
     "plain tar": (gzip.decompress(archive(BINARY)), "not a gzip archive"),
-    "another set": (members(member("cifar-100-binary/train.bin", b"x")), "not CIFAR-10"),
-    "cut at a record": (archive(BINARY, **{"data_batch_2.bin": BLOCKS[1][: -records.RECORD_BYTES]}), "33,803 bytes"),
+    "another set": (members(member("cifar-10/data_batch_1.bin", BLOCKS[0])), "no CIFAR-10 or CIFAR-100: no file in"),
     "cut in a record": (archive(BINARY, **{"data_batch_2.bin": BLOCKS[1][:-1]}), "has 36,875 bytes"),
     "one byte more": (archive(BINARY, **{"test_batch.bin": BLOCKS[5] + b"x"}), "has 36,877 bytes"),
     "empty batch": (archive(BINARY, **{"test_batch.bin": b""}), "has 0 bytes"),
     "no test batch": (archive(BINARY, **{"test_batch.bin": None}), "test_batch.bin missing"),
     "first label wrong": (archive(BINARY, **{"data_batch_2.bin": label_at(0, 10)}), "label 10 at byte 0"),
     "last label wrong": (archive(BINARY, **{"data_batch_2.bin": label_at(11, 255)}), "label 255 at byte 33803"),
-    "two classes": (archive(BINARY, **{"batches.meta.txt": b"cat\ndog\n"}), "names of 10 classes, found 2"),
-    "one class ten times": (archive(BINARY, **{"batches.meta.txt": b"cat\n" * 10}), "names of 10 classes"),
-    "a cursor as class": (archive(BINARY, **{"batches.meta.txt": b"\x1b[2J b c d e f g h i j"}), "not a valid class"),
-    "a novel as class": (archive(BINARY, **{"batches.meta.txt": b"a" * 999 + b" b c d e f g h i j"}), "not a valid"),
-    "much text as classes": (archive(BINARY, **{"batches.meta.txt": b"a " * 50_000}), "bytes, but the names"),
+    "two classes": (archive(BINARY, **{"batches.meta.txt": b"cat\ndog\n"}), "labels are 0 to 1, as batches.meta.txt"),
+    "one class": (archive(BINARY, **{"batches.meta.txt": b"cat\n"}), "1 class names, but there must be 2 to 256"),
+    "no class": (archive(BINARY, **{"batches.meta.txt": b"\n \n"}), "0 class names, but there must be 2 to 256"),
+    "257 classes": (archive(BINARY, **{"batches.meta.txt": b"\n".join(b"%d" % i for i in range(257))}), "257 class"),
+    "one class ten times": (archive(BINARY, **{"batches.meta.txt": b"cat\n" * 10}), "class name 'cat' occurs twice"),
+    "a cursor as class": (archive(BINARY, **{"batches.meta.txt": b"\x1b[2J\nb\nc\nd\ne"}), "not a valid class"),
+    "a novel as class": (archive(BINARY, **{"batches.meta.txt": b"a" * 999 + b"\nb\nc\nd\ne"}), "not a valid"),
+    "much text as classes": (archive(BINARY, **{"batches.meta.txt": b"a " * 50_000}), "bytes, but class names take"),
 }  # fmt: skip

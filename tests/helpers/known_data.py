@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from pipeline.sources.cifar import CLASS_NAMES
+from pipeline.sources.cifar_published import CLASS_NAMES
 from shiftvit.dataset import DATASET_FILE, DatasetInfo
 from shiftvit.features import SPLITS, image_shape
 

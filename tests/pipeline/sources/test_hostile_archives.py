@@ -15,7 +15,7 @@ from known_data import IMAGE_BYTES
 from measured import run_measured
 
 from components.example_gen import records
-from pipeline.sources import cifar
+from pipeline.sources import cifar_published
 from shiftvit.errors import DataError
 
 CASES = dict(ARCHIVES)
@@ -96,7 +96,7 @@ def test_a_mutated_archive_is_refused_or_still_holds_all_its_records(mutate, tmp
 @pytest.mark.slow
 def test_hostile_sources_cost_little_memory_and_cpu_time(tmp_path):
     """At the size of the real CIFAR-10, through the command."""
-    size = cifar.BATCH_RECORDS * IMAGE_BYTES
+    size = cifar_published.BATCH_IMAGES * IMAGE_BYTES
     texts = b"\x80\x02X" + struct.pack("<I", size) + bytes(size) + b"q\x00c_codecs\nencode\nq\x01"
     bombs = {
         "zeros": members(member(f"{BINARY}/data_batch_1.bin", bytes(size + 10_000)), member("zeros", bytes(300 << 20))),

@@ -24,7 +24,7 @@ from known_data import CLASS_NAMES
 from components.example_gen import records
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import ShapesConfig
-from pipeline.sources import cifar
+from pipeline.sources import cifar, cifar_published, cifar_reader
 from shiftvit.errors import DataError
 
 FORMS = {
@@ -95,7 +95,7 @@ def test_the_leftovers_of_a_killed_preparation_are_removed_by_the_next(tmp_path)
 
 def test_an_archive_with_the_published_checksum_is_marked_published(tmp_path, monkeypatch):
     archive = make_archive(make_binary(tmp_path))
-    monkeypatch.setattr(cifar, "PUBLISHED", (cifar.file_checksum(archive),))
+    monkeypatch.setattr(cifar_published, "ARCHIVES", (cifar.file_checksum(archive),))
     assert prepare(archive, tmp_path).identity.published
 
 
@@ -113,9 +113,9 @@ def test_shapes_have_the_configured_counts(tmp_path):
     assert images.std() > 10 and np.bincount(labels).tolist() == [5] * 10
 
 
-def cut_at_a_record(folder):
+def cut_in_a_record(folder):
     path = folder / "data_batch_3.bin"
-    path.write_bytes(path.read_bytes()[: -records.RECORD_BYTES])
+    path.write_bytes(path.read_bytes()[: 40 - records.RECORD_BYTES])
 
 
 def spoil_label(folder):
@@ -149,13 +149,18 @@ def foreign_classes(folder):
 
 
 SPOILED = [
-    (make_binary, cut_at_a_record, r"data_batch_3\.bin has 33,803 bytes, but 12 records take 36,876"),
+    (make_binary, cut_in_a_record, r"data_batch_3\.bin has 33,843 bytes: cut inside the record at byte 33803"),
     (make_binary, spoil_label, r"data_batch_2\.bin: label 200 at byte 15365; labels are 0 to 9"),
     (make_binary, lambda folder: (folder / "test_batch.bin").unlink(), r"test_batch\.bin missing"),
-    (make_binary, lambda folder: shutil.copy(folder / "test_batch.bin", folder / "data_batch_6.bin"), "none of the 6"),
-    (make_binary, foreign_classes, r"batches\.meta\.txt: expected the names of 10 classes, found 2"),
+    (
+        make_binary,
+        lambda folder: shutil.copy(folder / "test_batch.bin", folder / "data_batch_7.bin"),
+        r"batch_6\.bin missing",
+    ),
+    (make_binary, lambda folder: shutil.copy(folder / "test_batch.bin", folder / "data_batch_x.bin"), "is no batch of"),
+    (make_binary, foreign_classes, r"label 9 at byte [0-9]+; labels are 0 to 1, as batches\.meta\.txt has 2 names"),
     (make_python, call_code, r"data_batch_4: not a pickle of plain arrays.*it calls os\.system"),
-    (make_python, wrong_shape, "data_batch_1: its 'data' is not an array of 12 images"),
+    (make_python, wrong_shape, "data_batch_1: its 'data' is not an array of images"),
     (make_python, too_few_labels, "data_batch_1: its 'labels' is not a list of 12 integers"),
     (make_python, label_of_another_set, "data_batch_1: label 42 of image 11"),
     (make_python, lambda folder: (folder / "data_batch_5").write_bytes(b""), "data_batch_5 has 0 bytes"),
@@ -170,6 +175,38 @@ def test_a_bad_batch_is_refused_and_nothing_is_left(make, spoil, sentence, pack,
     with pytest.raises(DataError, match=sentence):
         prepare(pack(folder), tmp_path)
     assert not left_behind(tmp_path)
+
+
+def cut_at_a_record(folder):
+    path = folder / "data_batch_3.bin"
+    path.write_bytes(path.read_bytes()[: -records.RECORD_BYTES])
+
+
+def remove_last_batch(folder):
+    (folder / "data_batch_5.bin").unlink()
+
+
+@pytest.mark.parametrize("pack", [lambda folder: folder, make_archive], ids=["folder", "archive"])
+@pytest.mark.parametrize(
+    "spoil, sentence",
+    [(cut_at_a_record, r"batch_3\.bin has 11 images, while each"), (remove_last_batch, r"batch_5\.bin has 0 images")],
+)
+def test_a_cifar10_that_lacks_images_is_refused(spoil, sentence, pack, tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar_reader, "BATCH_IMAGES", RECORDS)
+    folder = make_binary(tmp_path / "data")
+    spoil(folder)
+    with pytest.raises(DataError, match=sentence):
+        prepare(pack(folder), tmp_path)
+    assert not left_behind(tmp_path)
+
+
+def test_only_cifar10_needs_no_class_names(tmp_path, monkeypatch):
+    folder = make_binary(tmp_path)
+    (folder / "batches.meta.txt").unlink()
+    with pytest.raises(DataError, match=r"batches\.meta\.txt missing; it has the class names"):
+        prepare(folder, tmp_path)
+    monkeypatch.setattr(cifar_reader, "BATCH_IMAGES", RECORDS)
+    assert prepare(folder, tmp_path).identity.class_names == CLASS_NAMES
 
 
 def test_a_truncated_or_damaged_archive_is_refused(tmp_path):
@@ -200,8 +237,9 @@ def header(name, size=0, kind=tarfile.REGTYPE, link=""):
 
 BOMB = 40 << 20
 MEMBERS = [
-    (header("cifar-100-binary/train.bin", 10), bytes(10), "not CIFAR-10"),
-    (header("cifar-10-batches-bin/data_batch_1.bin", BATCH_BYTES + 1), bytes(BATCH_BYTES + 1), "has 36,877 bytes"),
+    (header("another/data_batch_1.bin", BATCH_BYTES), BLOCKS[0], "no CIFAR-10 or CIFAR-100: no file in cifar-10-b"),
+    (header("cifar-100-binary/train.bin", 10), bytes(10), "train.bin has 10 bytes: cut inside"),
+    (header("cifar-10-batches-bin/data_batch_1.bin", BATCH_BYTES + 1), bytes(BATCH_BYTES + 1), "at byte 36876"),
     (header("cifar-10-batches-bin/data_batch_1.bin", kind=tarfile.SYMTYPE, link="/etc/passwd"), b"", "is a link"),
     (header("cifar-10-batches-bin/data_batch_1.bin", kind=tarfile.LNKTYPE, link="x"), b"", "is a link"),
     (header("cifar-10-batches-bin/pipe", kind=tarfile.FIFOTYPE), b"", "a link or a device"),
@@ -241,8 +279,11 @@ def test_a_file_that_is_not_an_archive_is_refused(content, tmp_path):
 
 
 def test_a_missing_path_or_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(DataError, match="nowhere: no such file or folder; --data takes shapes"):
+    with pytest.raises(DataError, match="nowhere: no such file or folder; --data takes the path of image folders"):
         prepare(tmp_path / "nowhere", tmp_path)
-    with pytest.raises(DataError, match=r"no CIFAR-10 in this folder; expected data_batch_1\.bin"):
+    with pytest.raises(
+        DataError,
+        match="holds nothing, but neither class folders with images nor CIFAR's files; expected PATH/CLASS/IMAGE",
+    ):
         prepare(tmp_path, tmp_path)
     assert not (tmp_path / "workspace").exists()

@@ -6,7 +6,7 @@ from cifar_files import SPLITS, left_behind, make_archive, make_binary, prepare,
 from known_data import CLASS_NAMES
 from waiting import HANG_SECONDS
 
-from pipeline.sources import cifar, tfds_source
+from pipeline.sources import cifar, cifar_published, tfds_source
 from shiftvit.errors import DataError
 
 
@@ -16,7 +16,7 @@ def published(tmp_path, monkeypatch):
     import tensorflow_datasets as tfds
 
     known = tfds.builder_cls("cifar10").url_infos
-    assert known[tfds_source.URL].checksum == cifar.PUBLISHED[0]
+    assert known[tfds_source.URL].checksum == cifar_published.CIFAR10_BINARY
     path = make_archive(make_binary(tmp_path / "data"))
     expected = dataclasses.replace(
         known[tfds_source.URL],

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def test_the_evaluator_finds_its_extraction_in_the_image(documents):
     parameters = documents[0]["root"]["dag"]["tasks"]["Evaluator"]["inputs"]["parameters"]
 
     assert parameters["module_path"] == {"runtimeValue": {"constant": "components.evaluator.extraction"}}
+
+
+def test_ingestion_gets_the_settings_of_the_source(tmp_path):
+    spec, _ = compiled(tmp_path, "data.cifar100_labels=coarse")
+
+    parameters = spec["root"]["dag"]["tasks"]["Cifar10ExampleGen"]["inputs"]["parameters"]
+    settings = json.loads(parameters["settings"]["runtimeValue"]["constant"])
+    assert settings["data"]["cifar100_labels"] == "coarse"
 
 
 def test_only_trainer_and_tuner_get_gpus_and_nodes_with_gpus(containers, settings):

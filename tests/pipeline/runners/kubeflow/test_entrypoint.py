@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import pytest
+from cifar100_files import COARSE_NAMES, make_cifar100_python
 from compiled import compiled
 from google.protobuf import json_format
 
@@ -98,6 +99,15 @@ def test_ingestion_prepares_the_source_of_the_run(tmp_path):
     made = tmp_path / "here/sources" / there.folder.name / "test.bin"
     assert parameters["input_base"] == str(made.parent)
     assert made.read_bytes() == (there.folder / "test.bin").read_bytes()
+
+
+def test_ingestion_reads_the_labels_that_the_pipeline_was_compiled_with(tmp_path):
+    folder = make_cifar100_python(tmp_path / "data")
+    settings = json.dumps({"data": {"cifar100_labels": "coarse"}})
+
+    parameters = prepared(INGEST, tmp_path / "here", ingest_parameters(data=str(folder), settings=settings))
+
+    assert json.loads(parameters["identity"])["class_names"] == list(COARSE_NAMES)
 
 
 def run_bad_data(folder, code):

@@ -1,0 +1,94 @@
+"""Sources whose images are files of any size, prepared as lists of them."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.example_gen import image_files
+from components.example_gen.source_identity import SourceIdentity
+from pipeline.config.settings import PipelineConfig
+from pipeline.config.source import TFDS
+from pipeline.sources.listing import Listing
+from pipeline.sources.tfds_images import TfdsImages
+from shiftvit.config import DataConfig, Resize
+
+EXTRACTED = "images"  # folder of the images of tensorflow-datasets in a prepared source
+DEFAULT_SIZE = 64  # pixels a side of stored images
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Image files that were listed."""
+
+    kind: str
+    listing: Listing
+    settings: DataConfig
+
+    @property
+    def sha256(self) -> str:
+        """As in SourceIdentity."""
+        return self.listing.checksum(*self._stored)
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.kind}-{self.sha256[:16]}"
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes on the disk that preparing it takes."""
+        return sum(len(file.path) + 20 for files in self.listing.files.values() for file in files)
+
+    @property
+    def _stored(self) -> tuple[int, Resize]:
+        """The size of the stored images, and how they become square."""
+        return self.settings.image_size or DEFAULT_SIZE, self.settings.resize
+
+    def write(self, folder: Path) -> SourceIdentity:
+        """Writes the lists, and returns the identity."""
+        names = self.listing.class_names
+        ids = {name: class_id for class_id, name in enumerate(names)}
+        for split, files in self.listing.files.items():
+            entries = ((file.path, ids[file.class_name]) for file in files)
+            image_files.write_list(image_files.list_file(folder, split), entries)
+        counts = {split: len(files) for split, files in self.listing.files.items()}
+        return SourceIdentity(self.kind, self.sha256, False, counts, names, *self._stored)
+
+
+@dataclass(frozen=True)
+class TfdsSource:
+    """A data set of tensorflow-datasets, whose images are extracted to files."""
+
+    images: TfdsImages
+    config: PipelineConfig
+
+    @property
+    def kind(self) -> str:
+        """As in SourceIdentity."""
+        return f"{TFDS}-{self.images.name.replace('/', '-')}"
+
+    @property
+    def sha256(self) -> str:
+        """As in SourceIdentity."""
+        ingest, data = self.config.ingest, self.config.data
+        settings = (data.image_size, data.resize, ingest.eval_share, ingest.test_share, ingest.split_seed)
+        return hashlib.sha256(json.dumps([self.images.checksum, settings]).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.kind}-{self.sha256[:16]}"
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes on the disk that preparing it takes."""
+        return self.images.disk_bytes
+
+    def write(self, folder: Path) -> SourceIdentity:
+        """Writes the images and the lists of them, and returns the identity."""
+        listing = self.images.extract(folder / EXTRACTED, self.config.ingest)
+        size = self.config.data.image_size or self.images.image_size or DEFAULT_SIZE
+        files = FileSource(self.kind, listing, dataclasses.replace(self.config.data, image_size=size))
+        return dataclasses.replace(files.write(folder), sha256=self.sha256)

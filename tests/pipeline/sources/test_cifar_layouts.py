@@ -1,0 +1,291 @@
+"""CIFAR-100, and own data of any number of images and classes in the layouts of CIFAR-10."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cifar100_files import (
+    COARSE_NAMES,
+    FINE_NAMES,
+    IMAGES,
+    OWN_NAMES,
+    OWN_SIZES,
+    OWN_SPLITS,
+    cifar100_splits,
+    draw,
+    make_cifar100_binary,
+    make_cifar100_python,
+    make_own_binary,
+    make_own_python,
+)
+from cifar_files import left_behind, make_archive, make_binary, prepare, rewrite_pickle, splits
+from known_data import CLASS_NAMES
+
+from components.example_gen import records
+from pipeline.cli.main import main
+from pipeline.sources import cifar, cifar_published
+from shiftvit.config import DataConfig
+from shiftvit.errors import DataError
+
+COARSE = DataConfig(cifar100_labels="coarse")
+NAMES = {"fine": FINE_NAMES, "coarse": COARSE_NAMES}
+CIFAR100 = {
+    "binary folder": make_cifar100_binary,
+    "python folder": make_cifar100_python,
+    "parent of a folder": lambda parent: make_cifar100_binary(parent).parent,
+    "binary archive": lambda parent: make_archive(make_cifar100_binary(parent)),
+    "python archive": lambda parent: make_archive(make_cifar100_python(parent), reverse=True),
+}
+OWN = {
+    "binary folder": lambda parent: make_own_binary(parent / "zoo"),
+    "python folder": lambda parent: make_own_python(parent / "zoo"),
+    "binary archive": lambda parent: make_archive(make_own_binary(parent / "cifar-10-batches-bin"), reverse=True),
+    "python archive": lambda parent: make_archive(make_own_python(parent / "cifar-10-batches-py")),
+}
+
+
+@pytest.mark.parametrize("labels", NAMES)
+@pytest.mark.parametrize("form", CIFAR100)
+def test_cifar100_has_the_labels_of_the_setting_and_its_last_fifth_as_eval_split(form, labels, tmp_path):
+    source = prepare(CIFAR100[form](tmp_path / "data"), tmp_path, data=DataConfig(cifar100_labels=labels))
+
+    assert splits(source) == cifar100_splits(labels)
+    assert source.identity.class_names == NAMES[labels]
+    assert source.identity.counts == {"train": 20, "eval": 5, "test": 7}
+
+
+@pytest.mark.parametrize("form", CIFAR100)
+def test_fine_and_coarse_labels_are_different_sources(form, tmp_path):
+    path = CIFAR100[form](tmp_path / "data")
+
+    fine, coarse = prepare(path, tmp_path), prepare(path, tmp_path, data=COARSE)
+
+    assert fine.folder != coarse.folder and fine.identity.to_json() != coarse.identity.to_json()
+    assert (splits(fine), splits(coarse)) == (cifar100_splits("fine"), cifar100_splits("coarse"))
+
+
+def test_the_same_names_for_fine_and_coarse_labels_are_still_different_sources(tmp_path):
+    folder = make_cifar100_python(tmp_path)
+    rewrite_pickle(folder / "meta", {f"{labels}_label_names": list(FINE_NAMES) for labels in NAMES})
+
+    identities = [prepare(folder, tmp_path, data=data).identity for data in (DataConfig(), COARSE)]
+
+    assert identities[0].class_names == identities[1].class_names
+    assert identities[0].to_json() != identities[1].to_json()
+
+
+def test_cifar10_is_preferred_to_cifar100_unless_the_setting_asks_for_coarse_labels(tmp_path):
+    make_cifar100_binary(tmp_path)
+    make_binary(tmp_path)
+
+    assert prepare(tmp_path, tmp_path).identity.class_names == CLASS_NAMES
+    assert prepare(tmp_path, tmp_path, data=COARSE).identity.class_names == COARSE_NAMES
+
+
+def test_data_without_coarse_labels_is_refused_if_the_setting_asks_for_them(tmp_path):
+    folder = make_binary(tmp_path)
+    for source in (folder, make_archive(folder)):
+        with pytest.raises(DataError, match=r"no CIFAR-100, which data\.cifar100_labels=coarse needs"):
+            prepare(source, tmp_path, data=COARSE)
+    assert not left_behind(tmp_path)
+
+
+def test_the_published_archives_of_cifar100_are_known():
+    """As in tensorflow-datasets and Keras."""
+    import tensorflow_datasets as tfds
+    from keras.src.datasets import cifar100
+
+    (info,) = tfds.builder_cls("cifar100").url_infos.values()
+    assert info.checksum == cifar_published.ARCHIVES[2]
+    assert cifar_published.ARCHIVES[3] in Path(cifar100.__file__).read_text()
+
+
+def test_a_published_archive_is_marked_with_either_labels(tmp_path, monkeypatch):
+    archive = make_archive(make_cifar100_binary(tmp_path))
+    monkeypatch.setattr(cifar_published, "ARCHIVES", (cifar.file_checksum(archive),))
+    for data in (DataConfig(), COARSE):
+        identity = prepare(archive, tmp_path, data=data).identity
+        assert identity.published and identity.sha256 == cifar.file_checksum(archive)
+
+
+@pytest.mark.parametrize("form", OWN)
+def test_own_batches_may_have_any_number_size_and_classes(form, tmp_path):
+    source = prepare(OWN[form](tmp_path / "data"), tmp_path)
+
+    assert splits(source) == OWN_SPLITS
+    assert source.identity.class_names == OWN_NAMES and source.identity.num_classes == 3
+    assert source.identity.counts == {"train": sum(OWN_SIZES[:-1]), "eval": OWN_SIZES[-1], "test": 7}
+    assert sorted(file.name for file in source.folder.iterdir()) == [
+        "eval.bin",
+        "source.json",
+        "test.bin",
+        "train.bin",
+    ]
+
+
+@pytest.mark.parametrize("images, held_out", [(2, 1), (4, 1), (9, 1), (10, 2)])
+def test_one_training_batch_gives_its_last_fifth_to_the_eval_split(images, held_out, tmp_path):
+    folder = make_own_binary(tmp_path / "zoo")
+    for file in folder.glob("data_batch_*"):
+        file.unlink()
+    block = records.pack_planes(np.full((images, 3072), 7, np.uint8), np.arange(images) % 3)
+    (folder / "data_batch_1.bin").write_bytes(block)
+
+    source = prepare(folder, tmp_path)
+
+    assert source.identity.counts == {"train": images - held_out, "eval": held_out, "test": 7}
+    assert splits(source)["train"] + splits(source)["eval"] == block
+
+
+def test_256_classes_are_possible(tmp_path):
+    folder = make_own_binary(tmp_path / "zoo")
+    (folder / "batches.meta.txt").write_text("\n".join(map(str, range(256))))
+    block = records.pack_planes(np.zeros((256, 3072), np.uint8), np.arange(256))
+    (folder / "data_batch_1.bin").write_bytes(block)
+
+    assert splits(prepare(folder, tmp_path))["train"].startswith(block)
+
+
+@pytest.mark.parametrize(
+    "make, labels, classes, counts",
+    [
+        (make_cifar100_binary, "fine", "fine 0, fine 1", "train 20, eval 5, test 7"),
+        (make_cifar100_python, "coarse", "coarse 0, coarse 1", "train 20, eval 5, test 7"),
+        (lambda parent: make_own_binary(parent / "zoo"), "fine", "polar bear, seal, whale", "train 28, eval 4, test 7"),
+    ],
+)
+def test_the_command_reads_each_and_reports_its_progress_in_images(make, labels, classes, counts, tmp_path, capsys):
+    folder = make(tmp_path / "data")
+    arguments = ["--workspace", str(tmp_path / "workspace"), "--set", f"data.cifar100_labels={labels}"]
+
+    assert main(["data", "--data", str(folder), *arguments]) == 0
+
+    out, err = capsys.readouterr()
+    assert classes in out and counts in out
+    total = sum(int(part.split()[1]) for part in counts.split(", "))
+    assert f"{total}/{total} images" in err
+
+
+def put(name, position, *values):
+    """Returns a change of a folder: other bytes at a position of a file."""
+
+    def spoil(folder):
+        content = bytearray((folder / name).read_bytes())
+        content[position : position + len(values)] = bytes(values)
+        (folder / name).write_bytes(content)
+
+    return spoil
+
+
+def rewrite(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def cut(name, size):
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
+
+
+def repickle(protocol=2, **fields):
+    planes, coarse, fine = draw("train")
+    fields = {"data": planes, "coarse_labels": coarse.tolist(), "fine_labels": fine.tolist()} | fields
+    return lambda folder: rewrite_pickle(folder / "train", fields, protocol)
+
+
+def make_own(parent):
+    return make_own_binary(parent / "cifar-10-batches-bin")
+
+
+def keep_one_image(folder):
+    for number in range(2, 11):
+        (folder / f"data_batch_{number}.bin").unlink()
+    cut("data_batch_1.bin", records.RECORD_BYTES)(folder)
+
+
+SPOILED = [
+    (make_cifar100_binary, remove("train.bin"), r"train\.bin missing; this layout has train\.bin, test\.bin and fine_"),
+    (make_cifar100_binary, remove("test.bin"), r"test\.bin missing"),
+    (make_cifar100_binary, remove("fine_label_names.txt"), r"fine_label_names\.txt missing; it has the class names"),
+    (
+        make_cifar100_binary,
+        cut("train.bin", 30_000),
+        r"train\.bin has 30,000 bytes: cut inside the record at byte 27666",
+    ),
+    (make_cifar100_binary, cut("test.bin", 0), r"test\.bin has 0 bytes"),
+    (make_cifar100_binary, put("test.bin", 3074 + 1, 100), r"test\.bin: label 100 at byte 3075; labels are 0 to 99"),
+    (make_cifar100_binary, rewrite("fine_label_names.txt", "cat\n"), "1 class names, but there must be 2 to 256"),
+    (make_cifar100_binary, rewrite("fine_label_names.txt", "cat\ndog\ncat"), "class name 'cat' occurs twice"),
+    (make_cifar100_binary, rewrite("fine_label_names.txt", "\x1b[2J\ncat"), "not a valid class name"),
+    (make_cifar100_python, remove("meta"), "meta missing; it has the class names"),
+    (make_cifar100_python, rewrite("meta", "cos\nsystem\n(S'touch called'\ntR."), r"meta: not a pickle .* os\.system"),
+    (make_cifar100_python, rewrite("test", "cos\nsystem\n(S'touch called'\ntR."), r"test: not a pickle .* os\.system"),
+    (make_cifar100_python, repickle(fine_labels=[0] * 24), "train: its 'fine_labels' is not a list of 25 integers"),
+    (make_cifar100_python, repickle(fine_labels=[0] * 24 + [100]), r"train: label 100 of image 24; labels are 0 to 99"),
+    (make_cifar100_python, repickle(fine_labels=[300] * 25), r"train: label 300 of image 0; labels are 0 to 255"),
+    (make_cifar100_python, repickle(data=[1, 2]), "its 'data' is not an array of images, 3072 bytes each"),
+    (
+        make_cifar100_python,
+        repickle(4, data=np.zeros((0, 3072), np.uint8), fine_labels=[]),
+        "its 'data' is not an array",
+    ),
+    (
+        make_own,
+        remove("data_batch_3.bin"),
+        r"data_batch_3\.bin missing; .* data_batch_1\.bin, data_batch_2\.bin and so on",
+    ),
+    (make_own, remove("test_batch.bin"), r"test_batch\.bin missing"),
+    (make_own, rewrite("data_batch_11", ""), "'data_batch_11' is no batch of this layout"),
+    (make_own, rewrite("data_batch_12345.bin", "x"), "'data_batch_12345.bin' is no batch of this layout"),
+    (
+        make_own,
+        put("data_batch_10.bin", 3073, 3),
+        r"batch_10\.bin: label 3 at byte 3073; labels are 0 to 2, as batches",
+    ),
+    (make_own, keep_one_image, "one training image; the train and the eval split need one each"),
+]
+
+
+@pytest.mark.parametrize("pack", [lambda folder: folder, make_archive], ids=["folder", "archive"])
+@pytest.mark.parametrize("make, spoil, sentence", SPOILED)
+def test_bad_files_are_refused_and_nothing_is_left(make, spoil, sentence, pack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = make(tmp_path / "data")
+    spoil(folder)
+
+    with pytest.raises(DataError, match=sentence):
+        prepare(pack(folder), tmp_path)
+
+    assert not left_behind(tmp_path) and not (tmp_path / "called").exists()
+
+
+def test_a_folder_of_wrong_sizes_is_refused_before_anything_is_read(tmp_path):
+    folder = make_cifar100_binary(tmp_path)
+    with (folder / "train.bin").open("r+b") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(DataError, match=r"train\.bin has 1,099,511,627,776 bytes, but a file may have 536,870,912"):
+        prepare(folder, tmp_path)
+
+
+def test_an_archive_may_only_unpack_to_so_much(tmp_path, monkeypatch):
+    archive = make_archive(make_own(tmp_path))
+    monkeypatch.setattr(cifar, "MAX_ARCHIVE_BYTES", sum(map(len, OWN_SPLITS.values())) - 1)
+
+    with pytest.raises(DataError, match=r"unpacks to more than .* bytes; unpack it to a folder"):
+        prepare(archive, tmp_path)
+    assert not left_behind(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_large_batch_of_a_pickle_may_have_more_instructions(tmp_path):
+    """As many images as CIFAR-100 has in one file, each with a file name of its own."""
+    folder, count = make_cifar100_python(tmp_path), 50_000
+    planes, coarse, fine = np.zeros((count, 3072), np.uint8), np.arange(count) % 20, np.arange(count) % 100
+    names = [f"{number}.png".encode() for number in range(count)]
+    labels = {"fine_labels": fine.tolist(), "coarse_labels": coarse.tolist()}
+    rewrite_pickle(folder / "train", {"data": planes, "filenames": names} | labels)
+
+    assert prepare(folder, tmp_path).identity.counts == {"train": 40_000, "eval": 10_000, "test": IMAGES["test"]}
