@@ -24,7 +24,7 @@ from components.example_gen.source_identity import SourceIdentity, count_propert
 from shiftvit import progress
 from shiftvit.dataset import DATASET_FILE, DatasetInfo
 from shiftvit.errors import DataError
-from shiftvit.features import split_folder
+from shiftvit.features import serialize, split_folder, stored_bytes
 from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records
 
@@ -75,7 +75,7 @@ class _WriteShard(beam.DoFn):
         # each attempt writes to a file of its own.
         path = f"{shard.unfinished}/{uuid.uuid4().hex}"
         with tf.io.TFRecordWriter(path) as writer:
-            for example in records.serialize(images, labels):
+            for example in serialize(images, labels):
                 writer.write(example)
         tf.io.gfile.rename(path, shard.target, overwrite=True)
         measure.measure(shard.split, images, labels, shard.num_classes).save(path)
@@ -120,7 +120,7 @@ def Cifar10ExampleGen(
         DiskFullError: if there is no room for the records; the splits are removed.
     """
     source = SourceIdentity.from_json(identity)
-    needed = sum(source.counts.values()) * records.stored_bytes()
+    needed = sum(source.counts.values()) * stored_bytes(source.image_size)
     with disk.ensure_space(examples.uri, needed, "the ingested records"):
         shards = plan(source, input_base, examples.uri, images_per_shard)
         dataset = _write(shards, source, examples.uri, beam_pipeline)
