@@ -165,8 +165,19 @@ def _jpeg_decoder(size: int) -> Callable[["tf.Tensor"], "tf.Tensor"]:
     return function(decode, input_signature=[tf.TensorSpec([None], tf.string)])
 
 
+def record_error(serialized: bytes, size: int) -> str | None:
+    """Returns what is wrong in a record of an image of this size, to follow "it holds", or None if `parse` takes it."""
+    import tensorflow as tf
+
+    try:
+        parsed = tf.io.parse_single_example(serialized, feature_spec())
+    except tf.errors.InvalidArgumentError:
+        return "no image with a label"
+    return image_error(parsed[IMAGE].numpy(), size)
+
+
 def image_error(stored: bytes, size: int) -> str | None:
-    """Returns why `decode_images` refuses the IMAGE feature of a record, or None if it does not."""
+    """Returns what an IMAGE feature is that `decode_images` refuses, or None if it decodes it."""
     import tensorflow as tf
 
     try:
