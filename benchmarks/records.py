@@ -32,6 +32,6 @@ def write_records(folder: str) -> list[str]:
     """Writes COUNT random examples as a TFRecord file into `folder`; returns the file patterns to train on."""
     path = Path(folder, "random.tfrecord")
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for image, label in zip(*random_examples(COUNT), strict=True):
-            writer.write(features.encode(image, int(label)))
+        for record in features.serialize(*random_examples(COUNT)):
+            writer.write(record)
     return [str(path)]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from shiftvit.errors import ConfigError
+from shiftvit.features import check_size
+from shiftvit.patches import largest_patch, most_stages
 
 Config = TypeVar("Config")
 Resize = Literal["crop", "pad", "stretch"]  # how an image file that is not square becomes so
@@ -27,7 +29,7 @@ class ModelConfig:
     """The network (Wang et al., "When Shift Operation Meets Vision Transformer", AAAI 2022)."""
 
     image_size: int = 0  # pixels a side; stored images of another size are resized to it; 0: as they are stored
-    patch_size: int = 2
+    patch_size: int = 0  # pixels a side that the stem merges; 0: by the image size; tiny images lose the last stages
     stem: Literal["patch", "conv"] = "patch"  # patch: as published; conv: 3x3 convolutions of the same total stride
     dims: tuple[int, ...] = (96, 192, 384, 768)  # channels of each stage
     depths: tuple[int, ...] = (2, 4, 8, 2)  # blocks of each stage
@@ -44,10 +46,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         require(len(self.dims) == len(self.depths) > 0, "model.dims and model.depths must have one entry per stage")
-        require(
-            min(*self.dims, *self.depths, self.patch_size) > 0, "model.dims, depths and patch_size must be positive"
-        )
-        require(min(self.image_size, self.num_classes) >= 0, "model.image_size and num_classes must not be negative")
+        require(min(*self.dims, *self.depths) > 0, "model.dims and depths must be positive")
+        for name in ("image_size", "patch_size", "num_classes"):
+            require(getattr(self, name) >= 0, f"model.{name} must not be negative")
         require(
             4 <= self.n_div <= min(self.dims),
             f"model.n_div={self.n_div} must be from 4, the shifted groups, to {min(self.dims)}, the fewest channels",
@@ -60,25 +61,47 @@ class ModelConfig:
         require(self.mlp_ratio > 0, "model.mlp_ratio must be positive")
         for name in ("drop_path", "dropout"):
             require(0 <= getattr(self, name) < 1, f"model.{name} must be in [0, 1)")
-        if self.image_size:
+        if self.image_size and self.patch_size:
             self._check_size()
 
-    @property
-    def total_stride(self) -> int:
-        """Pixels of the input for each pixel of the last map, on a side."""
-        return self.patch_size * 2 ** (len(self.dims) - 1)
+    def for_images(self, size: int) -> "ModelConfig":
+        """Returns the network for stored images of `size` pixels a side, with `image_size` and `patch_size` filled in.
+
+        Where `patch_size` is 0 and no patches let all stages fit, only the first stages stay.
+
+        Raises:
+            ConfigError: if patches or stages do not fit the images.
+        """
+        size = self.image_size or size
+        if self.patch_size:
+            return dataclasses.replace(self, image_size=size)
+        patch = self._fitting_patch(size) or 1
+        stages = most_stages(size, patch)
+        dims, depths = self.dims[:stages], self.depths[:stages]
+        return dataclasses.replace(self, image_size=size, patch_size=patch, dims=dims, depths=depths)
+
+    def _fitting_patch(self, size: int) -> int:
+        return largest_patch(size, len(self.dims), self.shift_pixels, power_of_2=self.stem == "conv")
 
     def _check_size(self) -> None:
-        stride = self.total_stride
+        size, patch = self.image_size, self.patch_size
+        fitting = self._fitting_patch(size)
+        choice = f"set model.patch_size={fitting}, or 0 to have it chosen" if fitting else ""
         require(
-            self.image_size % self.patch_size == 0 and self.image_size >= stride,
-            f"model.image_size={self.image_size} must be a multiple of model.patch_size={self.patch_size}, and at "
-            f"least {stride}, the network's total stride (patch_size, doubled by each further stage)",
+            size % patch == 0,
+            f"model.patch_size={patch} does not divide images of {size} pixels a side; "
+            f"{choice or 'set model.image_size to a multiple of it'}",
+        )
+        stages = most_stages(size, patch)
+        require(
+            len(self.dims) <= stages,
+            f"images of {size} pixels a side are too small for model.patch_size={patch} and {len(self.dims)} stages, "
+            f"each of which halves the map; {choice and f'{choice}, or '}keep the first {stages} entries of model.dims "
+            "and model.depths",
         )
         require(
-            self.shift_pixels < self.image_size // self.patch_size,
-            f"model.shift_pixels={self.shift_pixels} must be less than {self.image_size // self.patch_size}, a side of "
-            "the first map",
+            self.shift_pixels < size // patch,
+            f"model.shift_pixels={self.shift_pixels} must be less than {size // patch}, a side of the first map",
         )
 
 
@@ -99,6 +122,8 @@ class DataConfig:
     memory: int = 4000  # MB for the images of a split in a process; one that takes over half streams from its files
 
     def __post_init__(self) -> None:
+        if self.image_size:
+            check_size(self.image_size, "data.image_size")
         require(self.memory > 0, "data.memory must be positive; it is in MB")
         require(self.randaugment_ops >= 0, "data.randaugment_ops must not be negative")
         for name in ("randaugment_magnitude", "mixup", "cutmix", "erasing"):
@@ -181,7 +206,7 @@ class ExperimentConfig:
         )
 
     def for_data(self, data: ImageData) -> "ExperimentConfig":
-        """Returns the experiment with the size of the model's input and its number of classes filled in.
+        """Returns the experiment with what the model takes from the data: sizes and the number of classes.
 
         Raises:
             ConfigError: if the settings do not fit such images or so many classes.
@@ -194,8 +219,7 @@ class ExperimentConfig:
             self.data.crop_padding < data.image_size,
             f"data.crop_padding={self.data.crop_padding} must be less than {data.image_size}, a side of the images",
         )
-        size = self.model.image_size or data.image_size
-        model = dataclasses.replace(self.model, image_size=size, num_classes=data.num_classes)
+        model = dataclasses.replace(self.model.for_images(data.image_size), num_classes=data.num_classes)
         return dataclasses.replace(self, model=model)
 
 

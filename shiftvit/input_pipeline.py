@@ -1,7 +1,8 @@
 """Batches for training and evaluation, from TFRecord files.
 
 The images of a split stay in memory if they take at most half of `data.memory`, because loading them holds them twice.
-Otherwise the batches are streamed: read from the files as they are needed. The batches are the same either way.
+Otherwise the batches are streamed: read and decoded from the files as they are needed. The batches are the same either
+way. What counts is the pixels, of which memory holds no JPEGs.
 
 Each worker takes its share of every global batch, and streams nothing else; AutoShardPolicy.DATA would deal whole
 batches to the workers in turn.
@@ -124,7 +125,7 @@ def _batches_at_once(count: int, size: int, image_bytes: int, memory: int) -> in
 
 def _loaded(patterns: Sequence[str], size: int) -> _Reader:
     """Loads all records; returns a function from the numbers of some to their examples."""
-    blocks = _parsed(_records(patterns).batch(PARSE_BATCH), size)
+    blocks = _parsed(_records(patterns).batch(features.images_at_once(size, PARSE_BATCH)), size)
     images, labels = (tf.concat(parts, axis=0) for parts in zip(*blocks, strict=True))
     return lambda numbers: (tf.gather(images, numbers), tf.gather(labels, numbers))
 

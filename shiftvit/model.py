@@ -59,14 +59,14 @@ def build_network(config: ModelConfig, precision: str = "float32", fused: bool =
     """Returns the network without preprocessing.
 
     Args:
-        config: its dimensions, with the size of the input and the number of classes.
+        config: its dimensions, with the sizes of the input and the patches and the number of classes.
         precision: name of a Keras policy. Norm statistics, pooling and logits are float32 under any policy.
         fused: compiles norms and activations with XLA: the same results, faster training.
 
     Returns:
         A model from standardised images, float (N, size, size, 3), to logits, float32 (N, num_classes).
     """
-    assert config.image_size and config.num_classes, "ExperimentConfig.for_data fills in both"
+    assert config.image_size and config.patch_size and config.num_classes, "ExperimentConfig.for_data fills them in"
     dtype = tf.keras.mixed_precision.Policy(precision)
     inputs = tf.keras.Input((config.image_size, config.image_size, 3), dtype=dtype.compute_dtype)
     make = _LayerFactory(config, dtype, fused)

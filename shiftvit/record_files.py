@@ -18,6 +18,7 @@ import google_crc32c
 import numpy as np
 import tensorflow as tf
 
+from shiftvit import features
 from shiftvit.errors import DataError
 
 _HEADER = struct.Struct("<QI")  # the length and its checksum
@@ -68,6 +69,16 @@ class RecordFiles:
         records[:] = [self._read(*place) for place in zip(files.tolist(), starts, ends, strict=True)]
         return records
 
+    def check_images(self, size: int) -> None:
+        """Raises DataError at the first record that does not hold an image of `size` pixels a side."""
+        for number in range(len(self)):
+            [record] = self.read(np.array([number]))
+            found = features.record_error(record, size)
+            if found:
+                file = int(np.searchsorted(self._ends, number, side="right"))
+                place = f"{self._files[file]}: the record at byte {self._starts[number + file]}"
+                raise DataError(f"{place} holds {found}; ingest the data again")
+
     def _read(self, file: int, start: int, end: int) -> bytes:
         path = self._files[file]
         opened = self._open(path)  # this reference keeps it open if the cache drops it meanwhile
@@ -82,13 +93,14 @@ class RecordFiles:
 
 
 @contextlib.contextmanager
-def explain_errors(patterns: Sequence[str]) -> Iterator[None]:
-    """Raises DataError for a damaged record that TensorFlow found in the block.
+def explain_errors(patterns: Sequence[str], image_size: int) -> Iterator[None]:
+    """Raises DataError for a damaged record, or an image that cannot be decoded, that TensorFlow found in the block.
 
     TensorFlow keeps only the message of a DataError in `RecordFiles.read`, and its own error names no file.
 
     Args:
         patterns: of all files that the block reads.
+        image_size: pixels on each side of their images.
     """
     try:
         yield
@@ -96,10 +108,12 @@ def explain_errors(patterns: Sequence[str]) -> Iterator[None]:
         wrapped = _WRAPPED.search(error.message)
         if wrapped:
             raise DataError(wrapped[1]) from error
+        records = RecordFiles(patterns)
         if isinstance(error, tf.errors.DataLossError):
-            records = RecordFiles(patterns)
             for number in range(len(records)):
                 records.read(np.array([number]))
+        if isinstance(error, tf.errors.InvalidArgumentError):
+            records.check_images(image_size)
         raise
 
 

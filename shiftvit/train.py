@@ -192,7 +192,7 @@ def fit(
     def evaluated(context: tf.distribute.InputContext) -> tf.data.Dataset:
         return evaluation_batches(data.eval_files, data.dataset, batch, context, config.data.memory)
 
-    with explain_errors([*data.train_files, *data.eval_files]):
+    with explain_errors([*data.train_files, *data.eval_files], data.dataset.image_size):
         return model.fit(
             distribute(shuffled),
             epochs=until_epoch or config.train.epochs,

@@ -16,6 +16,7 @@ _DIMENSIONS = {
     "shiftvit_r2_base": (128, (10, 18, 36, 10), 2.0, 16),
 }
 VARIANTS = tuple(_DIMENSIONS)
+OFFICIAL_PATCH = 4  # pixels a side, in all of them
 
 
 def variant(name: str) -> ModelConfig:
@@ -34,7 +35,7 @@ def variant(name: str) -> ModelConfig:
     channels, depths, mlp_ratio, n_div = _DIMENSIONS[name]
     return ModelConfig(
         image_size=224,
-        patch_size=4,
+        patch_size=OFFICIAL_PATCH,
         dims=tuple(channels * 2**stage for stage in range(len(depths))),
         depths=depths,
         n_div=n_div,

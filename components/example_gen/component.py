@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
-import numpy as np
 import tensorflow as tf
 from tfx.components.util import examples_utils
 from tfx.dsl.component.experimental.annotations import BeamComponentParameter, OutputArtifact, Parameter
@@ -19,13 +18,13 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples
 
-from components.example_gen import file_checks, measure, records
+from components.example_gen import file_checks, measure
 from components.example_gen.shards import Shard, plan, unfinished_folder
 from components.example_gen.source_identity import SourceIdentity, count_property, dataset_properties
-from shiftvit import features, progress
+from shiftvit import progress
 from shiftvit.dataset import DATASET_FILE, DatasetInfo
 from shiftvit.errors import DataError
-from shiftvit.features import split_folder
+from shiftvit.features import serialize, split_folder, stored_bytes
 from shiftvit.files import disk
 from shiftvit.input_pipeline import count_records
 
@@ -48,7 +47,7 @@ class _WriteShard(beam.DoFn):
         measured, done = [], shard.start
         with tf.io.TFRecordWriter(path) as writer:
             for block in shard.content.blocks():
-                for example in _serialize(block.images, block.labels):
+                for example in serialize(block.images, block.labels):
                     writer.write(example)
                 measured.append(measure.measure(shard.split, shard.start, block, shard.num_classes))
                 done += len(block.images) + len(block.bad)
@@ -57,12 +56,6 @@ class _WriteShard(beam.DoFn):
         functools.reduce(operator.add, measured).save(path)
         tf.io.gfile.rename(path, f"{shard.unfinished}/{shard.split}-{shard.start}{_MEASURED}", overwrite=True)
         yield shard.split, shard.images
-
-
-def _serialize(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
-    if images.shape[1:] == records.IMAGE_SHAPE:
-        return records.serialize(images, labels)
-    return [features.encode(image, int(label)) for image, label in zip(images, labels, strict=True)]
 
 
 @component(use_beam=True)
@@ -96,7 +89,7 @@ def Cifar10ExampleGen(
         DiskFullError: if there is no room for the records; the splits are removed.
     """
     source = SourceIdentity.from_json(identity)
-    needed = sum(source.counts.values()) * records.stored_bytes()
+    needed = sum(source.counts.values()) * stored_bytes(source.image_size)
     with disk.ensure_space(examples.uri, needed, "the ingested records"):
         shards = plan(source, input_base, image_folder, examples.uri, images_per_shard)
         dataset = _write(shards, source, examples.uri, max_bad_images, beam_pipeline)

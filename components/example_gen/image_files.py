@@ -15,10 +15,10 @@ from components.example_gen.blocks import Block
 from shiftvit import pixels
 from shiftvit.config import Resize
 from shiftvit.errors import DataError, printable
-from shiftvit.features import image_shape
+from shiftvit.features import image_shape, images_at_once
 from shiftvit.image_files import read_file
 
-_BLOCK_BYTES = 16_000_000  # of pixels in memory at once
+_BLOCK = 1000  # images in memory at once, fewer if they are large
 _DIGEST_BYTES = 8
 
 Entry = tuple[str, int]  # path and class id of an image file
@@ -56,7 +56,7 @@ class ImageFiles:
         Raises:
             DataError: if a file cannot be read.
         """
-        size = max(1, _BLOCK_BYTES // int(np.prod(image_shape(self.image_size))))
+        size = images_at_once(self.image_size, _BLOCK)
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # Pillow decodes and resizes without Python's lock
             for start in range(0, len(self.entries), size):
                 entries = self.entries[start : start + size]

@@ -1,23 +1,21 @@
-"""The binary record format of CIFAR-10, in which every source is prepared, and its conversion to Examples. No Beam.
+"""The binary record format of CIFAR-10, in which every source is prepared. No Beam.
 
 A record is one label byte and IMAGE_BYTES bytes: all red values of the image in row-major order, then all green, then
 all blue (https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version").
 """
 
-import functools
 import math
 import os
 
 import numpy as np
 
 from shiftvit.errors import DataError
-from shiftvit.features import encode, image_shape
+from shiftvit.features import image_shape
 
 IMAGE_SIZE = 32  # pixels on each side
 IMAGE_SHAPE = image_shape(IMAGE_SIZE)
 IMAGE_BYTES = math.prod(IMAGE_SHAPE)
 RECORD_BYTES = 1 + IMAGE_BYTES
-_TFRECORD_FRAME = 16  # bytes per record: its length, and the checksums of length and data
 
 _HEIGHT, _WIDTH, _CHANNELS = IMAGE_SHAPE
 
@@ -71,30 +69,3 @@ def pack(images: np.ndarray, labels: np.ndarray) -> bytes:
 def pack_planes(planes: np.ndarray, labels: np.ndarray) -> bytes:
     """Returns the records of channel-planar images, uint8 (N, 3072), and their class ids (N,)."""
     return np.concatenate([np.asarray(labels, np.uint8)[:, None], planes], axis=1).tobytes()
-
-
-def serialize(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
-    """Returns what `features.encode` returns for each image and label, about eight times as fast.
-
-    Examples of one class differ only in the bytes of the image, so each is joined from two constant ends.
-    """
-    pixels = memoryview(images.tobytes())
-    serialized = []
-    for index, label in enumerate(labels.tolist()):
-        before, after = _frame(label)
-        serialized.append(b"".join((before, pixels[index * IMAGE_BYTES : (index + 1) * IMAGE_BYTES], after)))
-    return serialized
-
-
-def stored_bytes() -> int:
-    """Returns the number of bytes that one image occupies in a TFRecord file."""
-    before, after = _frame(0)
-    return len(before) + IMAGE_BYTES + len(after) + _TFRECORD_FRAME
-
-
-@functools.cache
-def _frame(label: int) -> tuple[bytes, bytes]:
-    """Returns the bytes before and after the image in a serialized Example of class `label`."""
-    marker = np.arange(IMAGE_BYTES).astype(np.uint8)
-    before, _, after = encode(marker.reshape(IMAGE_SHAPE), label).partition(marker.tobytes())
-    return before, after

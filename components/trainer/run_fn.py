@@ -17,7 +17,7 @@ def run_fn(fn_args: FnArgs) -> None:
     """Trains with the best hyperparameters of the search, if there was one, and exports the model."""
     config = from_dict(TrainerConfig, fn_args.custom_config)
     dataset = dataset_of_files(fn_args.train_files)
-    experiment = tuned(config.experiment, fn_args.hyperparameters).for_data(dataset)
+    experiment = tuned(config.experiment.for_data(dataset), fn_args.hyperparameters)  # in the order of the search
     resume_dir = resume_folder(config.resume_root, experiment, fn_args.train_files)
     train_and_export(
         experiment,

@@ -94,7 +94,7 @@ def images() -> PipelineConfig:
     return PipelineConfig(
         preset="images",
         source=FOLDER,
-        model=ModelConfig(patch_size=4, dims=(64, 128, 256), depths=(2, 4, 2), n_div=8, drop_path=0.05, flip_test=True),
+        model=ModelConfig(dims=(64, 128, 256), depths=(2, 4, 2), n_div=8, drop_path=0.05, flip_test=True),
         data=DataConfig(crop_padding=8),
         train=TrainConfig(epochs=40, batch_size=64, learning_rate=1e-3),
         tune=TuneConfig(trials=0, epochs=5),

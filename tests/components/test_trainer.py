@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import executions
 import keras_tuner
@@ -90,6 +91,17 @@ def test_model_answers_with_the_class_names_of_the_source(trained):
 
 def test_finished_training_leaves_no_resume_state(trained):
     assert list((trained / "training").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_search_chooses_among_the_stages_that_fit_the_images(drawn_examples, tmp_path):
+    """Of the eight stages, images of 32 pixels have room for six, so the dimensions of a search are those of six."""
+    deep = replace(EXPERIMENT, model=ModelConfig(dims=(8,) * 8, depths=(1,) * 8, n_div=4))
+
+    execute(drawn_examples, tmp_path, deep, best(model__dims="8,8,8,8,8,16"))
+
+    model = json.loads((tmp_path / "run" / EXPERIMENT_FILE).read_text())["model"]
+    assert (model["patch_size"], model["dims"], model["depths"]) == (1, [8, 8, 8, 8, 8, 16], [1] * 6)
 
 
 def test_experiment_is_unchanged_without_a_search():

@@ -1,3 +1,5 @@
+import dataclasses
+import itertools
 import json
 
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, to_dict
 from shiftvit.dataset import DatasetInfo
 from shiftvit.errors import ConfigError
+from shiftvit.features import MAX_SIZE, MIN_SIZE
 
 DATA = DatasetInfo(64, tuple("abcdefg"), {}, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 
@@ -62,8 +65,10 @@ def test_invalid_values_are_named_by_their_dotted_key(values, message):
         (ModelConfig, {"dims": (8, 16)}, "one entry per stage"),
         (ModelConfig, {"dims": (), "depths": ()}, "one entry per stage"),
         (ModelConfig, {"depths": (2, 0, 8, 2)}, "must be positive"),
-        (ModelConfig, {"image_size": 33}, "model.image_size=33 must be a multiple of model.patch_size=2"),
-        (ModelConfig, {"image_size": 14}, "model.image_size=14 must be .* at least 16"),
+        (ModelConfig, {"dims": (8, 0, 8, 8)}, "must be positive"),
+        (ModelConfig, {"patch_size": -1}, "model.patch_size must not be negative"),
+        (ModelConfig, {"image_size": -1}, "model.image_size must not be negative"),
+        (ModelConfig, {"num_classes": -1}, "model.num_classes must not be negative"),
         (ModelConfig, {"n_div": 3}, "model.n_div=3 must be from 4"),
         (ModelConfig, {"n_div": 97}, "model.n_div=97 must be from 4.* to 96"),
         (
@@ -72,7 +77,11 @@ def test_invalid_values_are_named_by_their_dotted_key(values, message):
             "stem=conv .*patch_size=3 must be a power of 2",
         ),
         (ModelConfig, {"shift_pixels": -1}, "model.shift_pixels must not be negative"),
-        (ModelConfig, {"image_size": 32, "shift_pixels": 16}, "model.shift_pixels=16 must be less than 16, a side"),
+        (
+            ModelConfig,
+            {"image_size": 32, "patch_size": 2, "shift_pixels": 16},
+            "model.shift_pixels=16 must be less than 16, a side",
+        ),
         (ModelConfig, {"mlp_ratio": 0.0}, "model.mlp_ratio must be positive"),
         (ModelConfig, {"drop_path": 1.0}, r"model.drop_path must be in \[0, 1\)"),
         (ModelConfig, {"dropout": -0.1}, r"model.dropout must be in \[0, 1\)"),
@@ -122,11 +131,111 @@ def test_the_data_fills_in_the_size_and_the_number_of_classes():
     assert ExperimentConfig(ModelConfig(image_size=96)).for_data(DATA).model.image_size == 96
 
 
+def stored(size):
+    return dataclasses.replace(DATA, image_size=size)
+
+
+@pytest.mark.parametrize(
+    "size, patch, stages",
+    [
+        (8, 1, 4),
+        (15, 1, 4),
+        (16, 2, 4),
+        (28, 2, 4),
+        (32, 2, 4),  # CIFAR
+        (48, 2, 4),
+        (63, 3, 4),
+        (64, 4, 4),
+        (65, 1, 4),
+        (98, 2, 4),
+        (99, 3, 4),
+        (224, 4, 4),
+        (256, 4, 4),
+        (257, 1, 4),
+        (264, 8, 4),
+        (270, 6, 4),
+        (512, 8, 4),
+    ],
+)
+def test_the_patch_size_follows_from_the_size_of_the_images(size, patch, stages):
+    model = ExperimentConfig().for_data(stored(size)).model
+
+    assert (model.patch_size, len(model.dims), len(model.depths)) == (patch, stages, stages)
+    assert ExperimentConfig(ModelConfig(image_size=size)).for_data(DATA).model == model
+
+
+def test_every_size_that_can_be_stored_has_a_network():
+    deep = ModelConfig(dims=(16,) * 6, depths=(1,) * 6)
+    models = ModelConfig(), deep, dataclasses.replace(deep, stem="conv")
+
+    for size, model in itertools.product(range(MIN_SIZE, MAX_SIZE + 1), models):
+        model = model.for_images(size)
+        maps = [size // model.patch_size // 2**stage for stage in range(len(model.dims))]
+        assert size % model.patch_size == 0 and maps[-1] >= 1 and maps[0] > 1
+        if size % 8 == 0 and size >= 32:
+            assert 14 <= maps[0] <= 64, "wide enough to shift, and no slower than needed"
+
+
+def test_stages_that_do_not_fit_are_dropped_from_the_end():
+    deep = ModelConfig(dims=(16, 24, 32, 40, 48), depths=(1, 2, 3, 4, 5), n_div=4)
+
+    assert deep.for_images(16).patch_size == 1 and deep.for_images(16).dims == deep.dims
+    small = deep.for_images(8)
+    assert (small.patch_size, small.dims, small.depths) == (1, (16, 24, 32, 40), (1, 2, 3, 4))
+
+
+def test_a_conv_stem_gets_a_power_of_2():
+    assert ModelConfig(stem="conv").for_images(99).patch_size == 1
+    assert ModelConfig(stem="conv").for_images(270).patch_size == 2
+
+
+@pytest.mark.parametrize(
+    "model, size, message",
+    [
+        (
+            {"patch_size": 5},
+            64,
+            "model.patch_size=5 does not divide images of 64 pixels a side; set "
+            "model.patch_size=4, or 0 to have it chosen",
+        ),
+        (
+            {"patch_size": 2},
+            33,
+            "model.patch_size=2 does not divide images of 33 pixels a side; set "
+            "model.patch_size=1, or 0 to have it chosen",
+        ),
+        (
+            {"patch_size": 16, "dims": (16,) * 5, "depths": (1,) * 5},
+            8,
+            "model.patch_size=16 does not divide images of 8 pixels a side; set model.image_size to a multiple of it",
+        ),
+        (
+            {"patch_size": 2},
+            14,
+            "images of 14 pixels a side are too small for model.patch_size=2 and 4 stages, each of "
+            "which halves the map; set model.patch_size=1, or 0 to have it chosen, or keep the first 3 entries of "
+            "model.dims and model.depths",
+        ),
+        (
+            {"patch_size": 1, "dims": (16,) * 5, "depths": (1,) * 5},
+            8,
+            "images of 8 pixels a side are too small for "
+            "model.patch_size=1 and 5 stages, each of which halves the map; keep the first 4 entries of model.dims and "
+            "model.depths",
+        ),
+        ({"shift_pixels": 9}, 8, "model.shift_pixels=9 must be less than 8, a side of the first map"),
+    ],
+)
+def test_patches_that_do_not_fit_are_refused_with_the_way_out(model, size, message):
+    for config, facts in ((model, stored(size)), ({**model, "image_size": size}, DATA)):
+        with pytest.raises(ConfigError, match=f"^{message}$"):
+            ExperimentConfig(ModelConfig(**config)).for_data(facts)
+
+
 @pytest.mark.parametrize(
     "config, message",
     [
         (ExperimentConfig(ModelConfig(num_classes=10)), "model.num_classes=10, but the data has 7 classes"),
-        (ExperimentConfig(ModelConfig(patch_size=5)), "model.image_size=64 must be a multiple of model.patch_size=5"),
         (ExperimentConfig(data=DataConfig(crop_padding=64)), "data.crop_padding=64 must be less than 64, a side of"),
     ],
 )

@@ -60,7 +60,9 @@ def frozen(weights):
 
 
 def test_each_block_has_a_share_of_the_next_ones_rate_and_a_merge_that_of_its_stages_first_block():
-    network = build_network(ModelConfig(image_size=32, num_classes=10, dims=(8, 16, 16), depths=(1, 2, 1), n_div=4))
+    network = build_network(
+        ModelConfig(image_size=32, num_classes=10, patch_size=2, dims=(8, 16, 16), depths=(1, 2, 1), n_div=4)
+    )
 
     factors = rate_factors(network, 0.5, (1, 2, 1))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from shiftvit import features
 from shiftvit.errors import DataError
 from shiftvit.record_files import RecordFiles, explain_errors
 
@@ -113,10 +114,33 @@ def test_damage_that_tensorflow_reports_is_explained(folder, reader):
         batches = tf.data.TFRecordDataset([f"{folder}/a"])
 
     message = f"{folder}/a: the record at byte 21 is damaged: its checksum is wrong; ingest the data again"
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"), explain_errors([f"{folder}/*"]):
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"), explain_errors([f"{folder}/*"], 32):
         list(batches)
 
 
-def test_other_errors_of_tensorflow_pass(folder):
-    with pytest.raises(tf.errors.InvalidArgumentError), explain_errors([f"{folder}/*"]):
+def test_other_errors_of_tensorflow_pass(drawn_examples):
+    with (
+        pytest.raises(tf.errors.InvalidArgumentError),
+        explain_errors([f"{drawn_examples}/Split-*/*"], 32),
+    ):
         tf.reshape(tf.zeros(3), (2, 2))
+
+
+@pytest.mark.parametrize(
+    "record, found",
+    [
+        (b"no example", "no image with a label"),
+        (tf.train.Example().SerializeToString(), "no image with a label"),
+        (features.encode(np.zeros((33, 33, 3), np.uint8), 0), "3,267 bytes, but an image has 3,072"),
+    ],
+    ids=["no example", "no image", "another size"],
+)
+def test_a_record_without_an_image_of_the_size_is_named(tmp_path, record, found):
+    good = features.encode(np.zeros((32, 32, 3), np.uint8), 0)
+    write(tmp_path / "a", [good, good])
+    write(tmp_path / "b", [good, record])
+    batches = tf.data.TFRecordDataset([f"{tmp_path}/a", f"{tmp_path}/b"]).batch(2)
+
+    message = f"{tmp_path}/b: the record at byte {len(good) + FRAME} holds {found}; ingest the data again"
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"), explain_errors([f"{tmp_path}/*"], 32):
+        list(batches.map(lambda records: features.parse(records, 32)))

@@ -31,6 +31,7 @@ from pipeline.sources.prepare import SOURCE_SETTINGS, Source
 from shiftvit.config import ModelConfig, require, to_dict
 from shiftvit.features import SPLITS
 from shiftvit.train import check_initial_weights
+from shiftvit.variants import OFFICIAL_PATCH
 
 COMMAND = ("python", "-m", "pipeline.runners.kubeflow.entrypoint")
 
@@ -98,9 +99,15 @@ def _check(config: PipelineConfig) -> None:
 
 
 def _for_unknown_data(model: ModelConfig) -> ModelConfig:
-    """Returns the network for some data that fits it; neither affects which weights it has, but for the head's."""
-    size = model.image_size or model.total_stride * (1 + model.shift_pixels)
-    return replace(model, image_size=size, num_classes=model.num_classes or 1)
+    """Returns the network for some data that fits it; neither affects which weights it has, but for the head's.
+
+    Where the data chooses the patches, they are those of all official weights.
+    """
+    if model.image_size:
+        model = model.for_images(model.image_size)
+    patch = model.patch_size or OFFICIAL_PATCH
+    size = model.image_size or patch * 2 ** len(model.dims) * (1 + model.shift_pixels)
+    return replace(model, image_size=size, patch_size=patch, num_classes=model.num_classes or 1)
 
 
 def _compile(config: PipelineConfig, command: Sequence[str]) -> Json:

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from components.example_gen import records
-from shiftvit import features
 from shiftvit.errors import DataError
 
 
@@ -37,10 +36,3 @@ def test_truncated_record_is_reported_with_file_and_offset():
     block = records.pack(*draw(3))[:-1]
     with pytest.raises(DataError, match=r"some\.bin: cut inside the record at byte 6146: 3072 of its 3073"):
         records.unpack(block, 10, "some.bin")
-
-
-def test_serialize_equals_encode():
-    images, labels = draw(20)
-    images[0], images[1] = 0, 255  # images that could be mistaken for a part of the frame
-    expected = [features.encode(image, label) for image, label in zip(images, labels.tolist(), strict=True)]
-    assert records.serialize(images, labels) == expected

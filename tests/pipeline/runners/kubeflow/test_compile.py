@@ -9,6 +9,8 @@ from compiled import FULL, compile_small, compiled
 import components
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import Node
+from pipeline.runners.kubeflow import compile
+from shiftvit.config import ModelConfig
 from shiftvit.errors import ConfigError
 
 
@@ -175,6 +177,12 @@ def test_a_missing_setting_is_refused_before_anything_is_written(setting, senten
         compile_small(tmp_path / "p.yaml", setting)
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("model, patch", [({}, 4), ({"patch_size": 2}, 2), ({"image_size": 32}, 2)])
+def test_initial_weights_are_compared_with_patches_that_the_data_may_choose(model, patch):
+    for chosen in (ModelConfig(**model), ModelConfig(**model, stem="conv", shift_pixels=3)):
+        assert compile._for_unknown_data(chosen).patch_size == patch
 
 
 def test_a_beam_engine_that_cannot_access_the_artifacts_is_refused(tmp_path):
