@@ -8,6 +8,7 @@ from typing import Any
 from components.evaluator.intervals import share_interval
 from components.example_gen.source_identity import IMAGE_SIZE, KIND, PUBLISHED, SHA256, class_names, count_property
 from shiftvit.features import EVAL, TEST, TRAIN
+from shiftvit.metrics import TOP5
 
 Json = Mapping[str, Any]
 
@@ -26,7 +27,7 @@ def write(metrics: Json, experiment: Json, data: Json, pushed: float) -> str:
         "Model details": _details(experiment, pushed),
         "Intended use": _use(names, int(data[IMAGE_SIZE])),
         "Factors": _factors(metrics),
-        "Metrics": _metrics(),
+        "Metrics": _metrics(metrics),
         "Evaluation data": _evaluation_data(data),
         "Training data": _training_data(experiment, data),
         "Quantitative analyses": _analyses(metrics, names),
@@ -71,8 +72,10 @@ def _factors(metrics: Json) -> Iterator[str]:
     yield "The data has no other attributes, so no other groups were compared."
 
 
-def _metrics() -> Iterator[str]:
-    yield "- Top-1 and top-5: share of images whose true class has the highest score, or one of the five highest."
+def _metrics(metrics: Json) -> Iterator[str]:
+    yield "- Top-1: share of images whose true class has the highest score."
+    if TOP5 in metrics:
+        yield "- Top-5: share of images whose true class has one of the five highest scores."
     yield "- Expected calibration error: mean gap between confidence and accuracy."
     yield "- Intervals are at 95% (Wilson); the change from the baseline is paired (Agresti and Min)."
     yield "\nThe model predicts the class with the highest probability; there is no decision threshold."
@@ -110,7 +113,8 @@ def _analyses(metrics: Json, names: Sequence[str]) -> Iterator[str]:
             yield _row(name, top1, sum(row))
     for name, corrupted in metrics["corrupted_top1"].items():
         yield _row(f"with {name}", corrupted["top1"], corrupted["examples"])
-    yield f"\nTop-5: {metrics['top5']:.1%}. Loss: {metrics['loss']:.4f}."
+    top5 = f"Top-5: {metrics[TOP5]:.1%}. " if TOP5 in metrics else ""
+    yield f"\n{top5}Loss: {metrics['loss']:.4f}."
     yield f"Expected calibration error: {metrics['ece']:.4f}."
     if "top1_change" in metrics:
         change = metrics["top1_change"]

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from shiftvit.metrics import TOP1, TOP5
+from shiftvit.metrics import TOP1, TOP5, has_top5
 
 
 class SmoothedCrossEntropy(tf.keras.losses.Loss):
@@ -26,9 +26,10 @@ class SmoothedCrossEntropy(tf.keras.losses.Loss):
         )
 
 
-def make_metrics() -> list[tf.keras.metrics.Metric]:
+def make_metrics(num_classes: int) -> list[tf.keras.metrics.Metric]:
     """Returns the metrics of every fit and evaluation; the true class of a mixed image is that of its largest share."""
-    return [tf.keras.metrics.MeanMetricWrapper(_in_top, name, k=k) for name, k in ((TOP1, 1), (TOP5, 5))]
+    ranks = {TOP1: 1, TOP5: 5} if has_top5(num_classes) else {TOP1: 1}
+    return [tf.keras.metrics.MeanMetricWrapper(_in_top, name, k=k) for name, k in ranks.items()]
 
 
 def _in_top(y_true: tf.Tensor, y_pred: tf.Tensor, k: int) -> tf.Tensor:

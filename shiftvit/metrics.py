@@ -7,6 +7,7 @@ ECE = "ece"  # expected calibration error: mean gap between confidence and accur
 
 TITLES = {LOSS: "loss", TOP1: "top-1", TOP5: "top-5", ECE: "expected calibration error"}
 SHARES = (TOP1, TOP5)  # from 0 to 1, shown as percentages
+MIN_TOP5_CLASSES = 6  # with fewer, top-5 is 1 for any model, so it is neither measured nor shown
 
 
 def of_eval(name: str) -> str:
@@ -25,6 +26,11 @@ def is_share(name: str) -> bool:
     (True, False)
     """
     return name.removeprefix(of_eval("")) in SHARES
+
+
+def has_top5(num_classes: int) -> bool:
+    """Returns True if top-5 is measured on data of so many classes."""
+    return num_classes >= MIN_TOP5_CLASSES
 
 
 OBJECTIVE = of_eval(TOP1)

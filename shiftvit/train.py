@@ -87,7 +87,7 @@ def compile_model(config: ExperimentConfig, dataset: DatasetInfo, total_steps: i
         model.compile(
             make_optimizer(config.train, total_steps, rate_factors(network, config.train.layer_decay, depths)),
             SmoothedCrossEntropy(config.train.label_smoothing),
-            make_metrics(),
+            make_metrics(config.model.num_classes),
             # On a CPU, XLA's matrix products are slow; on several devices a compiled step cannot access all variables.
             jit_compile=_has_gpu() and strategy.num_replicas_in_sync == 1,
             steps_per_execution=config.train.steps_per_execution,

@@ -22,7 +22,8 @@ Values = dict[str, Any]  # of a slice, by the name of the metric
 def read_metrics(evaluation_uri: str, num_classes: int) -> dict[str, Any]:
     """Returns the candidate's metrics on the test split, of `num_classes` classes, as plain data.
 
-    - `top1`, `top1_interval` (its 95% interval), `top5`, `loss`, `ece`: the last two are None if the model answers NaN.
+    - `top1`, `top1_interval` (its 95% interval), `loss`, `ece`: the last two are None if the model answers NaN.
+    - `top5`, only with more than five classes.
     - `examples`: the number of test images.
     - `class_top1`: top-1 by class id, None for a class without test images.
     - `confusion`: counts, in rows by true class id and columns by predicted class id.
@@ -36,7 +37,7 @@ def read_metrics(evaluation_uri: str, num_classes: int) -> dict[str, Any]:
     return {
         TOP1: top1,
         "top1_interval": list(share_interval(top1, examples)),
-        TOP5: overall[TOP5],
+        **({TOP5: overall[TOP5]} if TOP5 in overall else {}),
         **{name: overall[name] if math.isfinite(overall[name]) else None for name in (LOSS, ECE)},
         EXAMPLES: examples,
         **({TOP1_CHANGE: _change(overall, examples)} if GAINED in overall else {}),

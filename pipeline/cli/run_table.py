@@ -50,7 +50,9 @@ def print_runs(runs: "Sequence[Run]") -> None:
     if not runs:
         print("There are no runs yet; start one with `shiftvit run`.")
         return
-    print_table(_COLUMNS, ([_cell(column, run) for column in _COLUMNS.values()] for run in runs))
+    has_top5 = any(TOP5 in run.metrics for run in runs)
+    shown = {title: column for title, column in _COLUMNS.items() if has_top5 or title != TITLES[TOP5]}
+    print_table(shown, ([_cell(column, run) for column in shown.values()] for run in runs))
 
 
 def _cell(column: _Column, run: "Run") -> str:

@@ -18,7 +18,7 @@ class EvaluateConfig:
     """Thresholds that the model must meet on the test split before it is pushed."""
 
     min_top1: float = 0.5  # least top-1 accuracy, from 0 to 1
-    min_top5: float = 0.0  # least top-5 accuracy
+    min_top5: float = 0.0  # least top-5 accuracy; not with five classes or fewer
     min_class_top1: float = 0.0  # least top-1 accuracy of each single class
     max_top1_drop: float = 0.02  # largest drop in top-1 below the baseline, at the bad end of its 95% interval
     max_ece: float = 0.2  # largest expected calibration error, the mean gap between confidence and accuracy

@@ -44,7 +44,8 @@ def format_metrics(metrics: Mapping[str, Any]) -> dict[str, str]:
         gained, lost = change.pop("gained"), change.pop("lost")
         images = f"{count(gained, 'image')} gained, {lost:,} lost"
         figures["change from the baseline"] = f"{describe_change(Change(**change))}; {images}"
-    figures[TITLES[TOP5]] = percent(metrics[TOP5])
+    if TOP5 in metrics:
+        figures[TITLES[TOP5]] = percent(metrics[TOP5])
     figures |= {TITLES[name]: format_loss(metrics[name]) for name in (LOSS, ECE)}
     return figures | {"test images": f"{metrics['examples']:,}"}
 

@@ -43,7 +43,6 @@ def card_inputs(tmp_path, monkeypatch):
 
 METRICS = {
     "top1": 0.9,
-    "top5": 1.0,
     "loss": 0.5,
     "ece": 0.1,
     "examples": 100,

@@ -75,7 +75,7 @@ class Comparison:
         corrupted = [each.get("corrupted_top1", {}) for each in metrics]
         return {
             WITH_INTERVAL: [_share(each) for each in metrics],
-            TITLES[TOP5]: [percent(each.get(TOP5)) for each in metrics],
+            **self._percentages(TOP5),
             TITLES[LOSS]: [format_loss(each[LOSS]) if each else "" for each in metrics],
             TITLES[ECE]: [format_loss(each[ECE]) if each else "" for each in metrics],
             **{
@@ -84,6 +84,11 @@ class Comparison:
             },
             "test images": [f"{each['examples']:,}" if each else "" for each in metrics],
         }
+
+    def _percentages(self, name: str) -> dict[str, list[str]]:
+        """Returns a row of a metric in percent, or none if no run has the metric."""
+        values = [run.metrics.get(name) for run in self.runs]
+        return {TITLES[name]: list(map(percent, values))} if any(value is not None for value in values) else {}
 
     def sentences(self) -> list[str]:
         """Returns the change of top-1 in each later run, and what the intervals mean."""

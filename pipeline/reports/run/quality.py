@@ -13,7 +13,7 @@ from pipeline.reports.run.pictures import picture
 from pipeline.reports.wording import WITH_INTERVAL, describe_lite, describe_share, format_metrics
 from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run
-from shiftvit.metrics import TITLES, TOP1
+from shiftvit.metrics import TITLES, TOP1, TOP5
 
 
 def render(contents: ReportContents) -> str:
@@ -60,6 +60,7 @@ def _gates(run: Run) -> str:
         f"{group}.{name}": str(value)
         for group in ("evaluate", "canary")
         for name, value in run.config.get(group, {}).items()
+        if name != "min_top5" or TOP5 in run.metrics
     }
     details = element("details", element("summary", "Thresholds of this run"), definitions(thresholds))
     return element("h3", "Gates") + verdict + details
