@@ -1,5 +1,8 @@
-"""The training loss, and the metrics that Keras computes with it."""
+"""The training loss, the weights of the classes in it, and the metrics that Keras computes with it."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
 from shiftvit.metrics import TOP1, TOP5, has_top5
@@ -24,6 +27,32 @@ class SmoothedCrossEntropy(tf.keras.losses.Loss):
         return tf.keras.losses.categorical_crossentropy(
             targets, y_pred, from_logits=True, label_smoothing=self.label_smoothing
         )
+
+
+def balanced_weights(class_counts: Sequence[int]) -> np.ndarray:
+    """Returns a weight for each class, float32 (classes,), so that all classes weigh the same together.
+
+    The weight is inverse to the number of images of the class, and its mean over the images is 1. A class without
+    images has the weight 0.
+
+    >>> balanced_weights([40, 10, 0]).tolist()
+    [0.625, 2.5, 0.0]
+    """
+    counts = np.array(class_counts, float)
+    even = counts.sum() / np.count_nonzero(counts)
+    return np.divide(even, counts, out=np.zeros_like(counts), where=counts > 0).astype(np.float32)
+
+
+def weigh(targets: tf.Tensor, class_weights: np.ndarray) -> tf.Tensor:
+    """Returns the weights of images, float32 (N,): of a mixed image, the sum of its shares times their weights.
+
+    Args:
+        targets: class ids, int64 (N,), or the shares of the classes, float32 (N, classes).
+        class_weights: by class id, float32 (classes,).
+    """
+    if targets.dtype.is_floating:
+        return tf.linalg.matvec(targets, class_weights)
+    return tf.gather(class_weights, targets)
 
 
 def make_metrics(num_classes: int) -> list[tf.keras.metrics.Metric]:
