@@ -92,9 +92,9 @@ class IngestConfig:
 class GateConfig:
     """Thresholds that the ingested data must meet before anything trains on it."""
 
-    min_class_share: float = 0.05  # least share of each class among the images of a split
+    min_class_share: float = 0.5  # least share of a class in a split, as a part of an even share: 0.5 of 10%, say
     max_duplicates: float = 0.01  # largest share of a split that repeats earlier images of any split, pixel for pixel
-    max_label_drift: float = 0.05  # largest difference of a class's share between train and another split
+    max_label_drift: float = 0.05  # largest difference of a class's share from train, beyond that of random splits
     max_image_drift: float = 0.1  # largest Jensen-Shannon divergence from train, of each colour's mean and of contrast
 
     def __post_init__(self) -> None:
