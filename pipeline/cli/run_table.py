@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from charts.formats import duration, percent
 from pipeline.cli.output import print_table
-from shiftvit.metrics import TITLES, TOP1, TOP5
+from shiftvit.metrics import MACRO_F1, TITLES, TOP1, TOP5
 
 if TYPE_CHECKING:
     from pipeline.runs.run import Run
@@ -31,6 +31,7 @@ _COLUMNS = {
     "components": _Column(lambda run: run.describe_components(), sortable=False),
     TITLES[TOP1]: _Column(lambda run: run.metrics.get(TOP1), percent),
     TITLES[TOP5]: _Column(lambda run: run.metrics.get(TOP5), percent),
+    TITLES[MACRO_F1]: _Column(lambda run: run.metrics.get(MACRO_F1), percent),
     "version": _Column(_version),
     "time": _Column(lambda run: run.seconds, duration),
 }

@@ -39,6 +39,11 @@ def test_good_model_without_baseline_is_blessed(tmp_path, examples, models):
     assert metrics["top1"] == pytest.approx(0.8) and metrics["examples"] == IMAGES
     assert metrics["top1_interval"] == pytest.approx([0.7112, 0.8666], abs=1e-4)
     assert metrics["top5"] >= metrics["top1"]
+    # Class 0 is answered 1, and class 1 is answered 2.
+    assert metrics["class_recall"] == metrics["class_top1"]
+    assert metrics["class_precision"] == [None, 0, 0.5, *[1] * 7]
+    assert metrics["class_f1"] == [0, 0, pytest.approx(2 / 3), *[1] * 7]
+    assert metrics["macro_f1"] == pytest.approx((7 + 2 / 3) / 10)
     assert metrics["class_top1"] == [0, 0, 1, 1, 1, 1, 1, 1, 1, 1]
     assert metrics["confusion"][0] == [0, 10] + [0] * 8 and metrics["confusion"][9] == [0] * 9 + [10]
     assert metrics["ece"] == pytest.approx(0.8 - CONFIDENCE, abs=1e-6)

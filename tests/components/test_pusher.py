@@ -45,6 +45,7 @@ METRICS = {
     "top1": 0.9,
     "loss": 0.5,
     "ece": 0.1,
+    "macro_f1": 0.8,
     "examples": 100,
     "class_top1": [],
     "confusion": [],

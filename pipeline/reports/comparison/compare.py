@@ -17,7 +17,7 @@ from pipeline.runs.lineage import Lineage
 from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run, read_run
 from pipeline.runs.workspace import RunFolder, Workspace
-from shiftvit.metrics import ECE, LOSS, TITLES, TOP1, TOP5
+from shiftvit.metrics import ECE, LOSS, MACRO_F1, TITLES, TOP1, TOP5
 
 CAUTION = (
     "The 95% intervals cover the choice of test images, not the randomness of training: another seed can change the "
@@ -76,6 +76,7 @@ class Comparison:
         return {
             WITH_INTERVAL: [_share(each) for each in metrics],
             **self._percentages(TOP5),
+            **self._percentages(MACRO_F1),
             TITLES[LOSS]: [format_loss(each[LOSS]) if each else "" for each in metrics],
             TITLES[ECE]: [format_loss(each[ECE]) if each else "" for each in metrics],
             **{

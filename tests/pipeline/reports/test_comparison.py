@@ -88,6 +88,7 @@ def test_top5_is_compared_only_if_a_run_has_it(workspace):
     make_run(workspace, "e", metrics=compare_runs(workspace, "a").runs[0].metrics | {"top5": 0.95})
 
     assert "top-5" not in compare_runs(workspace, "a", "b").quality()
+    assert compare_runs(workspace, "a", "b").quality()["macro-F1"] == ["80.0%", "90.0%"]
     assert compare_runs(workspace, "a", "e").quality()["top-5"] == ["", "95.0%"]
 
 
