@@ -208,7 +208,7 @@ def _pixels(config: ExperimentConfig, precision: str) -> Turn:
 def _head(config: ExperimentConfig, ours: tf.keras.Model, precision: str) -> Part:
     network, batch = build_network(config.model, precision, fused=True), config.train.batch_size
     pool, head = network.get_layer("pool"), network.get_layer("head")
-    metrics, labels = make_metrics(), tf.zeros(batch, tf.int64)
+    metrics, labels = make_metrics(config.model.num_classes), tf.zeros(batch, tf.int64)
     shape = tuple(pool.input.shape[1:])
 
     def loss(x: tf.Tensor) -> tf.Tensor:

@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from components.evaluator.class_scores import class_scores
 from components.evaluator.intervals import share_interval
 from components.example_gen.source_identity import IMAGE_SIZE, KIND, PUBLISHED, SHA256, class_names, count_property
 from shiftvit.features import EVAL, TEST, TRAIN
+from shiftvit.metrics import MACRO_F1, TOP5
 
 Json = Mapping[str, Any]
 
@@ -26,7 +28,7 @@ def write(metrics: Json, experiment: Json, data: Json, pushed: float) -> str:
         "Model details": _details(experiment, pushed),
         "Intended use": _use(names, int(data[IMAGE_SIZE])),
         "Factors": _factors(metrics),
-        "Metrics": _metrics(),
+        "Metrics": _metrics(metrics),
         "Evaluation data": _evaluation_data(data),
         "Training data": _training_data(experiment, data),
         "Quantitative analyses": _analyses(metrics, names),
@@ -71,8 +73,14 @@ def _factors(metrics: Json) -> Iterator[str]:
     yield "The data has no other attributes, so no other groups were compared."
 
 
-def _metrics() -> Iterator[str]:
-    yield "- Top-1 and top-5: share of images whose true class has the highest score, or one of the five highest."
+def _metrics(metrics: Json) -> Iterator[str]:
+    yield "- Top-1: share of images whose true class has the highest score."
+    if TOP5 in metrics:
+        yield "- Top-5: share of images whose true class has one of the five highest scores."
+    yield (
+        "- Precision of a class: share of the answers with the class that are right. F1: harmonic mean of precision "
+        "and recall, which is the class's top-1. Macro-F1: mean F1 of the classes, each counting the same."
+    )
     yield "- Expected calibration error: mean gap between confidence and accuracy."
     yield "- Intervals are at 95% (Wilson); the change from the baseline is paired (Agresti and Min)."
     yield "\nThe model predicts the class with the highest probability; there is no decision threshold."
@@ -103,14 +111,15 @@ def _source(data: Json) -> str:
 
 
 def _analyses(metrics: Json, names: Sequence[str]) -> Iterator[str]:
-    yield from ("| | images | top-1 | 95% interval |", "|---|---:|---:|---|")
+    yield from ("| | images | top-1 | 95% interval | precision | F1 |", "|---|---:|---:|---|---:|---:|")
     yield _row("all", metrics["top1"], metrics["examples"])
-    for name, row, top1 in zip(names, metrics["confusion"], metrics["class_top1"], strict=True):
-        if top1 is not None:
-            yield _row(name, top1, sum(row))
+    for name, scores in zip(names, class_scores(metrics["confusion"]), strict=True):
+        if scores.recall is not None:
+            yield _row(name, scores.recall, scores.images, scores.precision, scores.f1)
     for name, corrupted in metrics["corrupted_top1"].items():
         yield _row(f"with {name}", corrupted["top1"], corrupted["examples"])
-    yield f"\nTop-5: {metrics['top5']:.1%}. Loss: {metrics['loss']:.4f}."
+    top5 = f"Top-5: {metrics[TOP5]:.1%}. " if TOP5 in metrics else ""
+    yield f"\nMacro-F1: {metrics[MACRO_F1]:.1%}. {top5}Loss: {metrics['loss']:.4f}."
     yield f"Expected calibration error: {metrics['ece']:.4f}."
     if "top1_change" in metrics:
         change = metrics["top1_change"]
@@ -120,9 +129,10 @@ def _analyses(metrics: Json, names: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _row(name: str, top1: float, images: int) -> str:
+def _row(name: str, top1: float, images: int, *scores: float | None) -> str:
     low, high = share_interval(top1, images)
-    return f"| {name} | {images:,} | {top1:.1%} | {low:.1%} to {high:.1%} |"
+    precision, f1 = ("" if score is None else f"{score:.1%}" for score in scores or (None, None))
+    return f"| {name} | {images:,} | {top1:.1%} | {low:.1%} to {high:.1%} | {precision} | {f1} |"
 
 
 def _ethics(data: Json) -> Iterator[str]:

@@ -107,11 +107,12 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """How images are stored, augmented and held in memory."""
+    """How images are stored, drawn, augmented and held in memory."""
 
     image_size: int = 0  # pixels a side of stored images; 0: 64 for image files; other sources keep their size
     resize: Resize = "crop"  # of image files: crop cuts the ends of the long side off, pad adds bars, stretch distorts
     cifar100_labels: Literal["fine", "coarse"] = "fine"  # of CIFAR-100: its 100 classes, or the 20 they are grouped in
+    balance: bool = False  # draw every class equally often in training; images of rarer classes repeat
     crop_padding: int = 4  # reflect-pad each side by so many pixels of the stored image, then crop at random; 0: off
     flip: bool = True
     randaugment_ops: int = 0  # RandAugment operations per image; 0: off
@@ -147,6 +148,7 @@ class TrainConfig:
     weight_decay: float = 0.05
     clip_norm: float = 1.0  # maximum global norm of the gradients; 0: off
     label_smoothing: float = 0.1
+    class_weights: Literal["none", "balanced"] = "none"  # balanced: the training loss of rarer classes weighs more
     ema_decay: float = 0.0  # decay of the average of the weights, which is evaluated and exported; 0: off
     initial_weights: str = ""  # file of official weights (.npz or .pth); empty: random initialisation
     freeze: int = 0  # how many of the first stages keep the initial weights, with the stem and the merges before them
@@ -199,6 +201,11 @@ class ExperimentConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
+        require(
+            not self.data.balance or self.train.class_weights == "none",
+            f"data.balance=true already draws every class equally often: set train.class_weights=none, not "
+            f"{self.train.class_weights}, or data.balance=false",
+        )
         stages = len(self.model.depths)
         require(
             self.train.freeze <= stages,

@@ -11,6 +11,7 @@ batches to the workers in turn.
 import os
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from shiftvit import features
@@ -18,11 +19,11 @@ from shiftvit.augmentation import augment
 from shiftvit.config import DataConfig, require
 from shiftvit.dataset import DatasetInfo
 from shiftvit.errors import DataError
+from shiftvit.order import balanced, shuffled
 from shiftvit.record_files import RecordFiles, matching
 from shiftvit.tracing import as_written
 
 PARSE_BATCH = 1024  # records parsed in one call
-_SHUFFLE_ROUNDS = 16  # of the cipher; with TensorFlow's default of 4, consecutive epochs have correlated orders
 _SINGLE_DEVICE = tf.distribute.InputContext()
 _COPIES = 5  # per batch prepared at once: its records, images and augmented images, one that waits, one in training
 _MB = 10**6
@@ -66,7 +67,7 @@ def training_batches(
         patterns: of TFRecord files. Their images are loaded when this is called, if they fit into `config.memory`.
         dataset: that the records belong to.
         batch_size: of the global batch, which the devices split evenly. There are no smaller batches.
-        config: of the augmentation and the memory.
+        config: of the augmentation, the memory and the balance, for which the labels of all records are read here.
         seed: of the order and the augmentation.
         augmented: augments here; otherwise images and labels come as stored, and the training step augments them.
         context: identifies this worker; its devices take its batches in turn.
@@ -81,15 +82,23 @@ def training_batches(
     workers, worker = context.num_input_pipelines, context.input_pipeline_id
     size = context.get_per_replica_batch_size(batch_size)
     count, examples, at_once = _examples(patterns, dataset, size, config.memory)
+    order = balanced(_labels(patterns), seed) if config.balance else shuffled(count, seed)
 
     def make_batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        ranks = (index * size + tf.range(size, dtype=tf.int64)) * workers + worker
-        batch = examples(_shuffle(ranks, count, seed))
+        batch = examples(order((index * size + tf.range(size, dtype=tf.int64)) * workers + worker))
         batch_seed = tf.stack([tf.cast(seed, tf.int64), index * workers + worker])
         return augment(*batch, batch_seed, config, dataset.num_classes) if augmented else batch
 
     indices = tf.data.Dataset.counter(start * context.num_replicas_in_sync // workers)  # of this worker's batches
     return indices.map(as_written(make_batch), num_parallel_calls=at_once).prefetch(at_once)
+
+
+def _labels(patterns: Sequence[str]) -> np.ndarray:
+    """Returns the class ids of all records, int64 (N,); reads the files once, in sequence."""
+    spec = {features.LABEL: features.feature_spec()[features.LABEL]}
+    parse = as_written(lambda records: tf.io.parse_example(records, spec)[features.LABEL])
+    blocks = _records(patterns).batch(PARSE_BATCH).map(parse)
+    return np.concatenate(list(blocks.as_numpy_iterator()))
 
 
 def _examples(patterns: Sequence[str], dataset: DatasetInfo, size: int, memory: int) -> tuple[int, _Reader, int]:
@@ -138,21 +147,6 @@ def _streamed(records: RecordFiles, size: int) -> _Reader:
         return features.parse(tf.ensure_shape(read, numbers.shape), size)
 
     return examples
-
-
-def _shuffle(ranks: tf.Tensor, count: int, seed: int) -> tf.Tensor:
-    """Returns the indices of the examples, int64 (N,), at some positions of an endless sequence of shuffled epochs.
-
-    Args:
-        ranks: the positions, int64 (N,).
-        count: examples in an epoch.
-        seed: of the order.
-    """
-    epochs, places = ranks // count, ranks % count
-    seeds = tf.stack([tf.fill(tf.shape(ranks), tf.cast(seed, tf.int64)), epochs, tf.zeros_like(epochs)], axis=1)
-    last = tf.constant(count - 1, tf.int64)
-    # The public tf.random.experimental.index_shuffle takes one seed for all indices; the op takes one for each.
-    return tf.raw_ops.RandomIndexShuffle(index=places, seed=seeds, max_index=last, rounds=_SHUFFLE_ROUNDS)
 
 
 def evaluation_batches(

@@ -1,8 +1,11 @@
-"""The training loss, and the metrics that Keras computes with it."""
+"""The training loss, the weights of the classes in it, and the metrics that Keras computes with it."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
-from shiftvit.metrics import TOP1, TOP5
+from shiftvit.metrics import TOP1, TOP5, has_top5
 
 
 class SmoothedCrossEntropy(tf.keras.losses.Loss):
@@ -26,9 +29,36 @@ class SmoothedCrossEntropy(tf.keras.losses.Loss):
         )
 
 
-def make_metrics() -> list[tf.keras.metrics.Metric]:
+def balanced_weights(class_counts: Sequence[int]) -> np.ndarray:
+    """Returns a weight for each class, float32 (classes,), so that all classes weigh the same together.
+
+    The weight is inverse to the number of images of the class, and its mean over the images is 1. A class without
+    images has the weight 0.
+
+    >>> balanced_weights([40, 10, 0]).tolist()
+    [0.625, 2.5, 0.0]
+    """
+    counts = np.array(class_counts, float)
+    even = counts.sum() / np.count_nonzero(counts)
+    return np.divide(even, counts, out=np.zeros_like(counts), where=counts > 0).astype(np.float32)
+
+
+def weigh(targets: tf.Tensor, class_weights: np.ndarray) -> tf.Tensor:
+    """Returns the weights of images, float32 (N,): of a mixed image, the sum of its shares times their weights.
+
+    Args:
+        targets: class ids, int64 (N,), or the shares of the classes, float32 (N, classes).
+        class_weights: by class id, float32 (classes,).
+    """
+    if targets.dtype.is_floating:
+        return tf.linalg.matvec(targets, class_weights)
+    return tf.gather(class_weights, targets)
+
+
+def make_metrics(num_classes: int) -> list[tf.keras.metrics.Metric]:
     """Returns the metrics of every fit and evaluation; the true class of a mixed image is that of its largest share."""
-    return [tf.keras.metrics.MeanMetricWrapper(_in_top, name, k=k) for name, k in ((TOP1, 1), (TOP5, 5))]
+    ranks = {TOP1: 1, TOP5: 5} if has_top5(num_classes) else {TOP1: 1}
+    return [tf.keras.metrics.MeanMetricWrapper(_in_top, name, k=k) for name, k in ranks.items()]
 
 
 def _in_top(y_true: tf.Tensor, y_pred: tf.Tensor, k: int) -> tf.Tensor:

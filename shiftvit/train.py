@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from shiftvit import rng
@@ -14,10 +15,11 @@ from shiftvit.cluster import is_chief
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig
 from shiftvit.dataset import DatasetInfo, TrainingData, dataset_of_files
 from shiftvit.errors import ConfigError
+from shiftvit.features import TRAIN
 from shiftvit.files import disk
 from shiftvit.fine_tuning import freeze, rate_factors
 from shiftvit.input_pipeline import evaluation_batches, training_batches
-from shiftvit.loss import SmoothedCrossEntropy, make_metrics
+from shiftvit.loss import SmoothedCrossEntropy, balanced_weights, make_metrics, weigh
 from shiftvit.model import NETWORK, build_model, build_network
 from shiftvit.official_weights import load_official, read_official
 from shiftvit.optimizer import SwapEMAWeights, make_optimizer
@@ -83,11 +85,14 @@ def compile_model(config: ExperimentConfig, dataset: DatasetInfo, total_steps: i
         if config.train.initial_weights:
             load_official(network, read_official(config.train.initial_weights))
         freeze(network, config.train.freeze, depths)
-        model = TrainingModel(model.input, model.output).seeded(config.train.seed, config.data if _has_gpu() else None)
+        weights = balanced_weights(dataset.class_counts[TRAIN]) if config.train.class_weights == "balanced" else None
+        model = TrainingModel(model.input, model.output).prepare(
+            config.train.seed, config.data if _has_gpu() else None, weights
+        )
         model.compile(
             make_optimizer(config.train, total_steps, rate_factors(network, config.train.layer_decay, depths)),
             SmoothedCrossEntropy(config.train.label_smoothing),
-            make_metrics(),
+            make_metrics(config.model.num_classes),
             # On a CPU, XLA's matrix products are slow; on several devices a compiled step cannot access all variables.
             jit_compile=_has_gpu() and strategy.num_replicas_in_sync == 1,
             steps_per_execution=config.train.steps_per_execution,
@@ -134,12 +139,16 @@ _compiled_augment = compiled(augment)
 class TrainingModel(tf.keras.Model):
     """A model whose training step draws random numbers as a function of the seed, the step and the replica.
 
-    So a resumed training needs no generator state. On an accelerator the step also augments, faster than the host.
+    So a resumed training needs no generator state. On an accelerator the step also augments, faster than the host. The
+    step weighs the loss by class, if there are weights; evaluation does not.
     """
 
-    def seeded(self, seed: int, augmentation: DataConfig | None) -> "TrainingModel":
-        """Sets the seed, and the augmentation to do in the training step, or None; returns the model itself."""
-        self.augmentation, self._seed = augmentation, seed
+    def prepare(self, seed: int, augmentation: DataConfig | None, class_weights: np.ndarray | None) -> "TrainingModel":
+        """Sets the seed, and for the training step the augmentation and the weights of the classes, or None.
+
+        Returns the model itself.
+        """
+        self.augmentation, self._seed, self._class_weights = augmentation, seed, class_weights
         return self
 
     @as_written
@@ -151,8 +160,9 @@ class TrainingModel(tf.keras.Model):
         augment_seed, layer_seed = rng.split(tf.stack([tf.constant(self._seed, tf.int64), replica_step]), 2)
         if self.augmentation:
             data = _compiled_augment(*data, augment_seed, self.augmentation, self.output_shape[-1])
+        weights = () if self._class_weights is None else (weigh(data[1], self._class_weights),)
         with rng.seed_layers(layer_seed):
-            return super().train_step(data)
+            return super().train_step((*data, *weights))
 
     @as_written
     def test_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:

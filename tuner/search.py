@@ -12,7 +12,7 @@ from keras_tuner.engine.trial import Trial as KerasTrial
 from shiftvit import progress
 from shiftvit.config import ExperimentConfig, require, suggest
 from shiftvit.errors import UserError
-from shiftvit.metrics import OBJECTIVES
+from shiftvit.metrics import MIN_TOP5_CLASSES, OBJECTIVE, OBJECTIVES, TOP5, has_top5, of_eval
 from tuner import chief, devices, space
 from tuner.config import TuneConfig
 from tuner.oracles import make_oracle
@@ -29,13 +29,23 @@ _LOST_SECONDS = 1800.0  # without progress of a trial: a live worker would have 
 def check(tune: TuneConfig, experiment: ExperimentConfig) -> None:
     """Checks that the search can run, before anything is started.
 
+    Args:
+        tune: algorithm and budget.
+        experiment: to tune; what depends on the data is checked if it is made for the data.
+
     Raises:
-        ConfigError: for an unknown objective, a space that is empty or does not fit the experiment, more workers than
-            devices, or an environment that makes this process a worker.
+        ConfigError: for an objective that is unknown or not measured on the data, a space that is empty or does not fit
+            the experiment, more workers than devices, or an environment that makes this process a worker.
     """
     require(
         tune.objective in OBJECTIVES,
         f"tune.objective={tune.objective} is not recorded; {suggest(tune.objective, OBJECTIVES)}",
+    )
+    classes = experiment.model.num_classes
+    require(
+        tune.objective != of_eval(TOP5) or classes == 0 or has_top5(classes),
+        f"tune.objective={tune.objective} needs at least {MIN_TOP5_CLASSES} classes, and the data has {classes}: "
+        f"top-5 of so few is always 100%; use {OBJECTIVE}",
     )
     space.make(tune.space, experiment)
     devices.check(tune, experiment)

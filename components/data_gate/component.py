@@ -4,6 +4,7 @@ ExampleValidator checks the schema; DataGate measures the rest record by record.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -74,9 +75,9 @@ def check_records(
         split.name: quality.compare(splits[0], split, max_label_drift, max_image_drift) for split in splits[1:]
     }
     reasons = [
-        *_find_rare_classes(splits, min_class_share),
+        *_find_rare_classes(splits, dataset.class_names, min_class_share),
         *_find_repeated_images(splits, duplicates, max_duplicates),
-        *_find_drift(comparisons),
+        *_find_drift(comparisons, {"max_label_drift": max_label_drift, "max_image_drift": max_image_drift}),
     ]
     _refuse("the data is not fit to train on", reasons)
     _write(drift, splits, duplicates, comparisons)
@@ -99,14 +100,24 @@ def _refuse(summary: str, reasons: Sequence[str]) -> None:
         raise DataError(f"{summary}: {'; '.join(reasons)}")
 
 
-def _find_rare_classes(splits: Sequence[Split], minimum: float) -> Iterator[str]:
+def _find_rare_classes(splits: Sequence[Split], class_names: Sequence[str], minimum: float) -> Iterator[str]:
+    found = []
     for split in splits:
-        share, class_id = split.rarest_class
-        if share < minimum:
-            yield (
-                f"split {split.name}: {share:.2%} of the images are of class {class_id}, "
-                f"gate.min_class_share={minimum:g} requires {minimum:.2%}"
+        counts, least = split.class_counts, minimum * len(split.labels) / split.num_classes
+        rare = [class_id for class_id in counts.argsort(kind="stable") if counts[class_id] < least]
+        if rare:
+            others = f" (the rarest of {len(rare):,} such classes)" if len(rare) > 1 else ""
+            found.append(
+                f"split {split.name}: class {class_names[rare[0]]} has {counts[rare[0]]:,} of {len(split.labels):,} "
+                f"images, fewer than {math.ceil(least):,}{others}"
             )
+    if found:
+        share = minimum / len(class_names)
+        yield (
+            f"{', '.join(found)}; gate.min_class_share={minimum:g} of an even share of {len(class_names)} classes is "
+            f"{share:.2%} of the images: add images of the class, merge it with another or remove it, or lower the "
+            "setting"
+        )
 
 
 def _find_repeated_images(splits: Sequence[Split], duplicates: Sequence[Duplicate], maximum: float) -> Iterator[str]:
@@ -124,11 +135,12 @@ def _list_first(duplicates: Sequence[Duplicate]) -> str:
     return ", ".join(map(str, duplicates[:_LISTED_DUPLICATES]))
 
 
-def _find_drift(comparisons: Comparisons) -> Iterator[str]:
+def _find_drift(comparisons: Comparisons, limits: Mapping[str, float]) -> Iterator[str]:
     for split, comparison in comparisons.items():
         for feature, info in sorted(comparison.anomaly_info.items()):
             limit = "max_label_drift" if feature == features.LABEL else "max_image_drift"
-            yield f"split {split} against {features.TRAIN}, {feature}: {info.description} (gate.{limit})"
+            noise = f"gate.{limit}={limits[limit]:g}, plus the noise of random splits of this size"
+            yield f"split {split} against {features.TRAIN}, {feature}: {info.description} ({noise})"
 
 
 def _write(
@@ -147,7 +159,7 @@ def _write(
         count = sum(duplicate.split == split.name for duplicate in duplicates)
         class_counts = json.dumps(split.class_counts.tolist())
         drift.set_string_custom_property(of_split(split.name, CLASS_COUNTS), class_counts)
-        drift.set_float_custom_property(of_split(split.name, RAREST_CLASS_SHARE), split.rarest_class[0])
+        drift.set_float_custom_property(of_split(split.name, RAREST_CLASS_SHARE), split.rarest_share)
         drift.set_int_custom_property(of_split(split.name, DUPLICATES), count)
     if duplicates:
         drift.set_string_custom_property(FIRST_DUPLICATES, _list_first(duplicates))

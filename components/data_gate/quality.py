@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ IMAGE_FEATURES = ("red", "green", "blue", "contrast")  # means of the channels; 
 _BLOCK = 1000  # records read at once
 _DIGEST_BYTES = 16
 _SAMPLING_NOISE = 10.0  # samples of n and m images from one distribution diverge by less than this times 1/n + 1/m
+_CHANCE = 0.01  # how often a split that is drawn at random may exceed the noise allowed in the shares of its classes
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,9 @@ class Split:
         return np.bincount(self.labels, minlength=self.num_classes)
 
     @property
-    def rarest_class(self) -> tuple[float, int]:
-        """The share of the rarest class, and its id."""
-        counts = self.class_counts
-        return counts.min() / len(self.labels), int(counts.argmin())
+    def rarest_share(self) -> float:
+        """The share of the rarest class."""
+        return float(self.class_counts.min() / len(self.labels))
 
 
 @dataclass(frozen=True)
@@ -117,17 +118,29 @@ def compare(reference: Split, other: Split, max_label_drift: float, max_image_dr
         reference: the split to compare with.
         other: the split to check.
         max_label_drift: limit of the L-infinity distance between the shares of the classes.
-        max_image_drift: limit of the Jensen-Shannon divergence in each of IMAGE_FEATURES; sampling noise, which is
-            larger in small splits, is allowed on top.
+        max_image_drift: limit of the Jensen-Shannon divergence in each of IMAGE_FEATURES. On top of both limits,
+            sampling noise is allowed, which is larger in small splits.
     """
     allowed = max_image_drift + _SAMPLING_NOISE * (1 / len(reference.labels) + 1 / len(other.labels))
     schema = schema_pb2.Schema()
     label = schema.feature.add(name=features.LABEL, type=schema_pb2.BYTES)
-    label.drift_comparator.infinity_norm.threshold = max_label_drift
+    label.drift_comparator.infinity_norm.threshold = max_label_drift + label_noise(reference, other)
     for name in IMAGE_FEATURES:
         feature = schema.feature.add(name=name, type=schema_pb2.FLOAT)
         feature.drift_comparator.jensen_shannon_divergence.threshold = allowed
     return tfdv.validate_statistics(_statistics(other), schema, previous_statistics=_statistics(reference))
+
+
+def label_noise(reference: Split, other: Split) -> float:
+    """Returns by how much the share of any class differs between random splits, with a probability of 1 - _CHANCE.
+
+    The difference of the shares p of a class in n and m images has the variance p (1 - p) (1/n + 1/m). The normal
+    quantile times the largest deviation of any class bounds them all (Bonferroni).
+    """
+    n, m = len(reference.labels), len(other.labels)
+    shares = (reference.class_counts + other.class_counts) / (n + m)
+    quantile = NormalDist().inv_cdf(1 - _CHANCE / (2 * reference.num_classes))
+    return quantile * math.sqrt(max(shares * (1 - shares)) * (1 / n + 1 / m))
 
 
 def _statistics(split: Split) -> statistics_pb2.DatasetFeatureStatisticsList:

@@ -11,7 +11,7 @@ from components.evaluator.corruptions import CORRUPTIONS
 from components.evaluator.extraction import CLEAN, CORRUPTION
 from shiftvit import features
 from shiftvit.export import PROBABILITIES, SERVING_EXAMPLES
-from shiftvit.metrics import ECE, LOSS, TOP1, TOP5
+from shiftvit.metrics import ECE, LOSS, TOP1, TOP5, has_top5
 
 SPLITS = (features.TEST,)  # that the Evaluator reads
 EXTRACTION = extraction.__name__  # the Evaluator's `module_path`
@@ -31,6 +31,7 @@ _ROUNDING = 1e-6  # metrics are float32: 900 right of 1,000 is 0.89999998 and mu
 
 def make_eval_config(
     images: int,
+    num_classes: int,
     min_top1: float,
     min_top5: float,
     min_class_top1: float,
@@ -44,29 +45,35 @@ def make_eval_config(
 
     Args:
         images: number of images in the test split; if Beam's runner loses some, the model is not blessed.
+        num_classes: of the data.
         min_top1: lowest top-1 over all test images.
-        min_top5: lowest top-5 over all test images.
+        min_top5: lowest top-5 over all test images; not with five classes or fewer.
         min_class_top1: lowest top-1 of any class.
         max_top1_drop: how far the lower end of the change's 95% interval may be below 0; skipped without a baseline.
         max_ece: highest expected calibration error; a model that answers NaN exceeds any.
         min_corrupted_top1: lowest top-1 on the images of any corruption; 0 sets no threshold.
     """
-    top1 = [_threshold(_OVERALL, low=min_top1), _threshold(_PER_CLASS, low=min_class_top1)]
-    if min_corrupted_top1 > 0:  # TFMA reports a slice without images as a failure, even of a threshold of 0
-        top1 += [_threshold(corrupted, low=min_corrupted_top1) for corrupted in _CORRUPTED]
     gated = [
-        _metric("SparseCategoricalAccuracy", TOP1, top1),
-        _metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, low=min_top5)], k=5),
+        _metric("SparseCategoricalAccuracy", TOP1, _top1_thresholds(min_top1, min_class_top1, min_corrupted_top1)),
         _metric("ExampleCount", EXAMPLES, [_threshold(_OVERALL, images - 0.5, images + 0.5)]),
         _metric(metrics.ExpectedCalibrationError, ECE, [_threshold(_OVERALL, high=max_ece)]),
         _metric(metrics.PairedTop1Change, TOP1_CHANGE, [_drop_at_most(max_top1_drop)]),
     ]
+    if has_top5(num_classes):
+        gated.append(_metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, low=min_top5)], k=5))
     return tfma.EvalConfig(
         model_specs=[_MODEL],
         slicing_specs=[_OVERALL, _PER_CLASS, *_CORRUPTED],
         metrics_specs=[tfma.MetricsSpec(metrics=[*gated, *_NOT_GATED])],
         options=tfma.Options(include_default_metrics={"value": False}),
     )
+
+
+def _top1_thresholds(overall: float, per_class: float, corrupted: float) -> list[tfma.PerSliceMetricThreshold]:
+    thresholds = [_threshold(_OVERALL, low=overall), _threshold(_PER_CLASS, low=per_class)]
+    if corrupted > 0:  # TFMA reports a slice without images as a failure, even of a threshold of 0
+        thresholds += [_threshold(slicing, low=corrupted) for slicing in _CORRUPTED]
+    return thresholds
 
 
 def _metric(

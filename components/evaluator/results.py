@@ -8,13 +8,14 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
+from components.evaluator.class_scores import score_metrics
 from components.evaluator.corruptions import CORRUPTIONS
 from components.evaluator.eval_config import CONFUSION, EXAMPLES, TOP1_CHANGE
 from components.evaluator.extraction import CLEAN, CORRUPTION
 from components.evaluator.intervals import paired_change, share_interval
 from components.evaluator.metrics import GAINED, LOST
 from shiftvit import features
-from shiftvit.metrics import ECE, LOSS, TOP1, TOP5
+from shiftvit.metrics import ECE, LOSS, TOP1, TOP5, of_class
 
 Values = dict[str, Any]  # of a slice, by the name of the metric
 
@@ -22,9 +23,12 @@ Values = dict[str, Any]  # of a slice, by the name of the metric
 def read_metrics(evaluation_uri: str, num_classes: int) -> dict[str, Any]:
     """Returns the candidate's metrics on the test split, of `num_classes` classes, as plain data.
 
-    - `top1`, `top1_interval` (its 95% interval), `top5`, `loss`, `ece`: the last two are None if the model answers NaN.
+    - `top1`, `top1_interval` (its 95% interval), `loss`, `ece`: the last two are None if the model answers NaN.
+    - `top5`, only with more than five classes.
     - `examples`: the number of test images.
-    - `class_top1`: top-1 by class id, None for a class without test images.
+    - `macro_f1`: the mean F1 of the classes.
+    - `class_top1`: top-1 by class id, None for a class without test images; `class_recall`, the same, `class_precision`
+      and `class_f1`: the scores of `components.evaluator.class_scores`.
     - `confusion`: counts, in rows by true class id and columns by predicted class id.
     - `corrupted_top1`: for each corruption that has images, its `top1` and `examples`.
     - `top1_change`, only if there was a baseline: `estimate`, its 95% interval `low` to `high`, and the numbers of
@@ -33,20 +37,22 @@ def read_metrics(evaluation_uri: str, num_classes: int) -> dict[str, Any]:
     slices = _read_slices(evaluation_uri)
     overall = slices[CLEAN, None]
     top1, examples = overall[TOP1], int(overall[EXAMPLES])
+    confusion = _confusion_matrix(overall[CONFUSION], num_classes)
     return {
         TOP1: top1,
         "top1_interval": list(share_interval(top1, examples)),
-        TOP5: overall[TOP5],
+        **({TOP5: overall[TOP5]} if TOP5 in overall else {}),
         **{name: overall[name] if math.isfinite(overall[name]) else None for name in (LOSS, ECE)},
         EXAMPLES: examples,
         **({TOP1_CHANGE: _change(overall, examples)} if GAINED in overall else {}),
-        "class_top1": [slices.get((CLEAN, k), {}).get(TOP1) for k in range(num_classes)],
+        of_class(TOP1): [slices.get((CLEAN, k), {}).get(TOP1) for k in range(num_classes)],
+        **score_metrics(confusion),
         "corrupted_top1": {
             name: {TOP1: slices[name, None][TOP1], EXAMPLES: int(slices[name, None][EXAMPLES])}
             for name in CORRUPTIONS
             if (name, None) in slices
         },
-        CONFUSION: _confusion_matrix(overall[CONFUSION], num_classes),
+        CONFUSION: confusion,
     }
 
 

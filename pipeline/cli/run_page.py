@@ -9,7 +9,7 @@ from pipeline.reports.details import RunDetails
 from pipeline.reports.wording import describe_lite, format_metrics
 from pipeline.runs.lineage import Step
 from pipeline.runs.search import SearchSummary, describe_best
-from shiftvit.metrics import TITLES, TOP1
+from shiftvit.metrics import F1, PRECISION, TITLES, TOP1
 
 
 def print_run(details: RunDetails) -> None:
@@ -45,7 +45,7 @@ def _print_quality(details: RunDetails) -> None:
     result, top1 = run.result, TITLES[TOP1].capitalize()
     sections = {
         "Metrics on the test split": format_metrics(run.metrics),
-        f"{top1} per class": {name: percent(share) or "no images" for name, share in details.class_top1.items()},
+        f"{top1} (recall), precision and F1 per class": _class_scores(details),
         f"{top1} under corruption": {
             name: f"{percent(corrupted[TOP1])} of {corrupted['examples']:,} images"
             for name, corrupted in run.metrics.get("corrupted_top1", {}).items()
@@ -59,6 +59,15 @@ def _print_quality(details: RunDetails) -> None:
     for title, figures in sections.items():
         if figures:
             _print_section(title, _columns(figures))
+
+
+def _class_scores(details: RunDetails) -> dict[str, str]:
+    """Returns the scores of each class by its name, in columns."""
+    precision, f1 = details.of_classes(PRECISION), details.of_classes(F1)
+    return {
+        name: f"{percent(top1) or 'no images':<9}  {percent(precision.get(name)):<6}  {percent(f1.get(name))}".rstrip()
+        for name, top1 in details.of_classes(TOP1).items()
+    }
 
 
 def _print_section(title: str, lines: Iterable[str], note: str = "") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from charts.formats import duration, percent
 from pipeline.cli.output import print_table
-from shiftvit.metrics import TITLES, TOP1, TOP5
+from shiftvit.metrics import MACRO_F1, TITLES, TOP1, TOP5
 
 if TYPE_CHECKING:
     from pipeline.runs.run import Run
@@ -31,6 +31,7 @@ _COLUMNS = {
     "components": _Column(lambda run: run.describe_components(), sortable=False),
     TITLES[TOP1]: _Column(lambda run: run.metrics.get(TOP1), percent),
     TITLES[TOP5]: _Column(lambda run: run.metrics.get(TOP5), percent),
+    TITLES[MACRO_F1]: _Column(lambda run: run.metrics.get(MACRO_F1), percent),
     "version": _Column(_version),
     "time": _Column(lambda run: run.seconds, duration),
 }
@@ -50,7 +51,9 @@ def print_runs(runs: "Sequence[Run]") -> None:
     if not runs:
         print("There are no runs yet; start one with `shiftvit run`.")
         return
-    print_table(_COLUMNS, ([_cell(column, run) for column in _COLUMNS.values()] for run in runs))
+    has_top5 = any(TOP5 in run.metrics for run in runs)
+    shown = {title: column for title, column in _COLUMNS.items() if has_top5 or title != TITLES[TOP5]}
+    print_table(shown, ([_cell(column, run) for column in shown.values()] for run in runs))
 
 
 def _cell(column: _Column, run: "Run") -> str:

@@ -18,7 +18,7 @@ class EvaluateConfig:
     """Thresholds that the model must meet on the test split before it is pushed."""
 
     min_top1: float = 0.5  # least top-1 accuracy, from 0 to 1
-    min_top5: float = 0.0  # least top-5 accuracy
+    min_top5: float = 0.0  # least top-5 accuracy; not with five classes or fewer
     min_class_top1: float = 0.0  # least top-1 accuracy of each single class
     max_top1_drop: float = 0.02  # largest drop in top-1 below the baseline, at the bad end of its 95% interval
     max_ece: float = 0.2  # largest expected calibration error, the mean gap between confidence and accuracy
@@ -103,9 +103,9 @@ class IngestConfig:
 class GateConfig:
     """Thresholds that the ingested data must meet before anything trains on it."""
 
-    min_class_share: float = 0.05  # least share of each class among the images of a split
+    min_class_share: float = 0.5  # least share of a class in a split, as a part of an even share: 0.5 of 10%, say
     max_duplicates: float = 0.01  # largest share of a split that repeats earlier images of any split, pixel for pixel
-    max_label_drift: float = 0.05  # largest difference of a class's share between train and another split
+    max_label_drift: float = 0.05  # largest difference of a class's share from train, beyond that of random splits
     max_image_drift: float = 0.1  # largest Jensen-Shannon divergence from train, of each colour's mean and of contrast
 
     def __post_init__(self) -> None:

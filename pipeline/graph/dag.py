@@ -74,7 +74,9 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
         trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         example_splits=list(eval_config.SPLITS),
-        eval_config=eval_config.make_eval_config(source.identity.counts[TEST], **asdict(config.evaluate)),
+        eval_config=eval_config.make_eval_config(
+            source.identity.counts[TEST], source.identity.num_classes, **asdict(config.evaluate)
+        ),
         module_path=eval_config.EXTRACTION,
     )
     canary = Canary(model=trainer.outputs["model"], examples=examples, **asdict(config.canary))

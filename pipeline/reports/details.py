@@ -13,6 +13,7 @@ from pipeline.runs.run import Run, read_run
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import SearchSummary, read_search
 from pipeline.runs.workspace import RunFolder, Workspace
+from shiftvit.metrics import CLASS_SCORES, TOP1, of_class
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,9 @@ class RunDetails:
         gates = (execution for execution in self.run.executions if execution.node == Node.DATA_GATE)
         return {name: value for e in gates for a in e.artifacts for name, value in sorted(a.facts.items())}
 
-    @property
-    def class_top1(self) -> dict[str, float | None]:
-        """Top-1 by class name; None for a class without test images."""
-        return {self.run.class_name(k): top1 for k, top1 in enumerate(self.run.metrics.get("class_top1", ()))}
+    def of_classes(self, metric: str) -> dict[str, float | None]:
+        """Returns TOP1 or one of CLASS_SCORES by class name; None where it is undefined."""
+        return {self.run.class_name(k): share for k, share in enumerate(self.run.metrics.get(of_class(metric), ()))}
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the details as JSON-serialisable data, for `--json`."""
@@ -64,7 +64,7 @@ class RunDetails:
             ],
             "lineage": [_step_to_dict(step) for step in self.lineage],
             "search": asdict(self.search) if self.search else None,
-            "class_top1": self.class_top1,
+            **{of_class(name): self.of_classes(name) for name in (TOP1, *CLASS_SCORES)},
             "latency_ms": result.latency_ms,
             "lite": result.lite,
             "data": self.data,

@@ -9,7 +9,7 @@ from components.evaluator.intervals import Change, share_interval
 from components.lite.report import LiteFile, LiteReport
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.search import describe_search
-from shiftvit.metrics import ECE, LOSS, SHARES, TITLES, TOP1, TOP5
+from shiftvit.metrics import ECE, LOSS, MACRO_F1, SHARES, TITLES, TOP1, TOP5
 
 WITH_INTERVAL = f"{TITLES[TOP1]} (95% interval)"
 
@@ -44,7 +44,7 @@ def format_metrics(metrics: Mapping[str, Any]) -> dict[str, str]:
         gained, lost = change.pop("gained"), change.pop("lost")
         images = f"{count(gained, 'image')} gained, {lost:,} lost"
         figures["change from the baseline"] = f"{describe_change(Change(**change))}; {images}"
-    figures[TITLES[TOP5]] = percent(metrics[TOP5])
+    figures |= {TITLES[name]: percent(metrics[name]) for name in (TOP5, MACRO_F1) if name in metrics}
     figures |= {TITLES[name]: format_loss(metrics[name]) for name in (LOSS, ECE)}
     return figures | {"test images": f"{metrics['examples']:,}"}
 

@@ -1,5 +1,6 @@
 """DataGate on statistics and anomalies that TFX's own components compute from good and bad records."""
 
+import contextlib
 import json
 from dataclasses import asdict
 
@@ -15,6 +16,7 @@ from tfx.components.example_validator.executor import Executor as Validator
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.data_gate import component
+from components.data_gate.quality import Split, label_noise
 from components.schema import SCHEMA_FILE, make_schema
 from pipeline.config.settings import GateConfig
 from shiftvit.errors import DataError
@@ -172,20 +174,61 @@ def test_duplicates_within_the_limit_pass_and_are_recorded(tmp_path):
     assert drift.get_string_custom_property("first_duplicates") == "test 20 is eval 7"
 
 
-def test_rare_class_stops_the_run_and_is_named(tmp_path):
+def test_rare_class_stops_the_run_and_is_named_with_the_way_out(tmp_path):
     images, labels = draw(40, 1)
     labels[labels == 6] = 5
+    labels[np.flatnonzero(labels == 2)[:3]] = 5
 
-    with pytest.raises(DataError, match=r"split eval: 0.00% of the images are of class 6, gate.min_class_share="):
+    with pytest.raises(DataError) as caught:
+        check(tmp_path, {"max_label_drift": 1.0}, train=GOOD, eval=serialize(images, labels))
+
+    assert str(caught.value) == (
+        "the data is not fit to train on: split eval: class frog has 0 of 40 images, fewer than 2 (the rarest of 2 "
+        "such classes); gate.min_class_share=0.5 of an even share of 10 classes is 5.00% of the images: add images of "
+        "the class, merge it with another or remove it, or lower the setting"
+    )
+
+
+@pytest.mark.parametrize(("removed", "passes"), [(2, True), (3, False)])
+def test_class_may_have_half_of_an_even_share(tmp_path, removed, passes):
+    """Of 40 images in 10 classes, 4 are an even share."""
+    images, labels = draw(40, 1)
+    labels[np.flatnonzero(labels == 6)[:removed]] = 5
+
+    with contextlib.nullcontext() if passes else pytest.raises(DataError, match="class frog has 1 of 40 images"):
         check(tmp_path, {"max_label_drift": 1.0}, train=GOOD, eval=serialize(images, labels))
 
 
 def test_label_drift_stops_the_run(tmp_path):
-    images, labels = draw(40, 1)
-    labels[:3] = 9
+    images, labels = draw(1000, 1)
+    labels[:150] = 9  # the share grows from 0.1 to 0.235; noise explains 0.03 of that
+    train = draw(2000, 0)
 
-    with pytest.raises(DataError, match=r"split eval against train, label: .*0\.075.*\(gate.max_label_drift\)"):
-        check(tmp_path, {"min_class_share": 0.0}, train=GOOD, eval=serialize(images, labels))
+    with pytest.raises(DataError, match=r"eval against train, label: .*0\.135.*\(gate.max_label_drift=0.05, plus the"):
+        check(tmp_path, {"min_class_share": 0.0}, train=serialize(*train), eval=serialize(images, labels))
+
+
+def measured(labels, num_classes):
+    """Returns a split with nothing but labels."""
+    return Split("", num_classes, labels, (), np.zeros((len(labels), 4)))
+
+
+@pytest.mark.parametrize("num_classes", [2, 7, 100])
+def test_splits_drawn_at_random_differ_by_no_more_than_the_allowed_noise(num_classes):
+    random = np.random.default_rng(num_classes)
+    exceeded = 0
+    for _ in range(1000):
+        train, other = (measured(random.integers(0, num_classes, count), num_classes) for count in (2400, 300))
+        difference = train.class_counts / 2400 - other.class_counts / 300
+        exceeded += np.abs(difference).max() > label_noise(train, other)
+
+    assert exceeded <= 20, "in one case of a hundred"
+
+
+def test_allowed_noise_is_small_for_large_splits():
+    train, other = (measured(np.arange(count) % 10, 10) for count in (40_000, 10_000))
+
+    assert label_noise(train, other) == pytest.approx(0.011, abs=5e-4)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +239,7 @@ def test_label_drift_stops_the_run(tmp_path):
 def test_image_drift_stops_the_run(tmp_path, spoil, feature):
     images, labels = draw(200, 1)
 
-    with pytest.raises(DataError, match=rf"split test against train, {feature}: .*\(gate.max_image_drift\)"):
+    with pytest.raises(DataError, match=rf"split test against train, {feature}: .*\(gate.max_image_drift=0.1"):
         check(
             tmp_path,
             train=serialize(*draw(200, 0)),

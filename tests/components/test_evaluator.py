@@ -38,6 +38,12 @@ def test_good_model_without_baseline_is_blessed(tmp_path, examples, models):
     assert json.loads(json.dumps(metrics)) == metrics
     assert metrics["top1"] == pytest.approx(0.8) and metrics["examples"] == IMAGES
     assert metrics["top1_interval"] == pytest.approx([0.7112, 0.8666], abs=1e-4)
+    assert metrics["top5"] >= metrics["top1"]
+    # Class 0 is answered 1, and class 1 is answered 2.
+    assert metrics["class_recall"] == metrics["class_top1"]
+    assert metrics["class_precision"] == [None, 0, 0.5, *[1] * 7]
+    assert metrics["class_f1"] == [0, 0, pytest.approx(2 / 3), *[1] * 7]
+    assert metrics["macro_f1"] == pytest.approx((7 + 2 / 3) / 10)
     assert metrics["class_top1"] == [0, 0, 1, 1, 1, 1, 1, 1, 1, 1]
     assert metrics["confusion"][0] == [0, 10] + [0] * 8 and metrics["confusion"][9] == [0] * 9 + [10]
     assert metrics["ece"] == pytest.approx(0.8 - CONFIDENCE, abs=1e-6)
@@ -65,6 +71,13 @@ def test_every_missed_threshold_is_explained(tmp_path, examples, models):
         f"top-1 on images made brighter is {brightness:.2%}, below the required 50.00% by {50 - 100 * brightness:.2f} "
         "points",
     ]
+
+
+def test_top5_is_not_measured_with_five_classes_or_fewer(tmp_path, examples, models):
+    evaluation, _ = evaluate(tmp_path, examples, models[2], IMAGES, num_classes=5, min_top5=1)
+
+    assert "top5" not in read_metrics(evaluation.uri, NUM_CLASSES)
+    assert not any("top-5" in reason for reason in explain(evaluation.uri))
 
 
 def test_more_images_than_expected_are_refused(tmp_path, examples, models):

@@ -17,9 +17,9 @@ SECTIONS = [  # of Mitchell et al. (2019)
 ]
 METRICS = {
     "top1": 0.9,
-    "top5": 0.995,
     "loss": 0.25,
     "ece": 0.03125,
+    "macro_f1": 0.444,
     "examples": 1000,
     "class_top1": [0.8, None],
     "confusion": [[8, 2], [0, 0]],
@@ -50,17 +50,20 @@ def test_sections_are_the_standard_ones_in_order():
 def test_metrics_have_intervals():
     lines = card(**CHANGE).splitlines()
 
-    assert "| all | 1,000 | 90.0% | 88.0% to 91.7% |" in lines
-    assert "| cat | 10 | 80.0% | 49.0% to 94.3% |" in lines
-    assert "| with blur | 40 | 50.0% | 35.2% to 64.8% |" in lines
+    assert "| all | 1,000 | 90.0% | 88.0% to 91.7% |  |  |" in lines
+    assert "| cat | 10 | 80.0% | 49.0% to 94.3% | 100.0% | 88.9% |" in lines
+    assert "| with blur | 40 | 50.0% | 35.2% to 64.8% |  |  |" in lines
     assert not any(line.startswith("| dog") for line in lines), "the class has no test images"
-    assert "Top-5: 99.5%. Loss: 0.2500." in lines
+    assert "Macro-F1: 44.4%. Loss: 0.2500." in lines
     assert any("changed by +1.2 points (95% interval +0.4 to +2.0)" in line for line in lines)
 
 
 def test_metrics_that_were_not_measured_are_omitted():
     assert "changed by" not in card()
     assert "corrupted" not in card(corrupted_top1={})
+    assert "op-5" not in card(), "there are two classes"
+    assert "\nMacro-F1: 44.4%. Top-5: 99.5%. Loss: 0.2500.\n" in card(top5=0.995)
+    assert "- Top-5: share of images" in card(top5=0.995)
 
 
 def test_card_describes_data_and_training():

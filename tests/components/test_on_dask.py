@@ -117,7 +117,8 @@ def test_cluster_of_two_workers_equals_the_local_runner(flags, source, model, tm
         assert dask["statistics"][split] == pytest.approx(local["statistics"][split], abs=1e-6)
         assert dask["statistics"][split][0] == count
     assert (dask["metrics"]["examples"], dask["metrics"]["top1"]) == (COUNTS["test"], pytest.approx(0.8, abs=1e-6))
-    for name in ("confusion", "corrupted_top1"):  # corrupted copies do not depend on the worker
+    scores = ("class_recall", "class_precision", "class_f1")
+    for name in ("confusion", "corrupted_top1", *scores):  # corrupted copies do not depend on the worker
         assert dask["metrics"].pop(name) == local["metrics"].pop(name)
     for name in ("class_top1", "top1_interval"):
         assert dask["metrics"].pop(name) == pytest.approx(local["metrics"].pop(name), abs=1e-6)

@@ -43,9 +43,9 @@ def card_inputs(tmp_path, monkeypatch):
 
 METRICS = {
     "top1": 0.9,
-    "top5": 1.0,
     "loss": 0.5,
     "ece": 0.1,
+    "macro_f1": 0.8,
     "examples": 100,
     "class_top1": [],
     "confusion": [],

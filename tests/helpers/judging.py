@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from executions import artifact, context
 from google.protobuf import json_format
+from known_data import NUM_CLASSES
 from tfx.components.evaluator.executor import Executor as Evaluator
 from tfx.components.pusher.executor import Executor as Pusher
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
@@ -18,12 +19,12 @@ from pipeline.config.settings import CanaryConfig, EvaluateConfig
 from pipeline.runners.beam import arguments
 
 
-def evaluate(folder, examples, model, images, baseline=None, flags=None, **thresholds):
+def evaluate(folder, examples, model, images, baseline=None, flags=None, num_classes=NUM_CLASSES, **thresholds):
     """Runs the Evaluator with these thresholds, the others at their defaults; returns its evaluation and blessing."""
     evaluation = artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")
     blessing = artifact(standard_artifacts.ModelBlessing, folder / "blessing")
     blessing.id = 1
-    config = make_eval_config(images, **asdict(EvaluateConfig(**thresholds)))
+    config = make_eval_config(images, num_classes, **asdict(EvaluateConfig(**thresholds)))
     flags = arguments(BeamConfig()) if flags is None else flags
     Evaluator(BaseBeamExecutor.Context(beam_pipeline_args=flags, tmp_dir=str(folder / "tmp"))).Do(
         {"examples": [examples], "model": [model]} | ({"baseline_model": [baseline]} if baseline else {}),

@@ -244,6 +244,14 @@ def test_settings_that_do_not_fit_the_data_are_refused(config, message):
         config.for_data(DATA)
 
 
+def test_classes_are_balanced_in_one_way_only():
+    weighed = TrainConfig(class_weights="balanced")
+
+    ExperimentConfig(train=weighed)
+    with pytest.raises(ConfigError, match=r"data\.balance=true .*: set train\.class_weights=none, not balanced, or"):
+        ExperimentConfig(data=DataConfig(balance=True), train=weighed)
+
+
 def test_no_more_stages_are_frozen_than_there_are():
     model, train = ModelConfig(dims=(16, 32), depths=(1, 1)), {"initial_weights": "w.npz"}
 

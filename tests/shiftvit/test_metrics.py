@@ -23,13 +23,18 @@ def test_the_loss_is_softmax_cross_entropy_with_smoothed_targets(smoothing, shap
 
 def test_top1_and_top5_are_the_shares_of_correct_predictions():
     rank = (LOGITS[np.arange(6), CLASS_IDS][:, None] < LOGITS).sum(axis=1)
-    found = {metric.name: metric for metric in make_metrics()}
+    found = {metric.name: metric for metric in make_metrics(10)}
     for metric in found.values():
         metric.update_state(CLASS_IDS, LOGITS)
 
     assert set(found) == {TOP1, TOP5}
     assert float(found[TOP1].result()) == pytest.approx((rank < 1).mean())
     assert float(found[TOP5].result()) == pytest.approx((rank < 5).mean())
+
+
+@pytest.mark.parametrize(("classes", "names"), [(2, [TOP1]), (5, [TOP1]), (6, [TOP1, TOP5])])
+def test_top5_is_measured_only_with_more_than_five_classes(classes, names):
+    assert [metric.name for metric in make_metrics(classes)] == names
 
 
 def test_the_loss_accepts_shares_of_the_classes():
@@ -42,7 +47,7 @@ def test_the_loss_accepts_shares_of_the_classes():
 
 def test_the_class_of_a_mixed_image_is_that_of_its_largest_share():
     shares = np.eye(10, dtype=np.float32)[CLASS_IDS] * 0.6 + 0.04
-    for metric, same in zip(make_metrics(), make_metrics(), strict=True):
+    for metric, same in zip(make_metrics(10), make_metrics(10), strict=True):
         metric.update_state(shares, LOGITS)
         same.update_state(CLASS_IDS, LOGITS)
         assert float(metric.result()) == float(same.result()) > 0

@@ -66,6 +66,16 @@ def test_an_epoch_reads_every_record_once(train_files, reads):
     assert reads[:4] != reads[4:8]
 
 
+def test_workers_read_only_their_share_of_balanced_classes(train_files, reads):
+    for worker in range(2):
+        context = tf.distribute.InputContext(2, worker, 2)
+        balanced = dataclasses.replace(AS_STORED, balance=True)
+        take(training_batches(train_files, CIFAR10, 64, balanced, seed=0, context=context), 4)
+        reads[4 * (worker + 1) :] = []  # what was read ahead
+
+    assert [len(batch) for batch in reads] == [32] * 8
+
+
 def test_workers_read_only_their_share(train_files, reads):
     for worker in range(2):
         context = tf.distribute.InputContext(2, worker, 2)

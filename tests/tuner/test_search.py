@@ -1,13 +1,18 @@
 """Searches with real workers and trials."""
 
+import contextlib
+import dataclasses
 import time
 
 import pytest
 import searches
 
+from shiftvit.config import ModelConfig
 from shiftvit.errors import ConfigError, UserError
 from tuner import results
+from tuner.config import TuneConfig
 from tuner.results import COMPLETED, STOPPED
+from tuner.search import check
 from tuner.space import apply
 
 
@@ -162,3 +167,12 @@ def test_invalid_settings_are_refused_before_anything_is_written(tune, message, 
     with pytest.raises(ConfigError, match=message):
         searches.make(drawn_examples, tmp_path / "search", **tune)
     assert not (tmp_path / "search").exists()
+
+
+@pytest.mark.parametrize(("classes", "refused"), [(0, False), (5, True), (6, False)])
+def test_top5_is_no_objective_with_five_classes_or_fewer(classes, refused):
+    experiment = dataclasses.replace(searches.EXPERIMENT, model=ModelConfig(num_classes=classes))
+    expected = pytest.raises(ConfigError, match=f"tune.objective=val_top5 needs at least 6 classes.* has {classes}: ")
+
+    with expected if refused else contextlib.nullcontext():
+        check(TuneConfig(objective="val_top5"), experiment)

@@ -17,7 +17,7 @@ from pipeline.runs.lineage import Lineage
 from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run, read_run
 from pipeline.runs.workspace import RunFolder, Workspace
-from shiftvit.metrics import ECE, LOSS, TITLES, TOP1, TOP5
+from shiftvit.metrics import ECE, LOSS, MACRO_F1, TITLES, TOP1, TOP5
 
 CAUTION = (
     "The 95% intervals cover the choice of test images, not the randomness of training: another seed can change the "
@@ -75,7 +75,8 @@ class Comparison:
         corrupted = [each.get("corrupted_top1", {}) for each in metrics]
         return {
             WITH_INTERVAL: [_share(each) for each in metrics],
-            TITLES[TOP5]: [percent(each.get(TOP5)) for each in metrics],
+            **self._percentages(TOP5),
+            **self._percentages(MACRO_F1),
             TITLES[LOSS]: [format_loss(each[LOSS]) if each else "" for each in metrics],
             TITLES[ECE]: [format_loss(each[ECE]) if each else "" for each in metrics],
             **{
@@ -84,6 +85,11 @@ class Comparison:
             },
             "test images": [f"{each['examples']:,}" if each else "" for each in metrics],
         }
+
+    def _percentages(self, name: str) -> dict[str, list[str]]:
+        """Returns a row of a metric in percent, or none if no run has the metric."""
+        values = [run.metrics.get(name) for run in self.runs]
+        return {TITLES[name]: list(map(percent, values))} if any(value is not None for value in values) else {}
 
     def sentences(self) -> list[str]:
         """Returns the change of top-1 in each later run, and what the intervals mean."""

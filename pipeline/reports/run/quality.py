@@ -1,19 +1,18 @@
 """The section on the model's quality on the test split: metrics, gates, classes, robustness, calibration, mistakes."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from charts import line_chart
 from charts.formats import count, percent
 from charts.line_chart import Axes, Series
 from charts.markup import definitions, element, escape, note, scrollable, section, table
+from components.evaluator.class_scores import ClassScores, Confusion, class_scores
 from pipeline.reports.run.contents import ReportContents
 from pipeline.reports.run.pictures import picture
 from pipeline.reports.wording import WITH_INTERVAL, describe_lite, describe_share, format_metrics
 from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run
-from shiftvit.metrics import TITLES, TOP1
+from shiftvit.metrics import F1, PRECISION, TITLES, TOP1, TOP5
 
 
 def render(contents: ReportContents) -> str:
@@ -60,6 +59,7 @@ def _gates(run: Run) -> str:
         f"{group}.{name}": str(value)
         for group in ("evaluate", "canary")
         for name, value in run.config.get(group, {}).items()
+        if name != "min_top5" or TOP5 in run.metrics
     }
     details = element("details", element("summary", "Thresholds of this run"), definitions(thresholds))
     return element("h3", "Gates") + verdict + details
@@ -69,20 +69,20 @@ def _classes(run: Run) -> str:
     confusion = run.metrics.get("confusion", [])
     if not confusion:
         return ""
-    rows = [_class_row(confusion, run, k) for k in range(len(confusion))]
-    headings = ["class", "images", WITH_INTERVAL, "precision", "most often mistaken for"]
-    return element("h3", "Classes") + table("Quality per class", headings, rows)
+    rows = [_class_row(confusion, run, k, scores) for k, scores in enumerate(class_scores(confusion))]
+    headings = ["class", "images", WITH_INTERVAL, TITLES[PRECISION], TITLES[F1], "most often mistaken for"]
+    return element("h3", "Classes") + table("Quality per class, whose top-1 is its recall", headings, rows)
 
 
-def _class_row(confusion: Sequence[Sequence[int]], run: Run, k: int) -> list[str]:
-    images, answered, right = sum(confusion[k]), sum(row[k] for row in confusion), confusion[k][k]
+def _class_row(confusion: Confusion, run: Run, k: int, scores: ClassScores) -> list[str]:
     mistakes = [(number, j) for j, number in enumerate(confusion[k]) if j != k and number]
     most, other = max(mistakes, key=lambda entry: entry[0], default=(0, k))
     return [
         escape(run.class_name(k)),
-        f"{images:,}",
-        describe_share(right / images, images) if images else "no images",
-        f"{percent(right / answered)} of {count(answered, 'answer')}" if answered else "never answered",
+        f"{scores.images:,}",
+        "no images" if scores.recall is None else describe_share(scores.recall, scores.images),
+        f"{percent(scores.precision)} of {count(scores.answers, 'answer')}" if scores.answers else "never answered",
+        percent(scores.f1),
         escape(f"{run.class_name(other)} ({most:,})") if most else "",
     ]
 

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from google.protobuf import json_format
 
-from components.example_gen.source_identity import count_property
+from components.example_gen.source_identity import class_names, count_property
 from components.trainer.config import TrainerConfig
 from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig
@@ -159,7 +159,7 @@ def _evaluate(parameters: Json, examples: Json, _: Path) -> None:
     from components.evaluator.eval_config import make_eval_config
 
     bounds = json.loads(parameters.pop("settings"))["evaluate"]
-    config = make_eval_config(int(examples[count_property(TEST)]), **bounds)
+    config = make_eval_config(int(examples[count_property(TEST)]), len(class_names(examples)), **bounds)
     parameters["eval_config"] = json_format.MessageToJson(config)
 
 

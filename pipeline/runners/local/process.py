@@ -41,6 +41,8 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
     events.start(SOURCE)
     source = prepare(config)
     experiment = config.experiment.for_data(source.identity)
+    if config.tune.trials:
+        search.check(config.tune, experiment)  # once more, now that the classes are known
     if config.train.initial_weights:
         for sentence in check_initial_weights(experiment.model, config.train.initial_weights):
             events.note(f"{config.train.initial_weights}: {sentence}")

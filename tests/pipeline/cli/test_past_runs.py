@@ -54,6 +54,14 @@ def test_report_prints_its_contents_as_json(tmp_path, capsys):
     assert len(contents["mistakes"]) == 1 and len(contents["calibration"]) == 3
 
 
+@pytest.mark.parametrize(("metrics", "listed"), [({"top1": 0.5}, False), ({"top1": 0.5, "top5": 0.9}, True)])
+def test_top5_has_a_column_only_if_it_was_measured(tmp_path, capsys, metrics, listed):
+    make_run(Workspace(tmp_path), "a", metrics=metrics)
+
+    assert main(["runs", "--workspace", str(tmp_path)]) == 0
+    assert ("top-5" in capsys.readouterr().out) is listed
+
+
 @pytest.mark.parametrize(
     ("options", "order"),
     [

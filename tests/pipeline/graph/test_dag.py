@@ -128,7 +128,7 @@ def test_evaluator_and_canary_get_their_thresholds_from_the_configuration(tmp_pa
     nodes = compile_nodes(tmp_path, config)
 
     assert parameter(nodes["Evaluator"], "module_path") == extraction.__name__
-    expected = make_eval_config(10, **asdict(config.evaluate))
+    expected = make_eval_config(10, 10, **asdict(config.evaluate))
     assert json_format.Parse(parameter(nodes["Evaluator"], "eval_config"), type(expected)()) == expected
     assert nodes["Canary"].parameters.parameters["max_latency_ms"].field_value.double_value == 25
 

@@ -84,6 +84,14 @@ def test_terminal_page_and_json_agree(workspace, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["settings"]["train.epochs"] == [12, 20, 12]
 
 
+def test_top5_is_compared_only_if_a_run_has_it(workspace):
+    make_run(workspace, "e", metrics=compare_runs(workspace, "a").runs[0].metrics | {"top5": 0.95})
+
+    assert "top-5" not in compare_runs(workspace, "a", "b").quality()
+    assert compare_runs(workspace, "a", "b").quality()["macro-F1"] == ["80.0%", "90.0%"]
+    assert compare_runs(workspace, "a", "e").quality()["top-5"] == ["", "95.0%"]
+
+
 def test_page_loads_nothing(workspace):
     page = Page(render(compare_runs(workspace, "a", "b")))
 

@@ -139,7 +139,11 @@ def test_show_has_class_names_and_the_lineage_of_the_pushed_model(metadata, caps
                     "loss": 0.5,
                     "ece": None,
                     "examples": 400,
+                    "macro_f1": 0.7,
                     "class_top1": [1.0, None],
+                    "class_recall": [1.0, None],
+                    "class_precision": [0.5, None],
+                    "class_f1": [0.667, None],
                     "top1_change": {"estimate": 0.05, "low": -0.01, "high": 0.11, "gained": 9, "lost": 4},
                     "corrupted_top1": {"blur": {"top1": 0.5, "examples": 1200}},
                 },
@@ -149,7 +153,8 @@ def test_show_has_class_names_and_the_lineage_of_the_pushed_model(metadata, caps
     )
     details = read_details(workspace, folder)
     plain = json.loads(json.dumps(details.to_dict()))
-    assert plain["class_top1"] == {"cat": 1.0, "dog": None}
+    assert plain["class_top1"] == plain["class_recall"] == {"cat": 1.0, "dog": None}
+    assert plain["class_precision"] == {"cat": 0.5, "dog": None} and plain["class_f1"] == {"cat": 0.667, "dog": None}
     assert plain["components"]["Train"] == "cached" and plain["config"]["preset"] == "quickstart"
     assert plain["lineage"][-1]["facts"] == {"source_sha256": "abc123"}
     run_page.print_run(details)
@@ -158,7 +163,8 @@ def test_show_has_class_names_and_the_lineage_of_the_pushed_model(metadata, caps
         "source_sha256 = abc123",
         "learning_rate = 0.01",
         "train.seed=0",
-        "dog  no images",
+        "Top-1 (recall), precision and F1 per class\n  cat  100.0%     50.0%   66.7%\n  dog  no images\n",
+        "macro-F1                    70.0%",
         "top-1 (95% interval)        75.0% (70.5% to 79.0%)",
         "expected calibration error  not a number",
         "no significant difference: +5.0 points (-1.0 to +11.0); 9 images gained, 4 lost",

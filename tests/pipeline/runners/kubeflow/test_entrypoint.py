@@ -135,7 +135,7 @@ def test_an_image_with_other_code_than_the_compiler_runs_nothing(tmp_path, capfd
     assert f"the image ({graph_fingerprint()}) differs from the code that compiled the pipeline (0123456789" in message
 
 
-EXAMPLES = {"count_test": 50.0}
+EXAMPLES = {"count_test": 50.0, "class_names": json.dumps(list("abcdefg"))}
 
 
 def train_parameters(epochs):
@@ -154,14 +154,14 @@ def test_training_gets_the_epochs_of_the_run(tmp_path):
     assert isinstance(after["experiment"]["train"]["epochs"], int)
 
 
-def test_evaluation_expects_the_number_of_test_images(tmp_path):
+def test_evaluation_gets_the_number_of_test_images_and_of_classes(tmp_path):
     from components.evaluator.eval_config import make_eval_config
 
     parameters = prepared(
         EVALUATE, tmp_path, {"settings": json.dumps({"evaluate": to_dict(CONFIG.evaluate)})}, EXAMPLES
     )
 
-    wanted = make_eval_config(50, **dataclasses.asdict(CONFIG.evaluate))
+    wanted = make_eval_config(50, 7, **dataclasses.asdict(CONFIG.evaluate))
     assert parameters.keys() == {"eval_config"}
     assert json_format.Parse(parameters["eval_config"], type(wanted)()) == wanted
 

@@ -1,5 +1,7 @@
 """What the process of a run checks before it runs the graph."""
 
+import json
+
 import pytest
 
 from pipeline.config.overrides import override
@@ -7,6 +9,7 @@ from pipeline.config.presets import quickstart
 from pipeline.runners.local import launch, process
 from pipeline.runs import run_folder
 from pipeline.runs.events import Events
+from pipeline.sources.prepare import IDENTITY_FILE, prepare
 from shiftvit.errors import ConfigError
 
 
@@ -30,6 +33,16 @@ def test_invalid_search_raises_before_data_is_read(tmp_path, search_only):
 
     assert isinstance(error, ConfigError) and "tune.objective=val_top2" in str(error)
     assert events == []
+
+
+def test_search_that_does_not_fit_the_data_raises_before_the_graph_starts(tmp_path):
+    config = override(quickstart(), [f"workspace={tmp_path}", "shapes.train=10", "shapes.eval=10", "shapes.test=10"])
+    identity = prepare(config).folder / IDENTITY_FILE
+    identity.write_text(json.dumps(json.loads(identity.read_text()) | {"class_names": ["a", "b", "c"]}))
+    folder = run_folder.create(override(config, ["tune.objective=val_top5"]))
+
+    with pytest.raises(ConfigError, match=r"tune\.objective=val_top5 needs at least 6 classes, and the data has 3: .*"):
+        process.run(folder, Events(lambda event: None), search_only=False)
 
 
 def test_search_settings_are_not_checked_without_a_search(tmp_path):
