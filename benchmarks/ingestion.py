@@ -14,10 +14,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.table import Table, number
 from shiftvit.features import EVAL, TEST, TRAIN
 from shiftvit.quiet import silence_libraries
+
+if TYPE_CHECKING:
+    from pipeline.sources.prepare import Source
 
 _IMAGES = 60_000
 _TIMES = 10  # in the last row, which shows how ingestion scales
@@ -48,7 +52,7 @@ def _measure_all(archive: Path, rounds: int) -> Table:
     figures: dict[str, list[tuple[float, int]]] = {name: [] for name in rows}
     for _ in range(rounds):
         for name, (work, images) in rows.items():
-            figures[name].append(_in_a_process(work, archive, images))
+            figures[name].append(in_a_process(work, archive, images))
             print(f"{name}: {figures[name][-1]}", file=sys.stderr)
     table = Table("Ingestion, local runner", ("", "images", "seconds", "images/s", "times TFDS", "peak memory, MiB"))
     reference = 0.0  # the rate of the first row
@@ -60,7 +64,7 @@ def _measure_all(archive: Path, rounds: int) -> Table:
     return table
 
 
-def _in_a_process(work: Work, archive: Path, images: int) -> tuple[float, int]:
+def in_a_process(work: Work, archive: Path, images: int) -> tuple[float, int]:
     """Returns the seconds that `work` returns, and the peak memory of its process in bytes."""
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_measure, (work, archive, images, Path(folder)))
@@ -102,7 +106,7 @@ def _prepare_and_ingest(archive: Path, images: int, folder: Path) -> float:
     source = prepare(PipelineConfig(source=str(archive), workspace=str(folder)))
     seconds = time.perf_counter() - started
     assert sum(source.identity.counts.values()) == images
-    return seconds + _ingest(source.folder, source.identity.counts, folder)
+    return seconds + ingest(source, folder)
 
 
 def _ingest_random(archive: Path, images: int, folder: Path) -> float:
@@ -110,6 +114,9 @@ def _ingest_random(archive: Path, images: int, folder: Path) -> float:
     import numpy as np
 
     from components.example_gen import records
+    from components.example_gen.source_identity import SourceIdentity
+    from pipeline.sources.cifar_published import CLASS_NAMES
+    from pipeline.sources.prepare import Source
 
     random, block_size = np.random.default_rng(0), _IMAGES // 6
     block = records.pack(random.integers(0, 256, (block_size, 32, 32, 3), np.uint8), random.integers(0, 10, block_size))
@@ -118,26 +125,30 @@ def _ingest_random(archive: Path, images: int, folder: Path) -> float:
         with (folder / f"{split}.bin").open("wb") as file:
             for _ in range(count // block_size):
                 file.write(block)
-    return _ingest(folder, counts, folder)
+    identity = SourceIdentity("", "", False, counts, CLASS_NAMES, records.IMAGE_SIZE)
+    return ingest(Source(identity, folder), folder)
 
 
-def _ingest(source: Path, counts: dict[str, int], folder: Path) -> float:
+def ingest(source: "Source", folder: Path) -> float:
+    """Ingests a prepared source into the folder with the default settings; returns the seconds."""
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types import standard_artifacts
 
-    from components.example_gen import records
     from components.example_gen.component import Cifar10ExampleGen
-    from components.example_gen.source_identity import SourceIdentity
     from pipeline.config.settings import PipelineConfig
     from pipeline.runners.beam import arguments
-    from pipeline.sources.cifar_published import CLASS_NAMES
 
     config, examples = PipelineConfig(), standard_artifacts.Examples()
     examples.uri = str(folder / "examples")
-    identity = SourceIdentity("", "", False, counts, CLASS_NAMES, records.IMAGE_SIZE)
     context = BaseBeamExecutor.Context(arguments(config.beam), tmp_dir=str(folder / "tmp"), unique_id="1")
     started = time.perf_counter()
-    parameters = {"input_base": str(source), "identity": identity.to_json(), **dataclasses.asdict(config.ingest)}
+    parameters = {
+        "input_base": str(source.folder),
+        "image_folder": str(source.image_folder),
+        "identity": source.identity.to_json(),
+        "images_per_shard": config.ingest.images_per_shard,
+        "max_bad_images": config.ingest.max_bad_images,
+    }
     Cifar10ExampleGen.EXECUTOR_SPEC.executor_class(context).Do({}, {"examples": [examples]}, parameters)
     return time.perf_counter() - started
 

@@ -17,7 +17,7 @@ from shiftvit.image_container import MAX_FILE_PIXELS, Container, damaged, read_c
 assert WebPImagePlugin.SUPPORTED  # and registered, for which Pillow would import all its formats at the first WebP file
 
 _FILTER = Image.Resampling.BICUBIC  # antialiased, as all of Pillow's filters are
-_DRAFT = 4  # a large JPEG is decoded at a fraction of its size, at least this many times the size wanted
+_DRAFT = 2  # a large JPEG is decoded at a fraction of its size, at least this many times the size wanted
 
 # EXIF's orientations, by what undoes them.
 _UPRIGHT = {

@@ -17,7 +17,7 @@ def test_ingestion_covers_all_images(tmp_path):
 def test_each_row_runs_in_a_process_of_its_own(tmp_path):
     held = bytearray(1 << 30)  # memory of this process, which must not count
 
-    figures = [ingestion._in_a_process(hold, tmp_path, mebibytes) for mebibytes in (0, 512)]
+    figures = [ingestion.in_a_process(hold, tmp_path, mebibytes) for mebibytes in (0, 512)]
 
     assert [seconds for seconds, _ in figures] == [1.5, 1.5]
     low, high = (peak for _, peak in figures)
