@@ -20,6 +20,7 @@ EXTRACTION = extraction.__name__  # the Evaluator's `module_path`
 EXAMPLES = "examples"
 CONFUSION = "confusion"
 TOP1_CHANGE = "top1_change"
+ABOVE_COMMONEST = "top1_above_commonest"
 
 _CLEAN = {CORRUPTION: CLEAN}
 _OVERALL = tfma.SlicingSpec(feature_values=_CLEAN)
@@ -38,6 +39,7 @@ def make_eval_config(
     max_top1_drop: float,
     max_ece: float,
     min_corrupted_top1: float,
+    beat_commonest: bool,
 ) -> tfma.EvalConfig:
     """Returns TFMA's configuration: metrics overall, per class and per corruption, with their thresholds.
 
@@ -52,15 +54,16 @@ def make_eval_config(
         max_top1_drop: how far the lower end of the change's 95% interval may be below 0; skipped without a baseline.
         max_ece: highest expected calibration error; a model that answers NaN exceeds any.
         min_corrupted_top1: lowest top-1 on the images of any corruption; 0 sets no threshold.
+        beat_commonest: whether the lower end of top-1's 95% interval must be above the share of the commonest class.
     """
     gated = [
         _metric("SparseCategoricalAccuracy", TOP1, _top1_thresholds(min_top1, min_class_top1, min_corrupted_top1)),
         _metric("ExampleCount", EXAMPLES, [_threshold(_OVERALL, images - 0.5, images + 0.5)]),
         _metric(metrics.ExpectedCalibrationError, ECE, [_threshold(_OVERALL, high=max_ece)]),
         _metric(metrics.PairedTop1Change, TOP1_CHANGE, [_drop_at_most(max_top1_drop)]),
+        *(_top5(min_top5) if has_top5(num_classes) else []),
+        *(_above_commonest(num_classes) if beat_commonest else []),
     ]
-    if has_top5(num_classes):
-        gated.append(_metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, low=min_top5)], k=5))
     return tfma.EvalConfig(
         model_specs=[_MODEL],
         slicing_specs=[_OVERALL, _PER_CLASS, *_CORRUPTED],
@@ -74,6 +77,15 @@ def _top1_thresholds(overall: float, per_class: float, corrupted: float) -> list
     if corrupted > 0:  # TFMA reports a slice without images as a failure, even of a threshold of 0
         thresholds += [_threshold(slicing, low=corrupted) for slicing in _CORRUPTED]
     return thresholds
+
+
+def _top5(minimum: float) -> list[tfma.MetricConfig]:
+    return [_metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, low=minimum)], k=5)]
+
+
+def _above_commonest(num_classes: int) -> list[tfma.MetricConfig]:
+    positive = [_threshold(_OVERALL, low=2 * _ROUNDING)]  # one is taken off again
+    return [_metric(metrics.Top1AboveCommonest, ABOVE_COMMONEST, positive, num_classes=num_classes)]
 
 
 def _metric(

@@ -7,13 +7,13 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
-from components.evaluator.eval_config import EXAMPLES, TOP1_CHANGE
+from components.evaluator.eval_config import ABOVE_COMMONEST, EXAMPLES, TOP1_CHANGE
 from components.evaluator.extraction import CLEAN, CORRUPTION
-from components.evaluator.results import read_change
+from components.evaluator.results import read_change, read_commonest
 from shiftvit import features
-from shiftvit.metrics import ECE, TITLES
+from shiftvit.metrics import ECE, TITLES, TOP1
 
-_TITLES = TITLES | {TOP1_CHANGE: "the change of top-1"}
+_TITLES = TITLES | {TOP1_CHANGE: "the change of top-1", ABOVE_COMMONEST: TITLES[TOP1]}
 _CORRUPTED_TITLES = {
     "noise": "images with noise",
     "blur": "images with blur",
@@ -37,7 +37,9 @@ def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
     ]
     # If the model answers NaN, the other metrics mean nothing.
     not_finite = [(failure, images) for failure, images in failures if not math.isfinite(_value(failure))]
-    reasons = [_explain_failure(failure, images, evaluation_uri) for failure, images in not_finite or failures]
+    reasons = [
+        _explain_failure(failure, images, evaluation_uri, class_names) for failure, images in not_finite or failures
+    ]
     return list(dict.fromkeys(reasons + [_explain_missing_slice(spec) for spec in result.missing_slices]))
 
 
@@ -45,7 +47,9 @@ def _value(failure: validation_result_pb2.ValidationFailure) -> float:
     return failure.metric_value.double_value.value
 
 
-def _explain_failure(failure: validation_result_pb2.ValidationFailure, images: str, evaluation_uri: str) -> str:
+def _explain_failure(
+    failure: validation_result_pb2.ValidationFailure, images: str, evaluation_uri: str, class_names: Sequence[str]
+) -> str:
     name = failure.metric_key.name
     title = f"{_TITLES.get(name, name)} on {images}"
     value, threshold = _value(failure), failure.metric_threshold
@@ -57,6 +61,8 @@ def _explain_failure(failure: validation_result_pb2.ValidationFailure, images: s
         return _explain_count(value, threshold.value_threshold)
     if name == TOP1_CHANGE:
         return _explain_change(read_change(evaluation_uri), -threshold.change_threshold.absolute.value)
+    if name == ABOVE_COMMONEST:
+        return _explain_commonest(read_commonest(evaluation_uri), title, class_names)
     if name == ECE:
         return f"{title} is {value:.3f}, above the allowed {threshold.value_threshold.upper_bound.value:.3f}"
     minimum = threshold.value_threshold.lower_bound.value
@@ -67,6 +73,14 @@ def _explain_count(value: float, bounds: tfma.GenericValueThreshold) -> str:
     return (
         f"{value:,.0f} of the {round(bounds.lower_bound.value + 0.5):,} test images were measured: Beam's runner lost "
         "or doubled some; run again, with --beam local if you chose another runner"
+    )
+
+
+def _explain_commonest(found: dict[str, Any], title: str, class_names: Sequence[str]) -> str:
+    return (
+        f"{title} is {found[TOP1]:.2%}, with a 95% interval from {found['top1_interval'][0]:.2%}: that is not above "
+        f"{found['share']:.2%}, which always answering {_class_title(found['class_id'], class_names)}, the commonest, "
+        "would reach (evaluate.beat_commonest)"
     )
 
 
@@ -98,7 +112,10 @@ def _slice_title(slice_key: metrics_for_slice_pb2.SliceKey, class_names: Sequenc
         return _CORRUPTED_TITLES[corruption]
     if features.LABEL not in keys:
         return "all test images"
-    class_id = keys[features.LABEL].int64_value
+    return _class_title(keys[features.LABEL].int64_value, class_names)
+
+
+def _class_title(class_id: int, class_names: Sequence[str]) -> str:
     return f"class {class_names[class_id] if class_id < len(class_names) else class_id}"
 
 

@@ -9,7 +9,7 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.utils import model_util
 
 from components.evaluator.calibration import BINS, bin_of, expected_error
-from components.evaluator.intervals import paired_change
+from components.evaluator.intervals import paired_change, share_interval
 from shiftvit.export import PROBABILITIES
 
 # Metrics that PairedTop1Change adds to the change itself: images that only the candidate, or only the baseline,
@@ -81,6 +81,38 @@ class _CalibrationCombiner(_Sums):
 
     def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, float]:
         return {self.keys[0]: expected_error(*accumulator)}
+
+
+class Top1AboveCommonest(_CandidateMetric):
+    """By how much the LOWER end of top-1's interval exceeds the share of the commonest class, from -1 to 1.
+
+    That share is the top-1 of a model that always answers the commonest class.
+    """
+
+    def __init__(self, name: str, num_classes: int):
+        super().__init__(name)
+        self._num_classes = num_classes
+
+    def _combiner(self, key: metric_types.MetricKey, baseline: str | None) -> "_CommonestCombiner":
+        return _CommonestCombiner(key, self._num_classes)
+
+
+class _CommonestCombiner(_Sums):
+    """Counts the images of each class and, last, those that are classified right."""
+
+    def __init__(self, key: metric_types.MetricKey, num_classes: int):
+        self.keys, self.shape = [key], (num_classes + 1,)
+
+    def add_input(self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs) -> np.ndarray:
+        name = self.keys[0].model_name
+        accumulator[int(element.get_labels(name)[0])] += 1
+        accumulator[-1] += _prediction(element, name)[1]
+        return accumulator
+
+    def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, float]:
+        *counts, right = accumulator.tolist()
+        images = int(sum(counts))
+        return {self.keys[0]: share_interval(right / images, images)[0] - max(counts) / images}
 
 
 class PairedTop1Change(_CandidateMetric):

@@ -1,6 +1,7 @@
 """Reads the metrics that the Evaluator computed."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -78,6 +79,18 @@ def read_change(evaluation_uri: str) -> dict[str, Any]:
     overall = _read_slices(evaluation_uri)[CLEAN, None]
     examples = int(overall[EXAMPLES])
     return _change(overall, examples) | {EXAMPLES: examples}
+
+
+def read_commonest(evaluation_uri: str) -> dict[str, Any]:
+    """Returns `top1` and `top1_interval` of `read_metrics`, and `class_id` and `share` of the commonest class."""
+    overall = _read_slices(evaluation_uri)[CLEAN, None]
+    counts: Counter[int] = Counter()
+    for entry in overall[CONFUSION].multi_class_confusion_matrix_at_thresholds.matrices[0].entries:
+        counts[entry.actual_class_id] += int(entry.num_weighted_examples)
+    [(class_id, images)] = counts.most_common(1)
+    top1, examples = overall[TOP1], int(overall[EXAMPLES])
+    interval = list(share_interval(top1, examples))
+    return {TOP1: top1, "top1_interval": interval, "class_id": class_id, "share": images / examples}
 
 
 def _change(overall: Values, examples: int) -> dict[str, float]:

@@ -23,6 +23,7 @@ class EvaluateConfig:
     max_top1_drop: float = 0.02  # largest drop in top-1 below the baseline, at the bad end of its 95% interval
     max_ece: float = 0.2  # largest expected calibration error, the mean gap between confidence and accuracy
     min_corrupted_top1: float = 0.0  # least top-1 accuracy under each single corruption; 0: no threshold
+    beat_commonest: bool = False  # top-1, at the low end of its 95% interval, exceeds the share of the commonest class
 
     def __post_init__(self) -> None:
         _require_shares("evaluate", self, *(f.name for f in fields(self)))

@@ -4,7 +4,7 @@ import executions
 import pytest
 import toy_models
 from judging import evaluate, is_blessed
-from known_data import NUM_CLASSES
+from known_data import CLASS_NAMES, NUM_CLASSES
 
 from components.evaluator.explain import explain
 from components.evaluator.results import read_metrics
@@ -78,6 +78,23 @@ def test_top5_is_not_measured_with_five_classes_or_fewer(tmp_path, examples, mod
 
     assert "top5" not in read_metrics(evaluation.uri, NUM_CLASSES)
     assert not any("top-5" in reason for reason in explain(evaluation.uri))
+
+
+@pytest.mark.parametrize(("wrong_grades", "blessed"), [(3, True), (4, False)])
+def test_top1_must_be_surely_above_the_share_of_the_commonest_class(tmp_path, wrong_grades, blessed):
+    """55 of 100 images are of class 9. A model with 60 right might be no better than always answering that."""
+    folder = toy_models.write_examples(tmp_path / "examples", IMAGES, [9] * 55 + [2] * 45)
+    examples = executions.examples(folder, ["test"])
+    model = toy_models.make(toy_models.FirstPixel(wrong_grades=wrong_grades), tmp_path / "model")
+
+    evaluation, blessing = evaluate(tmp_path, examples, model, IMAGES, max_ece=1, beat_commonest=True)
+
+    assert is_blessed(blessing) is blessed
+    reason = (
+        "top-1 on all test images is 60.00%, with a 95% interval from 50.20%: that is not above 55.00%, which always "
+        "answering class truck, the commonest, would reach (evaluate.beat_commonest)"
+    )
+    assert explain(evaluation.uri, CLASS_NAMES) == [reason] * (not blessed)
 
 
 def test_more_images_than_expected_are_refused(tmp_path, examples, models):

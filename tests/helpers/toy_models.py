@@ -72,15 +72,16 @@ def save(model: tf.Module, folder) -> str:
     return str(folder)
 
 
-def write_examples(folder, count: int) -> str:
+def write_examples(folder, count: int, labels=range(10)) -> str:
     """Writes `count` records as split test of an Examples artifact; returns its folder.
 
-    The first ten images have the classes 0 to 9 and grade 0, the next ten grade 1, and so on.
+    The first ten images have grade 0, the next ten grade 1, and so on. Their classes repeat `labels`.
     """
     split = Path(features.split_folder(folder, features.TEST))
     split.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(split / "data_tfrecord-00000-of-00001")) as writer:
         for index in range(count):
-            writer.write(features.encode(picture(index % 10, index // 10), index % 10))
+            label = labels[index % len(labels)]
+            writer.write(features.encode(picture(label, index // 10), label))
     describe(Path(folder))
     return str(folder)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from charts import line_chart
-from charts.formats import count, percent
+from charts.formats import count, percent, significant
 from charts.line_chart import Axes, Series
 from charts.markup import definitions, element, escape, note, scrollable, section, table
 from components.evaluator.class_scores import ClassScores, Confusion, class_scores
@@ -56,7 +56,7 @@ def _gates(run: Run) -> str:
         else element("p", "The Evaluator and the Canary blessed the model.")
     )
     thresholds = {
-        f"{group}.{name}": str(value)
+        f"{group}.{name}": significant(value)
         for group in ("evaluate", "canary")
         for name, value in run.config.get(group, {}).items()
         if name != "min_top5" or TOP5 in run.metrics
