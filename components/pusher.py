@@ -19,8 +19,12 @@ from tfx.utils import io_utils, json_utils, proto_utils
 from tfx.utils.typing_utils import ArtifactMultiDict
 
 from components import model_card, serving_folder
+from components.evaluator.eval_config import EXAMPLES
 from components.evaluator.results import read_metrics
 from components.example_gen import source_identity
+from shiftvit.dataset import EXTRA_FOLDER
+from shiftvit.errors import DataError
+from shiftvit.features import TEST
 from shiftvit.files import disk
 from shiftvit.training_record import EXPERIMENT_FILE
 
@@ -103,6 +107,15 @@ def _add_extras(input_dict: ArtifactMultiDict, folder: str) -> None:
         io_utils.copy_dir(lite, os.path.join(folder, serving_folder.LITE_FOLDER))
 
 
+def _check_count(measured: int, images: int) -> None:
+    """Raises DataError unless all test images were measured; some Beam runners lose elements without an error."""
+    if measured != images:
+        raise DataError(
+            f"the Evaluator measured {measured:,} of the {images:,} test images: Beam's runner lost or doubled some; "
+            "run again, with --beam local if you chose another runner"
+        )
+
+
 def _write_card(input_dict: ArtifactMultiDict, folder: str) -> None:
     """Writes the model card into the folder of a SavedModel, if all its sources are among the inputs."""
     sources = [input_dict.get(key) for key in (specs.EVALUATION_KEY, specs.MODEL_RUN_KEY, specs.EXAMPLES_KEY)]
@@ -113,7 +126,8 @@ def _write_card(input_dict: ArtifactMultiDict, folder: str) -> None:
         experiment = json.load(file)
     properties = {name: examples.get_custom_property(name) for name in source_identity.PROPERTIES}
     metrics = read_metrics(evaluation.uri, len(source_identity.class_names(properties)))
+    _check_count(metrics[EXAMPLES], properties[source_identity.count_property(TEST)])
     card = model_card.write(metrics, experiment, properties, time.time())
-    fileio.makedirs(os.path.join(folder, serving_folder.EXTRA_FOLDER))
+    fileio.makedirs(os.path.join(folder, EXTRA_FOLDER))
     with fileio.open(os.path.join(folder, serving_folder.CARD_FILE), "w") as file:
         file.write(card)

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from shiftvit.dataset import EXTRA_FOLDER
 from shiftvit.files import atomic, locks
 
 MODEL_FILE = "saved_model.pb"
-EXTRA_FOLDER = "assets.extra"  # of a SavedModel, for files that TensorFlow ignores
 
 CARD_FILE = f"{EXTRA_FOLDER}/model_card.md"  # from `components.model_card`
 LITE_FOLDER = f"{EXTRA_FOLDER}/lite"  # TFLite files, from `components.lite`

@@ -14,6 +14,7 @@ from shiftvit.errors import ConfigError, DataError
 from shiftvit.features import image_shape
 
 DATASET_FILE = "dataset.json"
+EXTRA_FOLDER = "assets.extra"  # of a SavedModel, for files that TensorFlow ignores; ours has DATASET_FILE
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ def read_dataset(examples: str | Path) -> DatasetInfo:
         return from_dict(DatasetInfo, json.loads(path.read_text()))
     except (OSError, ValueError, TypeError, ConfigError) as error:
         raise DataError(f"{path}: cannot be read ({error}); ingest the data again") from error
+
+
+def dataset_of_model(model: str | Path) -> DatasetInfo:
+    """Returns the facts of the records that an exported model was trained on; errors as in `read_dataset`."""
+    return read_dataset(Path(model) / EXTRA_FOLDER)
 
 
 def dataset_of_files(patterns: Sequence[str]) -> DatasetInfo:

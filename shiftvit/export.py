@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from shiftvit import features
 from shiftvit.config import ModelConfig, Resize
-from shiftvit.dataset import DatasetInfo
+from shiftvit.dataset import DATASET_FILE, EXTRA_FOLDER, DatasetInfo
 from shiftvit.image_container import JPEG_SCAN, MAX_FILE_PIXELS, MAX_FILE_SCANS
 from shiftvit.model import build_model
 from shiftvit.tracing import function
@@ -144,3 +144,6 @@ def export(model: tf.keras.Model, config: ModelConfig, dataset: DatasetInfo, dir
     tf.saved_model.save(
         server, directory, signatures={SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
     )
+    tf.io.gfile.makedirs(f"{directory}/{EXTRA_FOLDER}")
+    with tf.io.gfile.GFile(f"{directory}/{EXTRA_FOLDER}/{DATASET_FILE}", "w") as file:
+        file.write(dataset.to_json())

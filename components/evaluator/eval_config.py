@@ -40,6 +40,7 @@ def make_eval_config(
     max_ece: float,
     min_corrupted_top1: float,
     beat_commonest: bool,
+    may_lack: int = 0,
 ) -> tfma.EvalConfig:
     """Returns TFMA's configuration: metrics overall, per class and per corruption, with their thresholds.
 
@@ -55,10 +56,11 @@ def make_eval_config(
         max_ece: highest expected calibration error; a model that answers NaN exceeds any.
         min_corrupted_top1: lowest top-1 on the images of any corruption; 0 sets no threshold.
         beat_commonest: whether the lower end of top-1's 95% interval must be above the share of the commonest class.
+        may_lack: number of images that ingestion may have left out; it is unknown before ingestion.
     """
     gated = [
         _metric("SparseCategoricalAccuracy", TOP1, _top1_thresholds(min_top1, min_class_top1, min_corrupted_top1)),
-        _metric("ExampleCount", EXAMPLES, [_threshold(_OVERALL, images - 0.5, images + 0.5)]),
+        _metric("ExampleCount", EXAMPLES, [_threshold(_OVERALL, images - may_lack - 0.5, images + 0.5)]),
         _metric(metrics.ExpectedCalibrationError, ECE, [_threshold(_OVERALL, high=max_ece)]),
         _metric(metrics.PairedTop1Change, TOP1_CHANGE, [_drop_at_most(max_top1_drop)]),
         *(_top5(min_top5) if has_top5(num_classes) else []),

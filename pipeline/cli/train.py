@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.serving_folder import EXTRA_FOLDER
 from pipeline.cli.options import add_command, add_settings, resolve
 from pipeline.graph.nodes import Node
 from pipeline.runs.events import Events
 from shiftvit import features, progress
 from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
 from shiftvit.config import ExperimentConfig, require, to_dict
-from shiftvit.dataset import read_dataset
+from shiftvit.dataset import EXTRA_FOLDER, read_dataset
 from shiftvit.errors import DataError, UserError
 from shiftvit.files import atomic, disk
 from shiftvit.quiet import silence_libraries, silence_xla

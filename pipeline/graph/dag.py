@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
@@ -20,6 +21,7 @@ from components.canary.component import Canary
 from components.data_gate.component import DataGate
 from components.evaluator import eval_config
 from components.example_gen.component import Cifar10ExampleGen
+from components.example_gen.source_identity import SourceIdentity
 from components.lite.component import LiteExport
 from components.pusher import Pusher
 from components.schema import DatasetSchema
@@ -74,9 +76,7 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
         trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         example_splits=list(eval_config.SPLITS),
-        eval_config=eval_config.make_eval_config(
-            source.identity.counts[TEST], source.identity.num_classes, **asdict(config.evaluate)
-        ),
+        eval_config=_make_eval_config(config, source.identity),
         module_path=eval_config.EXTRACTION,
     )
     canary = Canary(model=trainer.outputs["model"], examples=examples, **asdict(config.canary))
@@ -94,6 +94,12 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
     )
     _add_to_cache_key(code, [*data_nodes, *training_nodes, evaluator, canary, *lite_nodes, pusher])
     return [*data_nodes, *training_nodes, baseline, evaluator, canary, *lite_nodes, pusher]
+
+
+def _make_eval_config(config: PipelineConfig, identity: SourceIdentity) -> tfma.EvalConfig:
+    may_lack = config.ingest.max_bad_images if identity.resize else 0
+    images, settings = identity.counts[TEST], asdict(config.evaluate)
+    return eval_config.make_eval_config(images, identity.num_classes, may_lack=may_lack, **settings)
 
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:

@@ -14,7 +14,7 @@ from components.example_gen.source_identity import PROPERTIES
 from components.pusher import Executor, Pusher
 from components.serving_folder import ALREADY_PUSHED
 from shiftvit.config import ExperimentConfig, to_dict
-from shiftvit.errors import DiskFullError
+from shiftvit.errors import DataError, DiskFullError
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ METRICS = {
     "confusion": [],
     "corrupted_top1": {},
 }
-COUNTS = {"source_published": 0, "image_size": 32, "count_train": 40, "count_eval": 10, "count_test": 10}
+COUNTS = {"source_published": 0, "image_size": 32, "count_train": 40, "count_eval": 10, "count_test": 100}
 
 
 def push(folder, model, blessed=True, base=None, keep=2, inputs=None):
@@ -134,6 +134,14 @@ def test_version_and_archived_copy_have_a_model_card(tmp_path, model, card_input
     card = (version / "assets.extra" / "model_card.md").read_text()
     assert "| all | 100 | 90.0% |" in card and "learning_rate=0.001" in card
     assert (tmp_path / "pushed" / "assets.extra" / "model_card.md").read_text() == card
+
+
+def test_an_evaluation_that_lost_test_images_pushes_nothing(tmp_path, model, card_inputs, monkeypatch):
+    monkeypatch.setitem(METRICS, "examples", 99)
+
+    with pytest.raises(DataError, match="the Evaluator measured 99 of the 100 test images"):
+        push(tmp_path, model, inputs=card_inputs)
+    assert not (tmp_path / "serving").exists()
 
 
 def test_version_has_no_card_without_all_its_inputs(tmp_path, model, card_inputs):
