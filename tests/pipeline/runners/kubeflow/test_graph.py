@@ -8,14 +8,17 @@ import added_node
 import pytest
 from added_node import add_weigh
 from compiled import compile_small
+from image_folders import write_classes
 
 from components import serving_folder
+from components.example_gen.bad_images import read_bad_images
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow.rehearse import rehearse
-from pipeline.sources import shapes
 from shiftvit.errors import DataError, UserError
 
 pytestmark = pytest.mark.slow
+
+NAMES = ["polar bear", "Übersicht"]
 
 STOCK = ("python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor")
 
@@ -41,13 +44,22 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runs(folder):
+def own_images(folder):
+    """Settings for a folder of images of two classes, on a volume."""
+    images = write_classes(folder / "photos", NAMES, count=150, size=(40, 30))
+    (images / NAMES[0] / "broken.jpg").write_bytes(b"not an image")
+    volumes = f"kubeflow.volumes=models:/serving,kept:/state,photos:{folder}"
+    return f"source=folder:{images}", "data.image_size=32", volumes
+
+
+@pytest.fixture(scope="module")
+def runs(folder, own_images):
     """Two runs on one cluster: the default nodes, then with two epochs every node and one the project does not know."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("PYTHONPATH", str(Path(added_node.__file__).parent), prepend=os.pathsep)
-        few = compile_small(folder / "few.yaml", "kubeflow.state=/state")
+        few = compile_small(folder / "few.yaml", *own_images, "kubeflow.state=/state")
         add_weigh(monkeypatch)
-        all_nodes = compile_small(folder / "all.yaml", *EVERY_NODE, "kubeflow.state=/state")
+        all_nodes = compile_small(folder / "all.yaml", *own_images, *EVERY_NODE, "kubeflow.state=/state")
         return [
             rehearse(file, {"epochs": epochs}, folder / "cluster", ignore)
             for epochs, file in ((1, few), (2, all_nodes))
@@ -107,7 +119,13 @@ def test_the_pushed_model_has_the_class_names_of_the_data(serving, runs):
 
     model = tf.saved_model.load(str(max(serving.iterdir())))
 
-    assert [name.decode() for name in model.list_classes().numpy()] == list(shapes.CLASS_NAMES)
+    assert [name.decode() for name in model.list_classes().numpy()] == NAMES
+
+
+def test_files_that_do_not_decode_are_listed_beside_the_examples(runs):
+    listed = read_bad_images(str(runs[0].path("Cifar10ExampleGen", "examples")))
+
+    assert [image.path for images in listed.values() for image in images] == [f"{NAMES[0]}/broken.jpg"]
 
 
 def test_the_state_of_a_training_is_on_the_volume_and_removed_at_its_end(folder, runs):
