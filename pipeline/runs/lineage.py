@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import ml_metadata
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.example_gen.source_identity import CLASS_NAMES
@@ -180,9 +182,14 @@ def _read_hyperparameters(artifact: Artifact) -> dict[str, Any]:
         return {}
 
 
+def _plain(value: Any) -> Any:
+    """Returns a property's value as plain data; ExampleValidator's verdict by split is a protocol buffer."""
+    return json_format.MessageToDict(value) if isinstance(value, Message) else value
+
+
 def _artifact(artifact: mlmd.Artifact) -> Artifact:
     properties = {
-        name: getattr(value, value.WhichOneof("value"))
+        name: _plain(getattr(value, value.WhichOneof("value")))
         for group in (artifact.properties, artifact.custom_properties)
         for name, value in group.items()
         if value.WhichOneof("value")

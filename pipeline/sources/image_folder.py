@@ -16,14 +16,15 @@ _LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # of other systems, beside n
 
 
 def is_image_folder(path: Path) -> bool:
-    """Returns True if some folder in `path`, or in a folder of it, holds an image file."""
-    try:
-        folders = list(_folders(path))
-        return any(_has_image(folder) for folder in folders) or any(
-            _has_image(inner) for folder in folders for inner in _folders(folder)
-        )
-    except OSError:
-        return False
+    """Returns True if some folder in `path`, or in a folder of it, holds an image file.
+
+    Raises:
+        OSError: if one cannot be read.
+    """
+    folders = list(_folders(path))
+    return any(_has_image(folder) for folder in folders) or any(
+        _has_image(inner) for folder in folders for inner in _folders(folder)
+    )
 
 
 def list_images(path: Path, config: IngestConfig) -> Listing:

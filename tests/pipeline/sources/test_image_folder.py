@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from image_folders import write_classes
 
 from pipeline.config.settings import IngestConfig
+from pipeline.sources.detect import kind_of
 from pipeline.sources.image_folder import list_images
 from shiftvit.errors import DataError
 
@@ -112,6 +115,28 @@ def test_checksum_changes_with_the_files_and_settings_but_not_with_the_place(fol
     assert list_images(tmp_path / "moved", IngestConfig()).checksum(32, "crop") != checksum
     (tmp_path / "moved/cat/0000.png").write_bytes(b"changed")
     assert list_images(tmp_path / "moved", IngestConfig()).checksum(64, "crop") != checksum
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user can reach."""
+    with tempfile.TemporaryDirectory(prefix="shiftvit-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize("read", [kind_of, lambda path: list_images(path, IngestConfig())])
+def test_a_folder_without_permission_is_refused(open_folder, read):
+    write_classes(open_folder, NAMES, count=3)
+    (open_folder / "cat").chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:  # whom no permission stops
+            os.seteuid(65534)
+        with pytest.raises(DataError, match=r"/cat: cannot be read \(Permission denied\)"):
+            read(open_folder)
+    finally:
+        os.seteuid(user)
 
 
 def no_folder(folder):
