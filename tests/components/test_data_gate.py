@@ -208,6 +208,13 @@ def test_label_drift_stops_the_run(tmp_path):
         check(tmp_path, {"min_class_share": 0.0}, train=serialize(*train), eval=serialize(images, labels))
 
 
+def test_label_drift_of_small_splits_passes_as_chance(tmp_path):
+    images, labels = draw(100, 1)
+    labels[np.flatnonzero(labels < 7)[:7]] = 9  # the share grows from 0.1 to 0.17, and noise explains 0.12
+
+    check(tmp_path, train=serialize(*draw(200, 0)), eval=serialize(images, labels))
+
+
 def measured(labels, num_classes):
     """Returns a split with nothing but labels."""
     return Split("", num_classes, labels, (), np.zeros((len(labels), 4)))

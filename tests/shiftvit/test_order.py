@@ -1,5 +1,6 @@
 """The order of the records: all shuffled, or balanced by class."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -76,6 +77,15 @@ def test_rounds_are_shuffled_throughout():
     places = [np.flatnonzero(each == 3) for each in classes.reshape(10, 150)]
     assert np.mean([place.mean() for place in places]) == pytest.approx(149 / 2, rel=0.1)
     assert len({tuple(place) for place in places}) == 10
+
+
+@pytest.mark.parametrize(
+    ("config", "order"),
+    [(BALANCED, balanced(LABELS, seed=0)), (dataclasses.replace(BALANCED, balance=False), shuffled(len(LABELS), 0))],
+    ids=["balanced", "shuffled"],
+)
+def test_batches_follow_the_order_from_its_start(files, config, order):
+    np.testing.assert_array_equal(drawn(files, 9, config).ravel(), order(positions(0, 90)))
 
 
 @pytest.mark.parametrize("start", [0, 11])
