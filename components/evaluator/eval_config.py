@@ -66,10 +66,14 @@ def make_eval_config(
         *(_top5(min_top5) if has_top5(num_classes) else []),
         *(_above_commonest(num_classes) if beat_commonest else []),
     ]
+    return _with_slices([*gated, *_NOT_GATED])
+
+
+def _with_slices(measured: list[tfma.MetricConfig]) -> tfma.EvalConfig:
     return tfma.EvalConfig(
         model_specs=[_MODEL],
         slicing_specs=[_OVERALL, _PER_CLASS, *_CORRUPTED],
-        metrics_specs=[tfma.MetricsSpec(metrics=[*gated, *_NOT_GATED])],
+        metrics_specs=[tfma.MetricsSpec(metrics=measured)],
         options=tfma.Options(include_default_metrics={"value": False}),
     )
 
