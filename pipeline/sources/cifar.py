@@ -47,10 +47,14 @@ def find(path: Path, labels: str) -> Found:
         images = sum(file.stat().st_size for file in files) // records.RECORD_BYTES
         return Found("folder", _checksum(files), False, images, functools.partial(read_folder, folder, layout))
     checksum = archive_checksum(path)
-    images = max(path.stat().st_size, archives.unpacked_size(path)) // records.RECORD_BYTES
-    return Found(
-        "archive", checksum, checksum in cifar_published.ARCHIVES, images, functools.partial(read_archive, path, labels)
-    )
+    published, read = checksum in cifar_published.ARCHIVES, functools.partial(read_archive, path, labels)
+    return Found("archive", checksum, published, _estimate_images(path), read)
+
+
+def _estimate_images(archive: Path) -> int:
+    """Returns about how many images an archive has, from the size it claims to unpack to, if that is plausible."""
+    size, claimed = archive.stat().st_size, archives.unpacked_size(archive)
+    return (claimed if size < claimed < 4 * size else size) // records.RECORD_BYTES
 
 
 def is_folder(path: Path) -> bool:
