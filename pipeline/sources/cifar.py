@@ -92,7 +92,7 @@ def read_folder(folder: Path, layout: Layout, sink: Sink) -> tuple[str, ...]:
         DataError: a file is missing or damaged, or has a wrong size or an invalid label.
     """
     reader = Reader(layout, folder, sink)
-    for file in sorted(_files(folder, reader), key=lambda file: file.name != layout.names):
+    for file in _files(folder, reader):
         reader.read(file.name, file.read_bytes())
     return reader.finish()
 
@@ -148,15 +148,14 @@ def read_archive(path: Path, labels: str, sink: Sink) -> tuple[str, ...]:
             wrong size or an invalid label.
     """
     reader: Reader | None = None
-    root = ""
     total = 0
 
     def admit(member: PurePosixPath, size: int) -> bool:
-        nonlocal reader, root, total
+        nonlocal reader, total
         layout = next((layout for layout in layouts(labels) if layout.root == str(member.parent)), None)
-        if layout is None or layout.root != (root or layout.root):
+        if layout is None:
             return False
-        reader, root = reader or Reader(layout, path, sink), layout.root
+        reader = reader or Reader(layout, path, sink)
         admitted = reader.admit(member.name, size)
         total += size if admitted else 0
         if total > MAX_ARCHIVE_BYTES:
