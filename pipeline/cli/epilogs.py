@@ -42,6 +42,8 @@ examples:
     "shiftvit data": """examples:
   shiftvit data                                             draws the embedded set
   shiftvit data --data cifar-10-python.tar.gz               checks every batch and label of an archive
+  shiftvit data --data cifar-100-binary --set data.cifar100_labels=coarse
+                                                            reads the 20 coarse classes of an unpacked folder
   shiftvit data --data tfds --json                          fetches CIFAR-10, and prints its checksum and counts
 """,
     "shiftvit runs": """\

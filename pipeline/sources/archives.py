@@ -51,7 +51,7 @@ def read_files(path: Path, admit: Admit, max_other_bytes: int) -> Iterator[tuple
 
 
 def unpacked_size(path: Path) -> int:
-    """Returns the bytes that a gzip file claims to unpack to, modulo 4 GiB: right for honest ones, but an estimate."""
+    """Returns the bytes that a gzip file claims to unpack to, modulo 4 GiB; any number if the file is damaged."""
     with path.open("rb") as file:
         file.seek(-min(4, path.stat().st_size), io.SEEK_END)
         return int.from_bytes(file.read(), "little")

@@ -47,10 +47,14 @@ def find(path: Path, labels: str) -> Found:
         images = sum(file.stat().st_size for file in files) // records.RECORD_BYTES
         return Found("folder", _checksum(files), False, images, functools.partial(read_folder, folder, layout))
     checksum = archive_checksum(path)
-    images = max(path.stat().st_size, archives.unpacked_size(path)) // records.RECORD_BYTES
-    return Found(
-        "archive", checksum, checksum in cifar_published.ARCHIVES, images, functools.partial(read_archive, path, labels)
-    )
+    published, read = checksum in cifar_published.ARCHIVES, functools.partial(read_archive, path, labels)
+    return Found("archive", checksum, published, _estimate_images(path), read)
+
+
+def _estimate_images(archive: Path) -> int:
+    """Returns about how many images an archive has, from the size it claims to unpack to, if that is plausible."""
+    size, claimed = archive.stat().st_size, archives.unpacked_size(archive)
+    return (claimed if size < claimed < 4 * size else size) // records.RECORD_BYTES
 
 
 def is_folder(path: Path) -> bool:
@@ -88,7 +92,7 @@ def read_folder(folder: Path, layout: Layout, sink: Sink) -> tuple[str, ...]:
         DataError: a file is missing or damaged, or has a wrong size or an invalid label.
     """
     reader = Reader(layout, folder, sink)
-    for file in sorted(_files(folder, reader), key=lambda file: file.name != layout.names):
+    for file in _files(folder, reader):
         reader.read(file.name, file.read_bytes())
     return reader.finish()
 
@@ -144,15 +148,14 @@ def read_archive(path: Path, labels: str, sink: Sink) -> tuple[str, ...]:
             wrong size or an invalid label.
     """
     reader: Reader | None = None
-    root = ""
     total = 0
 
     def admit(member: PurePosixPath, size: int) -> bool:
-        nonlocal reader, root, total
+        nonlocal reader, total
         layout = next((layout for layout in layouts(labels) if layout.root == str(member.parent)), None)
-        if layout is None or layout.root != (root or layout.root):
+        if layout is None:
             return False
-        reader, root = reader or Reader(layout, path, sink), layout.root
+        reader = reader or Reader(layout, path, sink)
         admitted = reader.admit(member.name, size)
         total += size if admitted else 0
         if total > MAX_ARCHIVE_BYTES:

@@ -24,7 +24,7 @@ from known_data import CLASS_NAMES
 from components.example_gen import records
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import ShapesConfig
-from pipeline.sources import cifar, cifar_published, cifar_reader
+from pipeline.sources import cifar, cifar_published
 from shiftvit.errors import DataError
 
 FORMS = {
@@ -177,38 +177,6 @@ def test_a_bad_batch_is_refused_and_nothing_is_left(make, spoil, sentence, pack,
     assert not left_behind(tmp_path)
 
 
-def cut_at_a_record(folder):
-    path = folder / "data_batch_3.bin"
-    path.write_bytes(path.read_bytes()[: -records.RECORD_BYTES])
-
-
-def remove_last_batch(folder):
-    (folder / "data_batch_5.bin").unlink()
-
-
-@pytest.mark.parametrize("pack", [lambda folder: folder, make_archive], ids=["folder", "archive"])
-@pytest.mark.parametrize(
-    "spoil, sentence",
-    [(cut_at_a_record, r"batch_3\.bin has 11 images, while each"), (remove_last_batch, r"batch_5\.bin has 0 images")],
-)
-def test_a_cifar10_that_lacks_images_is_refused(spoil, sentence, pack, tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar_reader, "BATCH_IMAGES", RECORDS)
-    folder = make_binary(tmp_path / "data")
-    spoil(folder)
-    with pytest.raises(DataError, match=sentence):
-        prepare(pack(folder), tmp_path)
-    assert not left_behind(tmp_path)
-
-
-def test_only_cifar10_needs_no_class_names(tmp_path, monkeypatch):
-    folder = make_binary(tmp_path)
-    (folder / "batches.meta.txt").unlink()
-    with pytest.raises(DataError, match=r"batches\.meta\.txt missing; it has the class names"):
-        prepare(folder, tmp_path)
-    monkeypatch.setattr(cifar_reader, "BATCH_IMAGES", RECORDS)
-    assert prepare(folder, tmp_path).identity.class_names == CLASS_NAMES
-
-
 def test_a_truncated_or_damaged_archive_is_refused(tmp_path):
     path = make_archive(make_binary(tmp_path))
     content = path.read_bytes()
@@ -257,6 +225,17 @@ def test_an_archive_with_a_bad_member_is_refused(info, content, sentence, tmp_pa
     with pytest.raises(DataError, match=sentence):
         prepare(path, tmp_path)
     assert not left_behind(tmp_path)
+
+
+def test_an_archive_of_two_layouts_is_refused(tmp_path):
+    path = tmp_path / "archive.tar.gz"
+    members = (
+        (header(f"cifar-10-batches-{name}", BATCH_BYTES), BLOCKS[0])
+        for name in ("bin/data_batch_1.bin", "py/test_batch")
+    )
+    write_archive(path, *members)
+    with pytest.raises(DataError, match="'test_batch' is no batch of this layout"):
+        prepare(path, tmp_path)
 
 
 def test_a_duplicate_batch_is_refused(tmp_path):
