@@ -71,7 +71,13 @@ def ingest(flags, source, folder, counts=COUNTS):
     Cifar10ExampleGen.EXECUTOR_SPEC.executor_class(context(flags, folder)).Do(
         {},
         {"examples": [examples]},
-        {"input_base": str(source), "identity": identity.to_json(), "images_per_shard": 30},
+        {
+            "input_base": str(source),
+            "image_folder": "",
+            "identity": identity.to_json(),
+            "images_per_shard": 30,
+            "max_bad_images": 0,
+        },
     )
     return examples
 
