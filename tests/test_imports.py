@@ -27,10 +27,6 @@ ORDER = (
 )
 # Programs that no module imports.
 MEASURE_THE_PIPELINE = ("benchmarks.image_files", "benchmarks.ingestion", "benchmarks.serving")
-    "benchmarks.image_files",
-    "benchmarks.ingestion",
-    "benchmarks.serving",
-)  # programs that no module imports
 HEAVY = ("tensorflow", "tfx", "apache_beam", "keras_tuner", "tensorflow_datasets")
 OWN = {name.partition(".")[0] for name in ORDER}
 # Packages with a limited set of libraries, the standard library and our own packages aside.

@@ -146,8 +146,10 @@ class PipelineConfig:
         """Returns the configuration with absolute paths, so that it means the same in every working directory."""
         weights = self.train.initial_weights
         train = replace(self.train, initial_weights=str(absolute(weights)) if weights else "")
+        tfds = self.ingest.tfds_dir
+        ingest = replace(self.ingest, tfds_dir=str(absolute(tfds)) if tfds else "")
         source, workspace = absolute_source(self.source), str(absolute(self.workspace))
-        return replace(self, source=source, workspace=workspace, train=train)
+        return replace(self, source=source, workspace=workspace, train=train, ingest=ingest)
 
 
 def _require_positive(group: str, config: Any, *names: str) -> None:

@@ -88,6 +88,8 @@ def _check(config: PipelineConfig) -> None:
     _, path = parse_source(config.source)
     if path is not None:
         kubeflow.require_volume("--data", str(path))
+    if config.ingest.tfds_dir:
+        kubeflow.require_volume("ingest.tfds_dir", config.ingest.tfds_dir)
     require(
         config.beam.runner == "local" or (config.beam.runner == "dask" and not config.beam.address),
         f"beam.runner={config.beam.runner}: a step on Kubeflow reads and writes files in its container, which workers "

@@ -17,9 +17,10 @@ from pipeline.runs.workspace import RunFolder
 from pipeline.sources.prepare import prepare
 from shiftvit import progress
 from shiftvit.errors import UserError
+from shiftvit.features import TRAIN
 from shiftvit.files import disk
 from shiftvit.strategy import make_strategy
-from shiftvit.train import check_initial_weights
+from shiftvit.train import check_batch_size, check_initial_weights
 
 
 def run(folder: RunFolder, events: Events, search_only: bool) -> int:
@@ -41,6 +42,7 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
     events.start(SOURCE)
     source = prepare(config)
     experiment = config.experiment.for_data(source.identity)
+    check_batch_size(config.train, source.identity.counts[TRAIN])
     if config.tune.trials:
         search.check(config.tune, experiment)  # once more, now that the classes are known
     if config.train.initial_weights:

@@ -39,9 +39,19 @@ def test_search_that_does_not_fit_the_data_raises_before_the_graph_starts(tmp_pa
     config = override(quickstart(), [f"workspace={tmp_path}", "shapes.train=10", "shapes.eval=10", "shapes.test=10"])
     identity = prepare(config).folder / IDENTITY_FILE
     identity.write_text(json.dumps(json.loads(identity.read_text()) | {"class_names": ["a", "b", "c"]}))
-    folder = run_folder.create(override(config, ["tune.objective=val_top5"]))
+    folder = run_folder.create(override(config, ["tune.objective=val_top5", "train.batch_size=8"]))
 
     with pytest.raises(ConfigError, match=r"tune\.objective=val_top5 needs at least 6 classes, and the data has 3: .*"):
+        process.run(folder, Events(lambda event: None), search_only=False)
+
+
+def test_a_batch_that_the_training_split_does_not_fill_raises_before_the_graph_starts(tmp_path):
+    settings = (f"workspace={tmp_path}", "source=shapes", "shapes.train=63", "shapes.eval=10", "shapes.test=10")
+    folder = run_folder.create(override(quickstart(), settings))
+
+    with pytest.raises(
+        ConfigError, match=r"train\.batch_size=64 is more than the 63 images of the training split: set"
+    ):
         process.run(folder, Events(lambda event: None), search_only=False)
 
 
