@@ -148,12 +148,14 @@ def read_archive(path: Path, labels: str, sink: Sink) -> tuple[str, ...]:
             wrong size or an invalid label.
     """
     reader: Reader | None = None
-    total = 0
+    total, absent = 0, f"{path}: {_none_of(labels)}: no file in {_roots(labels)}"
 
     def admit(member: PurePosixPath, size: int) -> bool:
         nonlocal reader, total
         layout = next((layout for layout in layouts(labels) if layout.root == str(member.parent)), None)
         if layout is None:
+            if reader is None and size > _MAX_OTHER_BYTES:
+                raise DataError(f"{absent}, but {str(member)!r}")
             return False
         reader = reader or Reader(layout, path, sink)
         admitted = reader.admit(member.name, size)
@@ -166,12 +168,12 @@ def read_archive(path: Path, labels: str, sink: Sink) -> tuple[str, ...]:
         assert reader is not None, "a file is read after it was admitted"
         reader.read(member.name, content)
     if reader is None:
-        raise DataError(f"{path}: {_none_of(labels)}: no file in {_roots(labels)}")
+        raise DataError(absent)
     return reader.finish()
 
 
 def _none_of(labels: str) -> str:
-    return "no CIFAR-100, which data.cifar100_labels=coarse needs," if labels == COARSE else "no CIFAR-10 or CIFAR-100"
+    return "no CIFAR-100 (data.cifar100_labels=coarse)" if labels == COARSE else "no CIFAR-10 or CIFAR-100"
 
 
 def _roots(labels: str) -> str:

@@ -84,7 +84,7 @@ def test_cifar10_is_preferred_to_cifar100_unless_the_setting_asks_for_coarse_lab
 def test_data_without_coarse_labels_is_refused_if_the_setting_asks_for_them(tmp_path):
     folder = make_binary(tmp_path)
     for source in (folder, make_archive(folder)):
-        with pytest.raises(DataError, match=r"no CIFAR-100, which data\.cifar100_labels=coarse needs"):
+        with pytest.raises(DataError, match=r"no CIFAR-100 \(data\.cifar100_labels=coarse\)"):
             prepare(source, tmp_path, data=COARSE)
     assert not left_behind(tmp_path)
 

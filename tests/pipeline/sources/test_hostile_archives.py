@@ -107,18 +107,19 @@ def test_hostile_sources_cost_little_memory_and_cpu_time(tmp_path):
         "digits": pickle_alone(b"L" + b"9" * size + b"L\n."),
     }
     for name, content in bombs.items():
-        (tmp_path / name).write_bytes(content)
-    with (tmp_path / "terabyte").open("wb") as file:
+        (tmp_path / f"{name}.tar.gz").write_bytes(content)
+    with (tmp_path / "terabyte.tar.gz").open("wb") as file:
         file.truncate(1 << 40)
-    (tmp_path / "folder").mkdir()
-    with (tmp_path / "folder" / "data_batch_1.bin").open("wb") as file:
+    (tmp_path / "sparse").mkdir()
+    with (tmp_path / "sparse" / "data_batch_1.bin").open("wb") as file:
         file.truncate(1 << 40)
     os.mkfifo(tmp_path / "pipe")
-    sources = [*bombs, "terabyte", "folder", "pipe", "/dev/zero"]
+    sources = [*(f"{name}.tar.gz" for name in bombs), "terabyte.tar.gz", "sparse", "pipe", "/dev/zero"]
 
     done = run_measured([["data", "--workspace", "workspace", "--data", source] for source in sources], tmp_path)
 
     assert done.exit_codes == [3] * len(sources) and len(done.errors) == len(sources)
+    assert not any("neither an archive" in error for error in done.errors)
     assert max(done.cpu_seconds) < 30 and done.peak_mb < 1024
     assert not left_behind(tmp_path)
 
