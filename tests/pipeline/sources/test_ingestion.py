@@ -24,8 +24,10 @@ def test_cifar100_is_ingested_with_its_coarse_labels(tmp_path):
     Cifar10ExampleGen.test_call(
         examples=examples,
         input_base=str(source.folder),
+        image_folder="",
         identity=source.identity.to_json(),
         images_per_shard=8,
+        max_bad_images=0,
         beam_pipeline=beam.Pipeline(argv=["--runner=FnApiRunner"]),
     )
 
