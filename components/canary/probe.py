@@ -103,10 +103,10 @@ def check_agreement(client: Client, images: list[bytes], examples: list[bytes]) 
 
 
 def check_other_formats(client: Client, image: bytes) -> None:
-    """Raises Refusal unless the model accepts a larger PNG with odd sides, and a JPEG."""
+    """Raises Refusal unless the model accepts a PNG of another size, with odd sides, and a JPEG."""
     pixels = tf.io.decode_png(image, channels=3)
-    larger = tf.cast(tf.image.resize(pixels, (57, 91)), tf.uint8)
-    for kind, encoded in (("a PNG of 91 x 57 pixels", tf.io.encode_png(larger)), ("a JPEG", tf.io.encode_jpeg(pixels))):
+    other = tf.cast(tf.image.resize(pixels, (57, 91)), tf.uint8)
+    for kind, encoded in (("a PNG of 91 x 57 pixels", tf.io.encode_png(other)), ("a JPEG", tf.io.encode_jpeg(pixels))):
         try:
             client.classify("images", [encoded.numpy()])
         except tf.errors.OpError as error:

@@ -23,7 +23,7 @@ from shiftvit.errors import DataError
 
 IMAGE_FEATURES = ("red", "green", "blue", "contrast")  # means of the channels; standard deviation
 
-_BLOCK = 1000  # records read at once
+_BLOCK = 1000  # records read at once, or fewer if the images are large
 _DIGEST_BYTES = 16
 _SAMPLING_NOISE = 10.0  # samples of n and m images from one distribution diverge by less than this times 1/n + 1/m
 _CHANCE = 0.01  # how often a split that is drawn at random may exceed the noise allowed in the shares of its classes
@@ -36,7 +36,7 @@ class Split:
     name: str
     num_classes: int  # of the data set
     labels: np.ndarray  # (N,)
-    digests: tuple[bytes, ...]  # of the pixels
+    digests: tuple[bytes, ...]  # of the stored images; equal pixels are stored as equal bytes
     image_features: np.ndarray  # (N, len(IMAGE_FEATURES))
 
     @property
@@ -67,36 +67,38 @@ def read_split(folder: str, name: str, dataset: DatasetInfo) -> Split:
     """Measures the records in `folder`.
 
     Raises:
-        DataError: at the first image with another number of bytes than `dataset.image_size` implies.
+        DataError: at the first image that cannot be decoded or has another size than `dataset.image_size`.
     """
-    image_bytes = math.prod(features.image_shape(dataset.image_size))
+    size = dataset.image_size
     files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
-    blocks = tf.data.TFRecordDataset(files).batch(_BLOCK)
+    blocks = tf.data.TFRecordDataset(files).batch(features.images_at_once(size, _BLOCK))
     labels, image_features = [], []
     digests: list[bytes] = []
     for block in blocks.map(lambda records: tf.io.parse_example(records, features.feature_spec())).as_numpy_iterator():
-        images = block[features.IMAGE].tolist()
-        _check_sizes(images, image_bytes, name, len(digests))
+        stored = block[features.IMAGE]
+        image_features.append(_measure(_decode(stored, size, name, len(digests))))
         labels.append(block[features.LABEL])
-        digests += [hashlib.blake2b(image, digest_size=_DIGEST_BYTES).digest() for image in images]
-        image_features.append(_measure(b"".join(images), image_bytes))
+        digests += [hashlib.blake2b(image, digest_size=_DIGEST_BYTES).digest() for image in stored.tolist()]
     return Split(name, dataset.num_classes, np.concatenate(labels), tuple(digests), np.concatenate(image_features))
 
 
-def _check_sizes(images: list[bytes], image_bytes: int, split: str, start: int) -> None:
-    for position, image in enumerate(images, start):
-        if len(image) != image_bytes:
-            raise DataError(
-                f"split {split}, image {position:,}: {len(image):,} bytes, but an image has {image_bytes:,}; "
-                "get the data again"
-            )
+def _decode(stored: np.ndarray, size: int, split: str, start: int) -> np.ndarray:
+    """Decodes the images of a block of a split, which starts at an image; returns uint8 (N, size, size, 3)."""
+    try:
+        return features.decode_images(tf.constant(stored), size).numpy()
+    except tf.errors.InvalidArgumentError:
+        for position, image in enumerate(stored.tolist(), start):
+            found = features.image_error(image, size)
+            if found:
+                raise DataError(f"split {split}, image {position:,}: {found}; get the data again") from None
+        raise
 
 
-def _measure(pixels: bytes, image_bytes: int) -> np.ndarray:
-    """Returns the IMAGE_FEATURES of the images in a block of pixels."""
-    images = np.frombuffer(pixels, np.uint8).reshape(-1, image_bytes).astype(np.float32)
-    means = images.reshape(len(images), -1, features.CHANNELS).mean(axis=1)
-    return np.column_stack([means, images.std(axis=1)])
+def _measure(images: np.ndarray) -> np.ndarray:
+    """Returns the IMAGE_FEATURES of images, uint8 (N, size, size, 3)."""
+    values = images.reshape(len(images), -1).astype(np.float32)
+    means = values.reshape(len(images), -1, features.CHANNELS).mean(axis=1)
+    return np.column_stack([means, values.std(axis=1)])
 
 
 def find_duplicates(splits: Iterable[Split]) -> list[Duplicate]:

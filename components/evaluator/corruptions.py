@@ -1,7 +1,8 @@
 """Corruptions of images: noise, blur, brightness and JPEG compression.
 
-Four of the corruptions of Hendrycks and Dietterich (2019), at severity 3 of 5 for CIFAR-sized images. Each function
-takes and returns a uint8 image (32, 32, 3) and is deterministic: the same image is always corrupted in the same way.
+Four of the corruptions of Hendrycks and Dietterich (2019), at severity 3 of 5 for CIFAR-sized images; images of all
+sizes get the same. Each function takes and returns a uint8 image (size, size, 3) and is deterministic: the same image
+is always corrupted in the same way.
 """
 
 import hashlib

@@ -3,6 +3,7 @@
 TFX's Evaluator imports this module by its `module_path` and calls `custom_extractors`.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -25,13 +26,23 @@ def custom_extractors(
     eval_config: tfma.EvalConfig,
     tensor_adapter_config: tensor_adapter.TensorAdapterConfig | None,
 ) -> list[tfma.extractors.Extractor]:
-    """Returns TFMA's default extractors, after one that adds the corrupted copies."""
+    """Returns TFMA's default extractors, after those that add the corrupted copies."""
     return [
+        tfma.extractors.Extractor("SplitBatches", beam.FlatMap(split_batch)),
         tfma.extractors.Extractor("AddCorrupted", beam.Map(add_corrupted)),
         *tfma.default_extractors(
             eval_shared_model=eval_shared_model, eval_config=eval_config, tensor_adapter_config=tensor_adapter_config
         ),
     ]
+
+
+def split_batch(extracts: Extracts) -> Iterator[Extracts]:
+    """Splits a batch, which Beam lets grow to 1,000 images of any size, into ones that memory holds decoded."""
+    batch = extracts[tfma.ARROW_RECORD_BATCH_KEY]
+    [first] = batch.column(tfma.constants.ARROW_INPUT_COLUMN)[0].as_py()
+    at_once = features.images_at_once(features.stored_size(first), batch.num_rows)
+    for start in range(0, batch.num_rows, at_once):
+        yield extracts | {tfma.ARROW_RECORD_BATCH_KEY: batch.slice(start, at_once)}
 
 
 def add_corrupted(extracts: Extracts) -> Extracts:
@@ -44,7 +55,7 @@ def add_corrupted(extracts: Extracts) -> Extracts:
     images, labels = (part.numpy() for part in features.parse(tf.constant(records), features.stored_size(records[0])))
     names = [choose(image) for image in images]
     copies = [CORRUPTIONS[name](image) for name, image in zip(names, images, strict=True)]
-    encoded = [features.encode(copy, int(label)) for copy, label in zip(copies, labels, strict=True)]
+    encoded = features.serialize(np.stack(copies), labels)
     others = {key: value for key, value in extracts.items() if key != tfma.ARROW_RECORD_BATCH_KEY}
     return others | {
         tfma.INPUT_KEY: np.array([*records, *encoded], dtype=object),

@@ -5,7 +5,7 @@ Gathering them takes TensorFlow, so the run's own process does that; reading the
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from shiftvit.files import atomic
 
 MAX_MISTAKES = 24  # whose images are saved
 SAMPLES = 6  # images saved per class
-_BATCH = 500
+_BATCH = 500  # images at once, or fewer if they are large
+_MISTAKE_SIZE, _SAMPLE_SIZE = 96, 64  # pixels a side at which the report shows images
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Predictions:
         answers: (N,) uint16, answered class ids.
         confidences: (N,) float32, the probability of each answer.
         mistakes: (M,) int64, positions in the test split, the most confident first.
-        mistake_images: (M, height, width, 3) uint8.
-        sample_images: (S, height, width, 3) uint8, ordered by class.
+        mistake_images: (M, height, width, 3) uint8, at most 96 pixels a side.
+        sample_images: (S, height, width, 3) uint8, ordered by class, at most 64 pixels a side.
         sample_labels: (S,) uint16.
     """
 
@@ -76,13 +77,17 @@ def gather(model: str, examples: str, earlier: Iterable[Path] = ()) -> Predictio
         examples: folder of the Examples artifact.
         earlier: saved predictions, whose answers are reused if model and images are the same.
     """
-    records, images, labels = _read(examples, features.TEST)
-    model_digest, split_digest = _digest_files(Path(model)), _digest(images, labels)
+    from shiftvit.dataset import read_dataset
+
+    dataset = read_dataset(examples)
+    test, train = (_Records(examples, split, dataset.image_size) for split in (features.TEST, features.TRAIN))
+    labels = test.labels()
+    model_digest, split_digest = _digest_files(Path(model)), _digest(test, labels)
     same = (e for e in map(load, earlier) if e and (e.model, e.split) == (model_digest, split_digest))
     known = next(same, None)
-    answers, confidences = (known.answers, known.confidences) if known else _predict(model, records)
+    answers, confidences = (known.answers, known.confidences) if known else _predict(model, test)
     mistakes = _most_confident_mistakes(labels, answers, confidences)
-    sample_images, sample_labels = _take_samples(examples)
+    samples, sample_labels = _choose_samples(train.labels(100 * dataset.num_classes), dataset.num_classes)
     return Predictions(
         model=np.array(model_digest),
         split=np.array(split_digest),
@@ -90,25 +95,48 @@ def gather(model: str, examples: str, earlier: Iterable[Path] = ()) -> Predictio
         answers=answers,
         confidences=confidences,
         mistakes=mistakes,
-        mistake_images=images[mistakes],
-        sample_images=sample_images,
+        mistake_images=_shrink(test.images(mistakes), _MISTAKE_SIZE),
+        sample_images=_shrink(train.images(samples), _SAMPLE_SIZE),
         sample_labels=sample_labels,
     )
 
 
-def _read(examples: str, split: str, count: int = -1) -> tuple[list[bytes], np.ndarray, np.ndarray]:
-    """Returns the first serialized records, their images, uint8 (N, H, W, 3), and their labels, uint16 (N,)."""
-    import tensorflow as tf
+class _Records:
+    """The records of a split, of which few are in memory at once."""
 
-    from shiftvit.dataset import read_dataset
-    from shiftvit.input_pipeline import first_records
+    def __init__(self, examples: str, split: str, size: int) -> None:
+        from shiftvit.record_files import RecordFiles
 
-    records = first_records(features.split_folder(examples, split), count)
-    images, labels = features.parse(tf.constant(records), read_dataset(examples).image_size)
-    return records, images.numpy(), labels.numpy().astype(np.uint16)
+        self._files, self._size = RecordFiles([f"{features.split_folder(examples, split)}/*"]), size
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def blocks(self, most: int, end: int | None = None) -> Iterator[np.ndarray]:
+        """Yields the serialized records up to number `end`, at most so many at once."""
+        numbers, at_once = np.arange(len(self))[:end], features.images_at_once(self._size, most)
+        for start in range(0, len(numbers), at_once):
+            yield self._files.read(numbers[start : start + at_once])
+
+    def labels(self, end: int | None = None) -> np.ndarray:
+        """Returns the labels, uint16 (N,), up to number `end`."""
+        import tensorflow as tf
+
+        parsed = [tf.io.parse_example(block, features.feature_spec()) for block in self.blocks(_BATCH, end)]
+        return np.concatenate([np.empty(0), *(part[features.LABEL] for part in parsed)]).astype(np.uint16)
+
+    def images(self, numbers: np.ndarray) -> np.ndarray:
+        """Returns some of the images, uint8 (N, size, size, 3)."""
+        return self.parse(self._files.read(numbers))
+
+    def parse(self, block: np.ndarray) -> np.ndarray:
+        """Returns the images of serialized records."""
+        import tensorflow as tf
+
+        return features.parse(tf.constant(block, tf.string), self._size)[0].numpy()
 
 
-def _predict(model: str, records: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+def _predict(model: str, records: _Records) -> tuple[np.ndarray, np.ndarray]:
     """Returns the answered class ids and their probabilities."""
     import tensorflow as tf
 
@@ -117,22 +145,28 @@ def _predict(model: str, records: Sequence[bytes]) -> tuple[np.ndarray, np.ndarr
     signature = tf.saved_model.load(model).signatures[SERVING_EXAMPLES]
     answers: list[int] = []
     confidences: list[float] = []
-    for start in range(0, len(records), _BATCH):
-        outputs = signature(**{EXAMPLES_INPUT: tf.constant(records[start : start + _BATCH])})
+    for block in records.blocks(_BATCH):
+        outputs = signature(**{EXAMPLES_INPUT: tf.constant(block, tf.string)})
         answers += outputs[CLASS_ID].numpy().tolist()
         confidences += tf.reduce_max(outputs[PROBABILITIES], axis=-1).numpy().tolist()
         progress.report("answers", len(answers), len(records), "image")
     return np.array(answers, np.uint16), np.array(confidences, np.float32)
 
 
-def _take_samples(examples: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the first SAMPLES images of each class among the first ones, whose order is random, and their labels."""
-    from shiftvit.dataset import read_dataset
-
-    num_classes = read_dataset(examples).num_classes
-    _, images, labels = _read(examples, features.TRAIN, 100 * num_classes)
+def _choose_samples(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the positions of the first SAMPLES images of each class, ordered by class, and their labels."""
     chosen = np.concatenate([np.flatnonzero(labels == k)[:SAMPLES] for k in range(num_classes)])
-    return images[chosen], labels[chosen]
+    return chosen, labels[chosen]
+
+
+def _shrink(images: np.ndarray, size: int) -> np.ndarray:
+    """Returns images, uint8 (N, H, W, 3), with at most `size` pixels a side."""
+    from PIL import Image
+
+    if not len(images) or images.shape[1] <= size:
+        return images
+    pictures = (Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC) for image in images)
+    return np.stack([np.asarray(picture) for picture in pictures])
 
 
 def _most_confident_mistakes(labels: np.ndarray, answers: np.ndarray, confidences: np.ndarray) -> np.ndarray:
@@ -141,8 +175,12 @@ def _most_confident_mistakes(labels: np.ndarray, answers: np.ndarray, confidence
     return wrong[np.argsort(-confidences[wrong], kind="stable")][:MAX_MISTAKES]
 
 
-def _digest(images: np.ndarray, labels: np.ndarray) -> str:
-    return hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+def _digest(records: _Records, labels: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for block in records.blocks(_BATCH):
+        digest.update(records.parse(block).tobytes())
+    digest.update(labels.tobytes())
+    return digest.hexdigest()
 
 
 def _digest_files(folder: Path) -> str:

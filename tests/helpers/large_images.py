@@ -17,11 +17,11 @@ def dataset(size: int = 96, classes: int = 10) -> DatasetInfo:
 
 def draw(count: int, size: int = 96, classes: int = 10, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Returns images with the slow changes of photographs, no two alike, and class ids in turn."""
-    weights = np.random.default_rng(seed).uniform(0, 80, (count, 3, 3))  # of each channel: level, slope down and right
+    weights = np.random.default_rng(seed).uniform(-60, 60, (count, 3, 3))  # of channels: level, slopes down and right
     ramp = np.linspace(0, 1, size)
     planes = np.stack(np.broadcast_arrays(1, ramp[:, None], ramp[None]), axis=-1)
-    images = np.einsum("hwk,nck->nhwc", planes, weights).astype(np.uint8)
-    return images, np.arange(count) % classes
+    images = 128 + np.einsum("hwk,nck->nhwc", planes, weights)
+    return np.clip(images, 0, 255).astype(np.uint8), np.arange(count) % classes
 
 
 def write(folder, facts: DatasetInfo, **counts: int) -> Path:
