@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from shiftvit.errors import DataError, printable
 from shiftvit.features import image_shape, images_at_once
 from shiftvit.image_files import read_file
 
-_BLOCK = 1000  # images in memory at once, fewer if they are large
+_BLOCK, _TASK = 1000, 50  # images in a block, fewer if they are large; images that a thread reads in turn
 _DIGEST_BYTES = 8
 
 Entry = tuple[str, int]  # path and class id of an image file
@@ -56,13 +56,17 @@ class ImageFiles:
         Raises:
             DataError: if a file cannot be read.
         """
-        size = images_at_once(self.image_size, _BLOCK)
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # Pillow decodes and resizes without Python's lock
-            for start in range(0, len(self.entries), size):
-                entries = self.entries[start : start + size]
-                yield self._block(entries, list(threads.map(self._read, entries)))
+            reading: list[tuple[Sequence[Entry], list[Future[list[_Image | BadImage]]]]] = []
+            for entries in _parts(self.entries, images_at_once(self.image_size, _BLOCK)):
+                reading.append((entries, [threads.submit(self._read, part) for part in _parts(entries, _TASK)]))
+                if len(reading) > 1:  # while one block is used, the next is read
+                    yield self._block(*reading.pop(0))
+            for block in reading:
+                yield self._block(*block)
 
-    def _block(self, entries: Sequence[Entry], results: "Sequence[_Image | BadImage]") -> Block:
+    def _block(self, entries: Sequence[Entry], tasks: "Sequence[Future[list[_Image | BadImage]]]") -> Block:
+        results = [result for task in tasks for result in task.result()]
         good = [
             (result, label) for result, (_, label) in zip(results, entries, strict=True) if isinstance(result, _Image)
         ]
@@ -74,8 +78,10 @@ class ImageFiles:
             tuple(result for result in results if isinstance(result, BadImage)),
         )
 
-    def _read(self, entry: Entry) -> "_Image | BadImage":
-        path, _ = entry
+    def _read(self, entries: Sequence[Entry]) -> "list[_Image | BadImage]":
+        return [self._read_one(path) for path, _ in entries]
+
+    def _read_one(self, path: str) -> "_Image | BadImage":
         try:
             content = read_file(Path(self.folder, path))
             image = pixels.decode(content, self.image_size, self.resize)
@@ -86,6 +92,12 @@ class ImageFiles:
         except DataError as error:
             return BadImage(printable(path), str(error))
         return _Image(image, hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest())
+
+
+def _parts(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+    """Yields consecutive parts of at most `size` entries."""
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]
 
 
 @dataclass(frozen=True)

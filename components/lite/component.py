@@ -30,15 +30,16 @@ from shiftvit.input_pipeline import first_records
 LABELS = "labels.txt"  # the class names by class id, one a line, as TFLite's tools read them
 
 _FLOAT32_PRODUCTS = (0, 1, 2, 4, 8)  # tried in turn until the int8 file agrees
-_BATCH = 250  # images per call of the SavedModel
+_BATCH = 250  # images per call of the SavedModel, or fewer if they are large
 
 
 class Reference:
     """Images of one split with the classes that the exported model gives them."""
 
     def __init__(self, model: Any, images: np.ndarray) -> None:
-        """Classifies images, uint8 (N, 32, 32, 3), with the model, a loaded SavedModel."""
-        batches = np.split(images, range(_BATCH, len(images), _BATCH))
+        """Classifies images, uint8 (N, size, size, 3), with the model, a loaded SavedModel."""
+        at_once = features.images_at_once(images.shape[1], _BATCH)
+        batches = np.split(images, range(at_once, len(images), at_once))
         self.images = images
         self._expected = np.concatenate([model.answer(tf.constant(batch))[CLASS_ID].numpy() for batch in batches])
 

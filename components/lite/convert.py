@@ -21,7 +21,7 @@ _PRODUCT = "FULLY_CONNECTED"
 
 
 def to_float(model: Any) -> bytes:
-    """Returns a float32 TFLite file, from one image, uint8 (1, 32, 32, 3), to probabilities (1, classes)."""
+    """Returns a float32 TFLite file, from one image, uint8 (1, size, size, 3), to probabilities (1, classes)."""
     return _converter(model).convert()
 
 

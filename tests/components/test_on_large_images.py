@@ -20,6 +20,7 @@ from shiftvit import export, features
 from shiftvit.config import ExperimentConfig, ModelConfig
 from shiftvit.errors import DataError
 from shiftvit.model import build_model
+from shiftvit.record_files import RecordFiles
 
 DATA = large_images.dataset(size=99)
 COUNT = 24  # images of a split
@@ -82,10 +83,19 @@ def test_canary_blesses(tmp_path, examples, model):
     assert (report.passed, report.reason) == (True, "both signatures returned the same for 12 images")
 
 
-@pytest.mark.parametrize("at_once", [COUNT, 5])
-def test_evaluator_measures_each_image_and_a_corrupted_copy(tmp_path, examples, model, answers, monkeypatch, at_once):
-    monkeypatch.setattr(features, "_BLOCK_BYTES", at_once * DATA.image_bytes)
+@pytest.fixture(params=[COUNT, 5])
+def at_once(request, monkeypatch):
+    """The number of images that fit into memory decoded; checks that no more are decoded at once."""
+    monkeypatch.setattr(features, "_BLOCK_BYTES", request.param * DATA.image_bytes)
+    decoded, decode = [], features.decode_images
+    monkeypatch.setattr(
+        features, "decode_images", lambda stored, size: decoded.append(len(stored)) or decode(stored, size)
+    )
+    yield request.param
+    assert 0 < max(decoded) <= request.param
 
+
+def test_evaluator_measures_each_image_and_a_corrupted_copy(tmp_path, examples, model, answers, at_once):
     evaluation, blessing = evaluate(tmp_path, examples, model, COUNT, min_top1=0.0, max_ece=1.0)
 
     assert is_blessed(blessing), explain(evaluation.uri)
@@ -94,10 +104,7 @@ def test_evaluator_measures_each_image_and_a_corrupted_copy(tmp_path, examples, 
     assert sum(measured["examples"] for measured in metrics["corrupted_top1"].values()) == COUNT
 
 
-@pytest.mark.parametrize("at_once", [COUNT, 5])
-def test_gate_measures_the_pixels(folder, monkeypatch, at_once):
-    monkeypatch.setattr(features, "_BLOCK_BYTES", at_once * DATA.image_bytes)
-
+def test_gate_measures_the_pixels(folder, at_once):
     split = quality.read_split(f"{folder}/Split-eval", "eval", DATA)
 
     images, labels = large_images.draw(COUNT, 99, seed=1)
@@ -153,10 +160,7 @@ def test_lite_files_agree_with_the_model(tmp_path, examples, model):
     assert (float32.agreement, float32.rejected) == (1.0, None)
 
 
-@pytest.mark.parametrize("at_once", [COUNT, 5])
-def test_saved_predictions_have_small_pictures(folder, model, answers, monkeypatch, at_once):
-    monkeypatch.setattr(features, "_BLOCK_BYTES", at_once * DATA.image_bytes)
-
+def test_saved_predictions_have_small_pictures(folder, model, answers):
     saved = predictions.gather(f"{model.uri}/Format-Serving", str(folder))
 
     assert saved.answers.tolist() == answers.tolist()
@@ -164,3 +168,15 @@ def test_saved_predictions_have_small_pictures(folder, model, answers, monkeypat
     drawn, _ = large_images.draw(COUNT, 99, seed=2)
     means = drawn[saved.mistakes].mean(axis=(1, 2))
     np.testing.assert_allclose(saved.mistake_images.mean(axis=(1, 2)), means, atol=1)
+
+
+def test_few_records_are_read_at_once_for_predictions(folder, model, answers, monkeypatch):
+    sizes, read = [], RecordFiles.read
+    monkeypatch.setattr(features, "_BLOCK_BYTES", 5 * DATA.image_bytes)
+    monkeypatch.setattr(predictions, "MAX_MISTAKES", 5)
+    monkeypatch.setattr(predictions, "SAMPLES", 0)
+    monkeypatch.setattr(RecordFiles, "read", lambda self, numbers: sizes.append(len(numbers)) or read(self, numbers))
+
+    saved = predictions.gather(f"{model.uri}/Format-Serving", str(folder))
+
+    assert saved.answers.tolist() == answers.tolist() and max(sizes) == 5

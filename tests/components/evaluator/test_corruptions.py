@@ -9,7 +9,7 @@ from known_data import IMAGE_SHAPE
 from scipy import ndimage
 
 from components.evaluator.corruptions import CORRUPTIONS, blur, brightness, choose, noise
-from components.evaluator.extraction import CORRUPTION, add_corrupted
+from components.evaluator.extraction import CORRUPTION, add_corrupted, split_batch
 from shiftvit import features
 
 
@@ -64,12 +64,16 @@ def test_corruptions_are_about_equally_frequent():
     assert min(names.count(name) for name in CORRUPTIONS) > 200
 
 
-def extract(records):
+def make_batch(records):
     batch = pa.RecordBatch.from_arrays(
         [pa.array([[record] for record in records], pa.large_list(pa.large_binary()))],
         [tfma.constants.ARROW_INPUT_COLUMN],
     )
-    return add_corrupted({tfma.ARROW_RECORD_BATCH_KEY: batch})
+    return {tfma.ARROW_RECORD_BATCH_KEY: batch}
+
+
+def extract(records):
+    return add_corrupted(make_batch(records))
 
 
 def test_batch_gets_a_corrupted_copy_of_each_record():
@@ -95,3 +99,24 @@ def test_copies_do_not_depend_on_batches():
     apart = [extract([record])[tfma.INPUT_KEY][1] for record in reversed(records)]
 
     assert sorted(together) == sorted(apart)
+
+
+@pytest.mark.parametrize("size, count, sizes", [(32, 1000, [1000]), (512, 50, [21, 21, 8])])
+def test_batches_are_split_so_that_memory_holds_their_pixels(size, count, sizes):
+    images = np.zeros((count, size, size, 3), np.uint8)
+    records = [features.encode(images[0], index) for index in range(count)]
+
+    parts = [add_corrupted(part) for part in split_batch(make_batch(records))]
+
+    assert [len(part[tfma.INPUT_KEY]) for part in parts] == [2 * size for size in sizes]
+    labels = [part[tfma.FEATURES_KEY][features.LABEL].ravel()[: len(part[tfma.INPUT_KEY]) // 2] for part in parts]
+    assert np.concatenate(labels).tolist() == list(range(count))
+
+
+@pytest.mark.parametrize("size", [8, 65, 224])
+def test_images_of_any_size_are_corrupted(size):
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
+
+    for corrupt in CORRUPTIONS.values():
+        copy = corrupt(image)
+        assert copy.shape == image.shape and copy.dtype == np.uint8 and (copy != image).any()
