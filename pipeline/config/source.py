@@ -11,9 +11,9 @@ PATH = "path"  # CIFAR's archive or folder, class folders or a table, named by i
 
 IMAGE_FILES = (FOLDER, CSV)  # kinds whose images have names, sizes and formats of their own
 FORMS = (
-    "the path of image folders, a CSV file, or an official CIFAR-10 or CIFAR-100 archive or folder; folder:PATH, "
-    "csv:FILE, tfds:NAME (a data set of tensorflow-datasets), tfds (CIFAR-10), tfds:ARCHIVE, or shapes (the embedded "
-    "set)"
+    "the path of image folders, a CSV file, or an archive or folder in the layouts of CIFAR-10 and CIFAR-100; "
+    "folder:PATH, csv:FILE, tfds:NAME (a data set of tensorflow-datasets), tfds (CIFAR-10), tfds:ARCHIVE, or shapes "
+    "(the embedded set)"
 )
 _ARCHIVES = (".tar.gz", ".tgz")
 

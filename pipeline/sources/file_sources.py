@@ -1,6 +1,7 @@
 """Sources whose images are files of any size, prepared as lists of them."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class FileSource:
     listing: Listing
     settings: DataConfig
 
-    @property
+    @functools.cached_property
     def sha256(self) -> str:
         """As in SourceIdentity."""
         return self.listing.checksum(*self._stored)

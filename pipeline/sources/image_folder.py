@@ -105,18 +105,17 @@ def _files(
         raise DataError(f"{folder}: a link to a folder that contains it; remove the link")
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
-            path = Path(entry.path)
             if _is_litter(entry.name):
                 skipped["hidden or system files"] += 1
             elif entry.is_dir():
-                yield from _files(path, source, skipped, (*parents, identity))
-            elif path.suffix.lower() not in SUFFIXES:
+                yield from _files(Path(entry.path), source, skipped, (*parents, identity))
+            elif not entry.name.lower().endswith(SUFFIXES):
                 skipped["files of other kinds"] += 1
             elif not entry.is_file():
-                raise DataError(f"{path}: not a file, or a link that leads nowhere; remove it")
+                raise DataError(f"{entry.path}: not a file, or a link that leads nowhere; remove it")
             else:
                 facts = entry.stat()
-                yield str(path.relative_to(source)), facts.st_size, facts.st_mtime_ns
+                yield entry.path.removeprefix(f"{source}/"), facts.st_size, facts.st_mtime_ns
 
 
 def _folders(path: Path, skipped: Counter[str] | None = None) -> Iterator[Path]:
@@ -129,7 +128,7 @@ def _folders(path: Path, skipped: Counter[str] | None = None) -> Iterator[Path]:
 
 
 def _has_image(folder: Path) -> bool:
-    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+    return any(path.name.lower().endswith(SUFFIXES) for path in folder.iterdir())
 
 
 def _is_litter(name: str) -> bool:

@@ -7,7 +7,7 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.settings import IngestConfig
@@ -57,7 +57,7 @@ class Listing:
         for split, files in self.files.items():
             digest.update(split.encode())
             for file in files:
-                digest.update(json.dumps(astuple(file)).encode())
+                digest.update(_bytes(f"{file.path}\0{file.class_name}\0{file.bytes}\0{file.modified}\n"))
         return digest.hexdigest()
 
 
@@ -116,8 +116,12 @@ def _split_class(files: list[ImageFile], shares: Mapping[str, float], seed: int)
 
 def _position(file: ImageFile, seed: int) -> float:
     """Returns a number from 0 to 1 that depends on the file's path and the seed only."""
-    digest = hashlib.sha256(f"{seed}/{file.path}".encode()).digest()
+    digest = hashlib.sha256(_bytes(f"{seed}/{file.path}")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")  # names of files may be no text
 
 
 def clean_name(name: str, place: object) -> str:

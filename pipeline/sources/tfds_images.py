@@ -141,7 +141,7 @@ def _describe(builder: Any, name: str) -> TfdsImages:
         found = [key for key, feature in kinds.items() if issubclass(feature, kind)]
         preferred = [key for key in found if key in supervised] or found
         if len(preferred) != 1:
-            listed = ", ".join(f"{key} ({kind.__name__})" for key, kind in kinds.items())
+            listed = ", ".join(f"{key} ({kind.__name__})" for key, kind in sorted(kinds.items()))
             raise DataError(f"tfds:{name}: not a set of images with one class each; its features are {listed}")
         keys += preferred
     splits: dict[str, str] = {}

@@ -93,6 +93,16 @@ def test_files_in_further_folders_and_behind_links_belong_to_the_class(folder, t
     assert any(file.path == "polar bear/more/0000.png" for files in listing.files.values() for file in files)
 
 
+def test_a_file_whose_name_is_no_text_is_an_image_like_others(folder):
+    path = os.fsencode(folder / "cat") + b"/\xff.png"
+    os.rename(folder / "cat/0000.png", path)
+
+    listing = list_images(folder, IngestConfig())
+
+    assert len(listing.checksum()) == 64
+    assert [f.path for files in listing.files.values() for f in files if "\udcff" in f.path] == ["cat/\udcff.png"]
+
+
 def test_hidden_files_and_other_litter_are_skipped_and_counted(folder):
     before = list_images(folder, IngestConfig())
     (folder / ".ipynb_checkpoints").mkdir()
