@@ -22,6 +22,7 @@ from shiftvit.image_files import read_file
 
 SAMPLES_FILE = "samples.svg"  # in the folder of the prepared source
 _LISTED = 3  # files in an example of what was found
+_TURNED = range(5, 9)  # EXIF's orientations in which width and height change places
 _BLOCK = 1000  # images between two reports of progress
 
 
@@ -124,7 +125,10 @@ def _facts_of(source: Source, split: str, path: str, label: int) -> _Facts:
             form = f"{container.kind} {image.mode}"
     except (DataError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return _Facts(name, split, label, digest, error=str(error))
-    return _Facts(name, split, label, digest, container.width, container.height, form)
+    width, height = container.width, container.height
+    if container.orientation in _TURNED:
+        width, height = height, width
+    return _Facts(name, split, label, digest, width, height, form)
 
 
 def _record_facts(source: Source) -> Iterator[_Facts]:
