@@ -136,7 +136,8 @@ def test_gate_finds_duplicates_by_the_stored_bytes(tmp_path):
     ],
     ids=["smaller", "cut", "raw pixels"],
 )
-def test_gate_names_an_image_that_cannot_be_decoded(tmp_path, size, end, found):
+def test_gate_names_an_image_that_cannot_be_decoded(tmp_path, monkeypatch, size, end, found):
+    monkeypatch.setattr(features, "_BLOCK_BYTES", 3 * DATA.image_bytes)
     good = features.serialize(*large_images.draw(7, 99))
     bad = tf.train.Example.FromString(features.serialize(*large_images.draw(1, size))[0])
     content = bad.features.feature["image"].bytes_list.value
