@@ -6,16 +6,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from components.example_gen import image_files
 from components.example_gen.source_identity import SourceIdentity
-from pipeline.config.settings import PipelineConfig
-from pipeline.config.source import TFDS
+from pipeline.config.settings import IngestConfig, PipelineConfig
 from pipeline.sources.listing import Listing
-from pipeline.sources.tfds_images import TfdsImages
 from shiftvit.config import DataConfig, Resize
 
-EXTRACTED = "images"  # folder of the images of tensorflow-datasets in a prepared source
+EXTRACTED = "images"  # folder of the extracted images in a prepared source
 DEFAULT_SIZE = 64  # pixels a side of stored images
 
 
@@ -58,17 +57,40 @@ class FileSource:
         return SourceIdentity(self.kind, self.sha256, False, counts, names, *self._stored)
 
 
-@dataclass(frozen=True)
-class TfdsSource:
-    """A data set of tensorflow-datasets, whose images are extracted to files."""
+class Images(Protocol):
+    """Images that are no files, or not files of their own."""
 
-    images: TfdsImages
+    @property
+    def kind(self) -> str:
+        """As in SourceIdentity."""
+
+    @property
+    def checksum(self) -> str:
+        """A SHA-256, in hex, that changes with the images."""
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes on the disk that they take as files."""
+
+    @property
+    def image_size(self) -> int | None:
+        """Pixels on each side of the images, or None if they have different sizes or are not square."""
+
+    def extract(self, folder: Path, config: IngestConfig) -> Listing:
+        """Writes the images as files into the folder, which does not exist yet, and lists them."""
+
+
+@dataclass(frozen=True)
+class ExtractedSource:
+    """Images that are extracted to files."""
+
+    images: Images
     config: PipelineConfig
 
     @property
     def kind(self) -> str:
         """As in SourceIdentity."""
-        return f"{TFDS}-{self.images.name.replace('/', '-')}"
+        return self.images.kind
 
     @property
     def sha256(self) -> str:

@@ -17,7 +17,7 @@ from pipeline.config.source import CSV, FOLDER, PATH, SHAPES, TFDS, TFDS_SET, pa
 from pipeline.sources import cifar, cifar_splits, csv_file, detect, image_folder, shapes, tfds_images, tfds_source
 from pipeline.sources.cifar_layouts import FINE
 from pipeline.sources.cifar_reader import Sink
-from pipeline.sources.file_sources import EXTRACTED, FileSource, TfdsSource
+from pipeline.sources.file_sources import EXTRACTED, ExtractedSource, FileSource
 from pipeline.sources.record_source import Reader, RecordSource, Writer
 from shiftvit.config import require
 from shiftvit.errors import DataError
@@ -27,7 +27,7 @@ from shiftvit.files import atomic, disk
 IDENTITY_FILE = "source.json"
 SOURCE_SETTINGS = ("shapes", "data", "ingest")  # groups of settings that `prepare` reads, beside source and workspace
 
-_Origin = RecordSource | FileSource | TfdsSource
+_Origin = RecordSource | FileSource | ExtractedSource
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _identify(config: PipelineConfig) -> _Origin:
     if kind == CSV:
         return FileSource("csv", csv_file.list_images(place, config.ingest), config.data)
     if kind == TFDS_SET:
-        return TfdsSource(tfds_images.find(tfds_name(config.source), config.ingest), config)
+        return ExtractedSource(tfds_images.find(tfds_name(config.source), config.ingest), config)
     require(
         config.data.image_size in (0, records.IMAGE_SIZE),
         f"data.image_size={config.data.image_size}: the images of {config.source} are stored as they are, with "

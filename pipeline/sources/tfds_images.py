@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.settings import IngestConfig
+from pipeline.config.source import TFDS
 from pipeline.sources.listing import SPLIT_NAMES, ImageFile, Listing, clean_name, make_listing
 from pipeline.sources.tfds_source import prepare_errors, require_network
 from shiftvit import progress
@@ -35,6 +36,11 @@ class TfdsImages:
     image: str
     label: str
     splits: dict[str, str]
+
+    @property
+    def kind(self) -> str:
+        """As in SourceIdentity."""
+        return f"{TFDS}-{self.name.replace('/', '-')}"
 
     @property
     def checksum(self) -> str:

@@ -11,27 +11,30 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
-from PIL import Image
 
 from pipeline.cli.main import main, make_parser
 from pipeline.cli.options import resolve
 from pipeline.config.overrides import override
 from pipeline.config.presets import preset
 from pipeline.graph.nodes import Node
+from pipeline.sources.prepare import prepare
+from shiftvit.errors import DataError
 from shiftvit.features import SPLITS
 from tuner import space
 
 HERE = Path(__file__).parent
 CLASSES = [f"kind {number}" for number in range(3)]
-SHADES = range(0, 125, 25)
+IMAGES = 20  # of each class
 SETTINGS = {
     "model.network": "plain",
     "model.dims": "8,16",
+    "model.depths": "1,1",
     "train.epochs": 1,
     "train.batch_size": 5,
     "tune.trials": 0,
-    # Five images per class and split are too few to pass any threshold.
-    "gate.max_duplicates": 1,
+    # So few images pass no threshold.
+    "gate.max_label_drift": 1,
+    "gate.max_image_drift": 1,
     "evaluate.min_top1": 0,
     "evaluate.min_top5": 0,
     "evaluate.max_ece": 1,
@@ -42,30 +45,29 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """A folder with five images of each class in each split."""
-    folder = tmp_path_factory.mktemp("images")
-    for number, (split, name) in enumerate((split, name) for split in SPLITS for name in CLASSES):
-        (folder / split / name).mkdir(parents=True)
-        for shade in SHADES:
-            image = np.full((40, 50, 3), shade + number, np.uint8)
-            Image.fromarray(image).save(folder / split / name / f"{shade}.png")
-    return folder
+def archive(tmp_path_factory):
+    """A NumPy archive of noise, darker or lighter by class."""
+    file = tmp_path_factory.mktemp("archive") / "images.npz"
+    labels = np.tile(np.arange(len(CLASSES)), IMAGES)
+    noise = np.random.default_rng(0).integers(0, 60, (len(labels), 20, 20, 3))
+    images = (noise + 60 * labels[:, None, None, None]).astype(np.uint8)
+    np.savez(file, images=images, labels=labels, class_names=CLASSES)
+    return file
 
 
 @pytest.fixture(scope="module")
-def workspace(images, tmp_path_factory):
+def workspace(archive, tmp_path_factory):
     """A workspace in which a run with every extension has pushed a model."""
     folder = tmp_path_factory.mktemp("workspace")
-    done = run(images, folder)
+    done = run(archive, folder)
     assert done.returncode == 0, done.stderr
     return folder
 
 
-def run(images, workspace, **settings):
+def run(archive, workspace, **settings):
     """Runs the graph with every extension; a setting's key has two underscores in place of a dot."""
     chosen = SETTINGS | {key.replace("__", "."): value for key, value in settings.items()}
-    options = ["--beam", "bundles", "--data", f"images:{images}", "--workspace", str(workspace)]
+    options = ["--preset", "quickstart", "--beam", "bundles", "--data", f"npz:{archive}", "--workspace", str(workspace)]
     return subprocess.run(
         [sys.executable, "-m", "pipeline.cli.main", "run", *options, *(f"--set={k}={v}" for k, v in chosen.items())],
         cwd=HERE,
@@ -74,17 +76,37 @@ def run(images, workspace, **settings):
     )
 
 
-def test_data_command_checks_the_source(images, tmp_path, capsys):
-    assert main(["data", "--data", f"images:{images}", "--workspace", str(tmp_path), "--json"]) == 0
+def test_data_command_checks_the_source(archive, tmp_path, capsys):
+    assert main(["data", "--data", f"npz:{archive}", "--workspace", str(tmp_path), "--json"]) == 0
 
     source = json.loads(capsys.readouterr().out)
-    assert (source["kind"], source["counts"], source["class_names"]) == ("images", dict.fromkeys(SPLITS, 15), CLASSES)
+    assert (source["kind"], source["class_names"], source["image_size"]) == ("npz", CLASSES, 20)
+    assert {name: sum(source["class_counts"][split][k] for split in SPLITS) for k, name in enumerate(CLASSES)} == (
+        dict.fromkeys(CLASSES, IMAGES)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({}, "not a NumPy archive of images and labels"),
+        ({"images": np.zeros((3, 8, 8, 3), np.uint8), "labels": [0, 1]}, "images must be uint8"),
+        ({"images": np.zeros((2, 8, 8, 3)), "labels": [0, 1]}, "images must be uint8"),
+        ({"images": np.zeros((2, 8, 8, 3), np.uint8), "labels": [-1, 0]}, "must be 0 or more"),
+        ({"images": np.zeros((2, 8, 8, 3), np.uint8), "labels": [0, 1], "class_names": ["a"]}, "out of bounds"),
+    ],
+)
+def test_archive_that_does_not_fit_is_refused(tmp_path, arrays, message):
+    np.savez(tmp_path / "bad.npz", **arrays)
+
+    with pytest.raises(DataError, match=message):
+        prepare(override(preset("images"), [f"source=npz:{tmp_path}/bad.npz", f"workspace={tmp_path}"]))
 
 
 def test_source_path_becomes_absolute():
-    config = override(preset("quickstart"), ["source=images:here"])
+    config = override(preset("images"), ["source=npz:here"])
 
-    assert config.with_absolute_paths().source == f"images:{Path('here').absolute()}"
+    assert config.with_absolute_paths().source == f"npz:{Path('here').absolute()}"
 
 
 @pytest.mark.parametrize("command", documents.commands(HERE / "extending.md"))
@@ -114,8 +136,8 @@ def test_component_measures_the_model(workspace):
     assert 0.01 < float(value.read_text()) < 10
 
 
-def test_component_rejects_a_large_model_by_its_setting(images, workspace):
-    done = run(images, workspace, size_gate__max_megabytes=0.001)
+def test_component_rejects_a_large_model_by_its_setting(archive, workspace):
+    done = run(archive, workspace, size_gate__max_megabytes=0.001)
 
     assert done.returncode == 1 and "more than size_gate.max_megabytes=0.001" in done.stderr
 
