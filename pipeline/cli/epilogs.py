@@ -5,6 +5,7 @@ from pipeline.graph.nodes import PIPELINE_NAME
 EPILOGS = {  # by command
     "shiftvit": """examples:
   shiftvit run                                              train on the embedded images: minutes on a laptop
+  shiftvit run --data photos                                train on your own: a folder for each class, or a CSV file
   shiftvit run --preset cifar10-cpu --data cifar-10-binary.tar.gz
   shiftvit tune --set tune.trials=12                        search only; a later run trains with the best trial
   shiftvit show                                             the latest run: configuration, lineage, metrics, anomalies
@@ -17,6 +18,8 @@ EPILOGS = {  # by command
 """,
     "shiftvit run": """examples:
   shiftvit run
+  shiftvit run --data photos                                photos/CLASS/IMAGE, photos/SPLIT/CLASS/IMAGE, or a CSV file
+  shiftvit run --data photos --set data.image_size=128 --set train.epochs=80 --set train.class_weights=balanced
   shiftvit run --preset cifar10 --data tfds --workspace /data/cifar
   shiftvit run --preset cifar10-cpu --data cifar-10-batches-bin --set train.epochs=5 --set model.dims=64,128,256
   shiftvit run --config workspace/runs/20261123-153012/config.json
@@ -41,6 +44,8 @@ examples:
 """,
     "shiftvit data": """examples:
   shiftvit data                                             draws the embedded set
+  shiftvit data --data photos                               classes, sizes, duplicates and samples of a folder
+  shiftvit data --data labels.csv                           the same of a CSV file with the columns path and label
   shiftvit data --data cifar-10-python.tar.gz               checks every batch and label of an archive
   shiftvit data --data cifar-100-binary --set data.cifar100_labels=coarse
                                                             reads the 20 coarse classes of an unpacked folder
