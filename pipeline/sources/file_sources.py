@@ -13,6 +13,7 @@ from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.settings import IngestConfig, PipelineConfig
 from pipeline.sources.listing import Listing
 from shiftvit.config import DataConfig, Resize
+from shiftvit.features import MAX_SIZE, MIN_SIZE
 
 EXTRACTED = "images"  # folder of the extracted images in a prepared source
 DEFAULT_SIZE = 64  # pixels a side of stored images
@@ -112,6 +113,7 @@ class ExtractedSource:
     def write(self, folder: Path) -> SourceIdentity:
         """Writes the images and the lists of them, and returns the identity."""
         listing = self.images.extract(folder / EXTRACTED, self.config.ingest)
-        size = self.config.data.image_size or self.images.image_size or DEFAULT_SIZE
+        native = min(max(self.images.image_size or DEFAULT_SIZE, MIN_SIZE), MAX_SIZE)
+        size = self.config.data.image_size or native
         files = FileSource(self.kind, listing, dataclasses.replace(self.config.data, image_size=size))
         return dataclasses.replace(files.write(folder), sha256=self.sha256)

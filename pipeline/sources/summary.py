@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from components.example_gen import image_files, records
 from pipeline.sources import samples
@@ -17,7 +17,7 @@ from pipeline.sources.prepare import Source
 from shiftvit import progress
 from shiftvit.errors import DataError, printable
 from shiftvit.files import atomic
-from shiftvit.image_container import read_container
+from shiftvit.image_container import damaged, read_container
 from shiftvit.image_files import read_file
 
 SAMPLES_FILE = "samples.svg"  # in the folder of the prepared source
@@ -123,6 +123,8 @@ def _facts_of(source: Source, split: str, path: str, label: int) -> _Facts:
         container = read_container(content)
         with Image.open(io.BytesIO(container.content), formats=[container.kind]) as image:
             form = f"{container.kind} {image.mode}"
+    except UnidentifiedImageError:
+        return _Facts(name, split, label, digest, error=str(damaged(container.kind, "its header cannot be read")))
     except (DataError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return _Facts(name, split, label, digest, error=str(error))
     width, height = container.width, container.height

@@ -68,3 +68,12 @@ def test_binary_records_are_summarised_too(tmp_path, capsys):
     facts = json.loads(capsys.readouterr().out)
     assert facts["class_counts"]["train"] == [2] * 10 and facts["sizes"] == ["32x32"] * 3
     assert facts["forms"] == {"raw RGB": 60} and facts["duplicates"] == 0
+
+
+def test_file_with_a_broken_header_is_listed_with_the_reason_that_ingestion_gives(folder, tmp_path, capsys):
+    (folder / "cat/page.webp").unlink()
+    (folder / "cat/broken.jpg").write_bytes(b"\xff\xd8\xff no image")
+
+    out = data(folder, tmp_path, capsys)
+
+    assert "no images      cat/broken.jpg: a damaged JPEG image (its header cannot be read)" in out
