@@ -15,6 +15,7 @@ from pipeline.runs.run import Run
 from shiftvit.features import SPLITS
 
 _LISTED = 100  # image files that were left out
+_SAMPLED_CLASSES = 50  # with sample images
 
 
 def render(contents: ReportContents) -> str:
@@ -49,17 +50,18 @@ def _class_counts(contents: ReportContents) -> str:
 
 
 def _samples(run: Run, saved: Predictions) -> str:
-    rows = []
-    for class_id in np.unique(saved.sample_labels):
+    rows, class_ids = [], np.unique(saved.sample_labels)
+    for class_id in class_ids[:_SAMPLED_CLASSES]:
         images = saved.sample_images[saved.sample_labels == class_id]
         name = run.class_name(class_id)
         rows.append([escape(name), picture(strip(images), f"{len(images)} training images of class {name}")])
-    return element("h3", "Training images") + scrollable("Training images", _picture_table(rows))
+    more = f"of {len(rows)} of the {len(class_ids):,} classes, " if len(rows) < len(class_ids) else "of each class, "
+    return element("h3", "Training images") + scrollable("Training images", _picture_table(rows, more))
 
 
-def _picture_table(rows: Sequence[Sequence[str]]) -> str:
+def _picture_table(rows: Sequence[Sequence[str]], classes: str) -> str:
     body = (element("tr", element("th", name, scope="row"), element("td", images)) for name, images in rows)
-    caption = element("caption", "The first images of each class, without augmentation")
+    caption = element("caption", f"The first images {classes}without augmentation")
     return element("table", caption, element("tbody", *body), class_="samples")
 
 

@@ -14,6 +14,9 @@ from pipeline.runs.predictions import Predictions
 from pipeline.runs.run import Run
 from shiftvit.metrics import F1, PRECISION, TITLES, TOP1, TOP5
 
+_MATRIX_CLASSES = 50  # with more, the confusion matrix is a table of its largest entries
+_FREQUENT = 30  # entries of that table
+
 
 def render(contents: ReportContents) -> str:
     """Returns the section."""
@@ -91,6 +94,8 @@ def _confusion(run: Run) -> str:
     confusion = run.metrics.get("confusion", [])
     if not confusion:
         return ""
+    if len(confusion) > _MATRIX_CLASSES:
+        return _frequent_confusions(confusion, run)
     rows = [
         [escape(run.class_name(k)), *(_cell(n, max(sum(row), 1), k == answered) for answered, n in enumerate(row))]
         for k, row in enumerate(confusion)
@@ -98,6 +103,17 @@ def _confusion(run: Run) -> str:
     headings = ["true class", *(escape(run.class_name(k)) for k in range(len(confusion)))]
     caption = "Images by true class (rows) and answered class (columns)"
     return element("h3", "Confusion matrix") + table(caption, headings, rows)
+
+
+def _frequent_confusions(confusion: Confusion, run: Run) -> str:
+    """Returns a table of the most frequent mistakes, for data with too many classes for a matrix."""
+    pairs = [(n, k, j) for k, row in enumerate(confusion) for j, n in enumerate(row) if n and j != k]
+    most = sorted(pairs, key=lambda pair: -pair[0])[:_FREQUENT]
+    rows = [
+        [escape(run.class_name(k)), escape(run.class_name(j)), f"{n:,} of {sum(confusion[k]):,}"] for n, k, j in most
+    ]
+    caption = f"{len(most)} of {count(len(pairs), 'pair')} of classes, of {len(confusion):,} classes"
+    return element("h3", "Most frequent confusions") + table(caption, ["true class", "answered class", "images"], rows)
 
 
 def _cell(number: int, images: int, right: bool) -> str:

@@ -188,6 +188,26 @@ def test_tables_have_the_row(page, row):
     assert row in [" | ".join(cells) for cells in page.rows()]
 
 
+def test_many_classes_have_a_table_of_the_largest_confusions_in_place_of_the_matrix():
+    classes = 300
+    confusion = [[int(k == j) * 8 for j in range(classes)] for k in range(classes)]
+    confusion[7][9] = 2
+    metrics = RESULT.metrics | {"confusion": confusion, "class_top1": [0.8] * classes}
+
+    markup = render(with_result(metrics=metrics))
+
+    assert "Confusion matrix" not in markup and len(markup) < 500_000
+    assert ["7", "9", "2 of 10"] in Page(markup).rows()
+
+
+def test_image_files_that_were_left_out_are_listed():
+    details = dataclasses.replace(CONTENTS.details, bad_images=["cat/<b>.jpg: not an image"])
+
+    page = Page(render(dataclasses.replace(CONTENTS, details=details)))
+
+    assert "cat/<b>.jpg: not an image" in page.texts("li")
+
+
 def test_reasons_for_not_pushing_are_listed(page):
     assert "top-1 of class <0> is too low" in page.texts("li")
 
