@@ -134,7 +134,7 @@ def ingest(source: "Source", folder: Path) -> float:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types import standard_artifacts
 
-    from components.example_gen.component import Cifar10ExampleGen
+    from components.example_gen.component import ImageExampleGen
     from pipeline.config.settings import PipelineConfig
     from pipeline.runners.beam import arguments
 
@@ -149,7 +149,7 @@ def ingest(source: "Source", folder: Path) -> float:
         "images_per_shard": config.ingest.images_per_shard,
         "max_bad_images": config.ingest.max_bad_images,
     }
-    Cifar10ExampleGen.EXECUTOR_SPEC.executor_class(context).Do({}, {"examples": [examples]}, parameters)
+    ImageExampleGen.EXECUTOR_SPEC.executor_class(context).Do({}, {"examples": [examples]}, parameters)
     return time.perf_counter() - started
 
 

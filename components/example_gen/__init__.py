@@ -1,1 +1,1 @@
-"""Ingestion: converts binary records of CIFAR-10 to TFRecord files of Examples."""
+"""Ingestion: turns a prepared source into TFRecord files of Examples."""

@@ -59,7 +59,7 @@ class _WriteShard(beam.DoFn):
 
 
 @component(use_beam=True)
-def Cifar10ExampleGen(
+def ImageExampleGen(
     examples: OutputArtifact[Examples],
     input_base: Parameter[str],
     image_folder: Parameter[str],

@@ -64,7 +64,7 @@ def _lines(location: str, source: "Source", summary: "Summary") -> Iterator[tupl
     if summary.in_two_classes:
         yield "in two classes", _with_examples(summary.in_two_classes, summary.first_in_two_classes)
     if source.skipped:
-        yield "skipped", ", ".join(f"{count:,} {what}" for what, count in source.skipped.items())
+        yield "skipped", ", ".join(f"{what}: {count:,}" for what, count in source.skipped.items())
     for index, file in enumerate(summary.not_images[:_SHOWN_FILES]):
         yield "" if index else "no images", file
     if len(summary.not_images) > _SHOWN_FILES:

@@ -38,7 +38,7 @@ cluster in TF_CONFIG. The first worker shows progress and writes the model. If o
 start the command again on all of them to resume after the last epoch.
 
 examples:
-  shiftvit train --records workspace/artifacts/Cifar10ExampleGen/examples/1 --model model --state state
+  shiftvit train --records workspace/artifacts/ImageExampleGen/examples/1 --model model --state state
   TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}' \\
       shiftvit train --preset cifar10 --records /data/examples --model /data/model --state /data/state
 """,

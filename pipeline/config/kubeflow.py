@@ -55,7 +55,7 @@ _LIGHT = StepConfig(cpu="500m", memory="2Gi")
 class StepsConfig:
     """Resources of each step: a field for each node of the graph, named as the node in snake case."""
 
-    cifar10_example_gen: StepConfig = StepConfig(cpu="2")
+    image_example_gen: StepConfig = StepConfig(cpu="2")
     statistics_gen: StepConfig = StepConfig(cpu="2")
     dataset_schema: StepConfig = _LIGHT
     example_validator: StepConfig = _LIGHT
@@ -73,7 +73,7 @@ class StepsConfig:
             getattr(self, step.name).check(f"kubeflow.steps.{step.name}")
 
     def of(self, node: str) -> StepConfig:
-        """Returns the resources of the node with that id, such as Cifar10ExampleGen.
+        """Returns the resources of the node with that id, such as ImageExampleGen.
 
         A node without a field gets the defaults of StepConfig, so that a new component compiles before it has one.
         """

@@ -20,7 +20,7 @@ from tfx.types import Channel
 from components.canary.component import Canary
 from components.data_gate.component import DataGate
 from components.evaluator import eval_config
-from components.example_gen.component import Cifar10ExampleGen
+from components.example_gen.component import ImageExampleGen
 from components.example_gen.source_identity import SourceIdentity
 from components.lite.component import LiteExport
 from components.pusher import Pusher
@@ -103,7 +103,7 @@ def _make_eval_config(config: PipelineConfig, identity: SourceIdentity) -> tfma.
 
 
 def _make_data_nodes(config: PipelineConfig, source: Source) -> list[BaseNode]:
-    example_gen = Cifar10ExampleGen(
+    example_gen = ImageExampleGen(
         input_base=str(source.folder.resolve()),
         image_folder=str(source.image_folder),
         identity=source.identity.to_json(),

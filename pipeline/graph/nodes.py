@@ -8,7 +8,7 @@ PIPELINE_NAME = "shiftvit"  # of the graph in ML Metadata, and of the served mod
 class Node(str, Enum):
     """The id of each node, in the order in which they run; equal to the plain text."""
 
-    EXAMPLE_GEN = "Cifar10ExampleGen"
+    EXAMPLE_GEN = "ImageExampleGen"
     STATISTICS_GEN = "StatisticsGen"
     SCHEMA = "DatasetSchema"
     EXAMPLE_VALIDATOR = "ExampleValidator"

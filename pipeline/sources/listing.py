@@ -157,7 +157,7 @@ def _check_classes(folder: Path, split: str, files: list[ImageFile], names: tupl
     counts = Counter(file.class_name for file in files)
     missing = [name for name in names if name not in counts]
     if missing:
-        others = f" and {len(missing) - 1:,} other classes" if len(missing) > 1 else ""
+        others = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
         raise DataError(
             f"{folder}: class {missing[0]}{others} has no image in the split {split}; every class needs images in "
             "each split: add some, or remove the class"

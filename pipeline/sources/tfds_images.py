@@ -12,7 +12,7 @@ from pipeline.config.source import TFDS
 from pipeline.sources.listing import SPLIT_NAMES, ImageFile, Listing, clean_name, make_listing
 from pipeline.sources.tfds_source import prepare_errors, require_network
 from shiftvit import progress
-from shiftvit.errors import DataError
+from shiftvit.errors import DataError, one_line
 from shiftvit.features import TRAIN
 
 _PNG = b"\x89PNG"
@@ -111,7 +111,7 @@ def find(name: str, config: IngestConfig) -> TfdsImages:
     try:
         builder = tfds.builder(name, data_dir=config.tfds_dir or None)
     except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError, OSError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error)[:100]
         raise DataError(
             f"tfds:{name}: neither prepared in {folder} nor known to tensorflow-datasets ({reason}); ingest.tfds_dir "
             "sets the data_dir"

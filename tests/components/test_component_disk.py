@@ -2,7 +2,7 @@ import apache_beam as beam
 import pytest
 from executions import examples
 
-from components.example_gen.component import Cifar10ExampleGen
+from components.example_gen.component import ImageExampleGen
 from components.trainer import training
 from pipeline.config.settings import PipelineConfig, ShapesConfig
 from pipeline.sources import prepare
@@ -31,11 +31,13 @@ def test_ingestion_on_a_full_disk_leaves_no_shard(small_disk, source, check_ahea
     """Whether the check ahead finds too little room, or the disk fills up later."""
 
     def ingest():
-        Cifar10ExampleGen.test_call(
+        ImageExampleGen.test_call(
             examples=examples(small_disk.folder / "examples"),
             input_base=str(source.folder),
+            image_folder="",
             identity=source.identity.to_json(),
             images_per_shard=200,
+            max_bad_images=0,
             beam_pipeline=beam.Pipeline(runner="FnApiRunner"),
         )
 

@@ -22,7 +22,7 @@ from waiting import wait_until
 
 from components.evaluator.results import read_metrics
 from components.example_gen import records
-from components.example_gen.component import Cifar10ExampleGen
+from components.example_gen.component import ImageExampleGen
 from components.example_gen.source_identity import SourceIdentity
 from pipeline.config.beam import BeamConfig
 from pipeline.runners.beam import arguments
@@ -68,7 +68,7 @@ def context(flags, folder):
 def ingest(flags, source, folder, counts=COUNTS):
     examples = executions.examples(folder / "examples")
     identity = SourceIdentity("folder", "0", False, counts, CLASS_NAMES, 32)
-    Cifar10ExampleGen.EXECUTOR_SPEC.executor_class(context(flags, folder)).Do(
+    ImageExampleGen.EXECUTOR_SPEC.executor_class(context(flags, folder)).Do(
         {},
         {"examples": [examples]},
         {

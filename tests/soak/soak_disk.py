@@ -10,7 +10,7 @@ import runs
 # Line of output at which the disk is filled, bytes that stay free, and the step that then fails.
 MOMENTS = [
     ("Source: running", 50_000, "Source"),
-    ("Cifar10ExampleGen: running", 50_000, "Cifar10ExampleGen"),
+    ("ImageExampleGen: running", 50_000, "ImageExampleGen"),
     ("StatisticsGen: running", 50_000, "StatisticsGen"),
     ("Tuner: running", 50_000, "Tuner"),
     ("Trainer: running", 50_000, "Trainer"),

@@ -14,7 +14,7 @@ from waiting import wait_until
 
 KILLS = 20
 STEPS = [
-    *("Source", "Cifar10ExampleGen", "StatisticsGen", "DatasetSchema", "ExampleValidator", "DataGate", "Tuner"),
+    *("Source", "ImageExampleGen", "StatisticsGen", "DatasetSchema", "ExampleValidator", "DataGate", "Tuner"),
     *("Trainer", "Baseline", "Evaluator", "Canary", "Pusher"),
 ]
 

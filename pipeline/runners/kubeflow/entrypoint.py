@@ -179,7 +179,7 @@ def _mounted(path: str) -> str:
 # Per executor: converts the parameters of the run to those of the executor, in place. Takes the metadata that ingestion
 # recorded about the data, if the executor reads it, and a scratch folder.
 PREPARATIONS: dict[str, Callable[[Json, Json, Path], None]] = {
-    "components.example_gen.component.Cifar10ExampleGen_Executor": _ingest,
+    "components.example_gen.component.ImageExampleGen_Executor": _ingest,
     "components.tuner.component.Executor": _search,
     "tfx.components.trainer.executor.GenericExecutor": _train,
     "components.baseline.PushedBaseline_Executor": _find_baseline,

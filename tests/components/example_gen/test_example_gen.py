@@ -73,7 +73,7 @@ def properties(source, counts=COUNTS):
 def do(folder, exec_properties):
     examples = standard_artifacts.Examples()
     examples.uri = str(folder)
-    component.Cifar10ExampleGen.test_call(examples=examples, beam_pipeline=local_pipeline(), **exec_properties)
+    component.ImageExampleGen.test_call(examples=examples, beam_pipeline=local_pipeline(), **exec_properties)
     return examples
 
 
@@ -172,7 +172,7 @@ def test_lost_or_doubled_records_raise(source, tmp_path, spoil, found):
 
 
 def test_component_declares_its_parameters_and_examples(source):
-    node = component.Cifar10ExampleGen(**properties(source))
+    node = component.ImageExampleGen(**properties(source))
     assert node.outputs["examples"].type is standard_artifacts.Examples
     assert node.exec_properties["images_per_shard"] == 10
-    assert node.executor_spec.class_path == "components.example_gen.component.Cifar10ExampleGen_Executor"
+    assert node.executor_spec.class_path == "components.example_gen.component.ImageExampleGen_Executor"

@@ -49,7 +49,7 @@ def ingest(tmp_path, photos, files, **changes):
     examples = standard_artifacts.Examples()
     examples.uri = str(tmp_path / "examples")
     parameters = {"images_per_shard": 12, "max_bad_images": 1} | changes
-    component.Cifar10ExampleGen.test_call(
+    component.ImageExampleGen.test_call(
         examples=examples,
         input_base=str(tmp_path / "source"),
         image_folder=str(photos),

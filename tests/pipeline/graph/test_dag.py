@@ -117,7 +117,7 @@ def test_pusher_needs_both_blessings(nodes):
         for key, value in nodes["Pusher"].inputs.inputs.items()
     }
 
-    card = {"evaluation": ["Evaluator"], "model_run": ["Trainer"], "examples": ["Cifar10ExampleGen"]}
+    card = {"evaluation": ["Evaluator"], "model_run": ["Trainer"], "examples": ["ImageExampleGen"]}
     blessings = {"model_blessing": ["Evaluator"], "infra_blessing": ["Canary"]}
     assert producers == {"model": ["Trainer"]} | blessings | card
 
@@ -169,7 +169,7 @@ def test_nodes_with_our_code_run_again_after_a_change(file, tmp_path, monkeypatc
     after = executors(compile_graph(tmp_path))
 
     changed = {name for name in Node if after.get(name) != before.get(name)}
-    ours = {"Cifar10ExampleGen", "DatasetSchema", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary", "Pusher"}
+    ours = {"ImageExampleGen", "DatasetSchema", "DataGate", "Tuner", "Trainer", "Evaluator", "Canary", "Pusher"}
     assert ours <= changed
 
 

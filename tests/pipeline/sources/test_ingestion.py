@@ -8,7 +8,7 @@ from cifar_files import make_archive, prepare
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.example_gen import records
-from components.example_gen.component import Cifar10ExampleGen
+from components.example_gen.component import ImageExampleGen
 from shiftvit import features
 from shiftvit.config import DataConfig
 from shiftvit.dataset import read_dataset
@@ -21,7 +21,7 @@ def test_cifar100_is_ingested_with_its_coarse_labels(tmp_path):
     examples = standard_artifacts.Examples()
     examples.uri = str(tmp_path / "examples")
 
-    Cifar10ExampleGen.test_call(
+    ImageExampleGen.test_call(
         examples=examples,
         input_base=str(source.folder),
         image_folder="",

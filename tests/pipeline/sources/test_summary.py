@@ -39,7 +39,7 @@ def test_counts_sizes_formats_and_duplicates_are_shown(folder, tmp_path, capsys)
     assert "10x10 to 80x40, median 24x24; stored as 64x64 (crop)" in out
     assert "formats        PNG RGB 92, " in out and "JPEG RGB 1" in out and "GIF " in out
     assert "duplicates     2, such as " in out and "in two classes 1, such as " in out
-    assert "1 hidden or system files" in out and "1 files of other kinds" in out
+    assert "hidden or system files: 1" in out and "files of other kinds: 1" in out
     assert "no images      cat/page.webp: not a PNG" in out
 
 

@@ -73,7 +73,7 @@ def test_the_evaluator_finds_its_extraction_in_the_image(documents):
 def test_ingestion_gets_the_settings_of_the_source(tmp_path):
     spec, _ = compiled(tmp_path, "data.cifar100_labels=coarse")
 
-    parameters = spec["root"]["dag"]["tasks"]["Cifar10ExampleGen"]["inputs"]["parameters"]
+    parameters = spec["root"]["dag"]["tasks"]["ImageExampleGen"]["inputs"]["parameters"]
     settings = json.loads(parameters["settings"]["runtimeValue"]["constant"])
     assert settings["data"]["cifar100_labels"] == "coarse"
 

@@ -15,7 +15,7 @@ from pipeline.sources.prepare import prepare
 from shiftvit.config import ExperimentConfig, TrainConfig, to_dict
 from shiftvit.errors import ConfigError, DataError
 
-INGEST = "components.example_gen.component.Cifar10ExampleGen_Executor"
+INGEST = "components.example_gen.component.ImageExampleGen_Executor"
 TUNE = "components.tuner.component.Executor"
 TRAIN = "tfx.components.trainer.executor.GenericExecutor"
 EVALUATE = "tfx.components.evaluator.executor.Executor"

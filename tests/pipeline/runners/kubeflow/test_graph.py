@@ -123,7 +123,7 @@ def test_the_pushed_model_has_the_class_names_of_the_data(serving, runs):
 
 
 def test_files_that_do_not_decode_are_listed_beside_the_examples(runs):
-    listed = read_bad_images(str(runs[0].path("Cifar10ExampleGen", "examples")))
+    listed = read_bad_images(str(runs[0].path("ImageExampleGen", "examples")))
 
     assert [image.path for images in listed.values() for image in images] == [f"{NAMES[0]}/broken.jpg"]
 
@@ -134,7 +134,7 @@ def test_the_state_of_a_training_is_on_the_volume_and_removed_at_its_end(folder,
 
 
 def test_bad_data_is_reported_with_its_step(folder, runs, tmp_path):
-    with pytest.raises(DataError, match=f"step Cifar10ExampleGen failed: {tmp_path}/missing: no such file or folder"):
+    with pytest.raises(DataError, match=f"step ImageExampleGen failed: {tmp_path}/missing: no such file or folder"):
         rehearse(folder / "few.yaml", {"data": f"{tmp_path}/missing"}, tmp_path / "cluster", ignore)
 
 

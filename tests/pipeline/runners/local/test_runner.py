@@ -7,7 +7,7 @@ from pipeline.runs.workspace import RunFolder, Workspace
 def test_run_does_not_fail_if_its_predictions_cannot_be_saved(tmp_path):
     outputs = {
         "Trainer": {"model": (Artifact(1, "Model", str(tmp_path / "gone"), {}),)},
-        "Cifar10ExampleGen": {"examples": (Artifact(2, "Examples", str(tmp_path / "gone"), {}),)},
+        "ImageExampleGen": {"examples": (Artifact(2, "Examples", str(tmp_path / "gone"), {}),)},
     }
     executions = {node: Execution(3, node, "run", "cached", 0.0, 1.0, {}, made) for node, made in outputs.items()}
     events = []
