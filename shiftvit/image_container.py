@@ -38,6 +38,7 @@ class Container:
         content: the file, without what does not matter to its pixels.
         orientation: from EXIF, 1 to 8.
         bit_depth: of the samples of a PNG.
+        frame: left, top, right and bottom of the part of a GIF that its first frame covers; None: all of it.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Container:
     content: bytes
     orientation: int = 1
     bit_depth: int = 8
+    frame: tuple[int, int, int, int] | None = None
 
 
 def read_container(data: bytes) -> Container:
@@ -141,8 +143,9 @@ def _read_gif(data: bytes) -> Container:
         if data[start + 1] == 0xF9:  # has the transparent colour
             parts.append(data[start:position])
     left, top, frame_width, frame_height = struct.unpack_from("<HHHH", data, position + 1)
-    size = max(width, left + frame_width), max(height, top + frame_height)
-    return Container("GIF", *size, b"".join(parts) + data[position:])
+    frame = left, top, left + frame_width, top + frame_height
+    size = max(width, frame[2]), max(height, frame[3])
+    return Container("GIF", *size, b"".join(parts) + data[position:], frame=None if frame == (0, 0, *size) else frame)
 
 
 def _read_bmp(data: bytes) -> Container:

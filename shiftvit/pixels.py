@@ -53,7 +53,7 @@ def decode(data: bytes, size: int, resize: Resize = "crop") -> np.ndarray:
             if image.width * image.height > MAX_FILE_PIXELS:  # a header may contradict itself
                 raise too_large()
             _reduce(image, _DRAFT * size)
-            opaque = _on_white(image, container)
+            opaque = _cut_out(_on_white(image, container), container.frame)
     except UnidentifiedImageError as error:
         raise damaged(container.kind, "its header cannot be read") from error
     except Image.DecompressionBombError as error:
@@ -91,6 +91,15 @@ def _on_white(image: Image.Image, container: Container) -> Image.Image:
         opaque.paste(layer, mask=layer)
         return opaque
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _cut_out(image: Image.Image, frame: tuple[int, int, int, int] | None) -> Image.Image:
+    """Returns the image with white outside of the frame, which Pillow fills with some colour of the palette."""
+    if frame is None:
+        return image
+    cut_out = Image.new("RGB", image.size, "white")
+    cut_out.paste(image.crop(frame), frame[:2])
+    return cut_out
 
 
 def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:

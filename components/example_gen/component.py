@@ -114,8 +114,9 @@ def _write(
         file_checks.check_labels(measured, shards, source.class_names)
         counts = {split: count - len(bad.get(split, ())) for split, count in source.counts.items()}
         verify(counts, output)
+        dataset = measure.combine(measured, source.class_names, counts, source.resize or "crop")
         file_checks.write(bad, output)
-        return measure.combine(measured, source.class_names, counts, source.resize or "crop")
+        return dataset
     except BaseException:
         _remove(folders)
         raise

@@ -31,7 +31,7 @@ def check_decoded(measured: Iterable[Measured], maximum: int) -> dict[str, list[
     if len(files) > maximum:
         listed = "; ".join(f"{image.path}: {image.reason}" for image in files[:_LISTED])
         raise DataError(
-            f"{len(files):,} image files do not decode, but ingest.max_bad_images={maximum} are allowed: {listed}; "
+            f"image files that do not decode: {len(files):,}, more than ingest.max_bad_images={maximum}: {listed}; "
             "repair or remove them, or allow more"
         )
     return found
@@ -50,7 +50,7 @@ def check_labels(measured: Iterable[Measured], shards: Iterable[Shard], class_na
                 conflicts.append(f"{other} in {class_names[other_label]} and {path} in {class_names[label]}")
     if conflicts:
         raise DataError(
-            f"{len(conflicts):,} image files are in two classes: {'; '.join(conflicts[:_LISTED])}; remove the "
+            f"image files in two classes: {len(conflicts):,}, such as {'; '.join(conflicts[:_LISTED])}; remove the "
             "wrong ones"
         )
 
@@ -65,4 +65,4 @@ def write(bad: BySplit, output: str) -> None:
         json.dump(listed, file, indent=2)
     files = [f"{image.path}: {image.reason}" for images in bad.values() for image in images]
     shown = "".join(f"\n  {file}" for file in files[:_REPORTED])
-    progress.note(f"{len(files):,} image files do not decode and are left out (all of them: {path}):{shown}")
+    progress.note(f"Image files left out because they do not decode: {len(files):,}, all of them in {path}{shown}")

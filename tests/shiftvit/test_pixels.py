@@ -144,6 +144,18 @@ def test_downscaling_is_antialiased():
     assert small[1:-1].min() > 30 and small[1:-1].max() < 80
 
 
+def test_a_gif_is_white_around_a_first_frame_that_is_smaller():
+    red = bytearray(encode(plain("RGB", (255, 0, 0), (10, 10)), "GIF"))
+    struct.pack_into("<HH", red, 6, 20, 20)
+    struct.pack_into("<HHHH", red, red.index(b",", 13) + 1, 5, 4, 10, 10)
+
+    pixels = decode(bytes(red), 20)
+
+    expected = np.full((20, 20, 3), 255)
+    expected[4:14, 5:15] = (255, 0, 0)
+    np.testing.assert_array_equal(pixels, expected)
+
+
 JPEG, PNG, GIF = (encode(NOISE, kind) for kind in ("JPEG", "PNG", "GIF"))
 GIF_BLOCKS = 13 + (3 << (GIF[10] & 7) + 1)
 HARMLESS = {

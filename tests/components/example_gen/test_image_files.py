@@ -93,7 +93,7 @@ def test_files_that_do_not_decode_are_left_out_listed_and_counted(tmp_path, phot
     assert bad.path == "cat/0004.png" and "not a PNG, JPEG, BMP, GIF or WebP image" in bad.reason
     assert read_dataset(examples.uri).class_counts["eval"] == (10, 10, 9)
     assert component.read_counts(examples) == {"train": 30, "eval": 29, "test": 30}
-    assert "1 image files do not decode" in caplog.text and "cat/0004.png" in caplog.text
+    assert "left out because they do not decode: 1," in caplog.text and "cat/0004.png" in caplog.text
 
 
 def refused(tmp_path, photos, message, files=None, **changes):
@@ -105,7 +105,7 @@ def refused(tmp_path, photos, message, files=None, **changes):
 def test_too_many_files_that_do_not_decode_stop_the_run(tmp_path, photos):
     for number in (0, 1):
         (photos / f"cat/000{number}.png").write_bytes(encode(picture(0, number))[:300])
-    message = r"2 image files do not decode, but ingest.max_bad_images=1 are allowed: cat/000"
+    message = r"image files that do not decode: 2, more than ingest.max_bad_images=1: cat/000"
     refused(tmp_path, photos, message)
 
 
@@ -117,7 +117,7 @@ def test_a_file_that_vanishes_or_cannot_be_read_stops_the_run(tmp_path, photos):
 
 def test_a_file_in_two_classes_stops_the_run_and_both_are_named(tmp_path, photos):
     (photos / "cat/0000.png").write_bytes((photos / "polar bear/0001.png").read_bytes())
-    message = r"1 image files are in two classes: (polar bear/0001.png in polar bear and )?cat/0000.png in cat"
+    message = r"image files in two classes: 1, such as (polar bear/0001.png in polar bear and )?cat/0000.png in cat"
     refused(tmp_path, photos, message)
 
 
