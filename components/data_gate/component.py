@@ -103,7 +103,7 @@ def _refuse(summary: str, reasons: Sequence[str]) -> None:
 def _find_rare_classes(splits: Sequence[Split], class_names: Sequence[str], minimum: float) -> Iterator[str]:
     found = []
     for split in splits:
-        counts, least = split.class_counts, minimum * len(split.labels) / split.num_classes
+        counts, least = split.class_counts, minimum * len(split.labels) / len(split.class_names)
         rare = [class_id for class_id in counts.argsort(kind="stable") if counts[class_id] < least]
         if rare:
             others = f" (the rarest of {len(rare):,} such classes)" if len(rare) > 1 else ""

@@ -34,7 +34,7 @@ class Split:
     """Measurements of each record of a split, in the order of the records."""
 
     name: str
-    num_classes: int  # of the data set
+    class_names: tuple[str, ...]  # of the data set, by class id
     labels: np.ndarray  # (N,)
     digests: tuple[bytes, ...]  # of the stored images; equal pixels are stored as equal bytes
     image_features: np.ndarray  # (N, len(IMAGE_FEATURES))
@@ -42,7 +42,7 @@ class Split:
     @property
     def class_counts(self) -> np.ndarray:
         """Number of images by class id."""
-        return np.bincount(self.labels, minlength=self.num_classes)
+        return np.bincount(self.labels, minlength=len(self.class_names))
 
     @property
     def rarest_share(self) -> float:
@@ -79,7 +79,7 @@ def read_split(folder: str, name: str, dataset: DatasetInfo) -> Split:
         image_features.append(_measure(_decode(stored, size, name, len(digests))))
         labels.append(block[features.LABEL])
         digests += [hashlib.blake2b(image, digest_size=_DIGEST_BYTES).digest() for image in stored.tolist()]
-    return Split(name, dataset.num_classes, np.concatenate(labels), tuple(digests), np.concatenate(image_features))
+    return Split(name, dataset.class_names, np.concatenate(labels), tuple(digests), np.concatenate(image_features))
 
 
 def _decode(stored: np.ndarray, size: int, split: str, start: int) -> np.ndarray:
@@ -141,13 +141,13 @@ def label_noise(reference: Split, other: Split) -> float:
     """
     n, m = len(reference.labels), len(other.labels)
     shares = (reference.class_counts + other.class_counts) / (n + m)
-    quantile = NormalDist().inv_cdf(1 - _CHANCE / (2 * reference.num_classes))
+    quantile = NormalDist().inv_cdf(1 - _CHANCE / (2 * len(reference.class_names)))
     return quantile * math.sqrt(max(shares * (1 - shares)) * (1 / n + 1 / m))
 
 
 def _statistics(split: Split) -> statistics_pb2.DatasetFeatureStatisticsList:
     frame = pd.DataFrame(split.image_features, columns=list(IMAGE_FEATURES))
-    frame[features.LABEL] = split.labels.astype(str)  # a category, not a number
+    frame[features.LABEL] = np.array(split.class_names)[split.labels]  # categories, which messages name
     return tfdv.generate_statistics_from_dataframe(frame)
 
 

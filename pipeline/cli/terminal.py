@@ -170,6 +170,9 @@ def show_stage(name: str) -> Iterator[Events]:
             events.start(name)
             yield events
             events.end(COMPLETE)
+        except Exception:
+            events.end(FAILED)
+            raise
         finally:
             LOGGER.propagate = True
             LOGGER.removeHandler(handler)
