@@ -67,8 +67,8 @@ def _column(file: Path, columns: list[str], names: tuple[str, ...]) -> str:
     found = next((name for name in columns if name.strip().lower() in names), None)
     if found is None:
         raise DataError(
-            f"{file}: has no column {' or '.join(names)}; the columns in its first line are "
-            f"{', '.join(columns) or 'none'}"
+            f"{file}: has no column {' or '.join(names)}; its first line must name the columns, separated by commas, "
+            f"and has {', '.join(columns) or 'none'}"
         )
     return found
 

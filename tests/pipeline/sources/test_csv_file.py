@@ -47,7 +47,7 @@ def test_a_table_of_a_spreadsheet_is_read(images):
 @pytest.mark.parametrize(
     "header, lines, message",
     [
-        ("path,kind", rows(), r"labels.csv: has no column label or class or class_name; .* are path, kind"),
+        ("path,kind", rows(), r"labels.csv: has no column label or class or class_name; .* and has path, kind"),
         ("where,label", rows(), "labels.csv: has no column path or file or filename or image"),
         (
             "path,label",
