@@ -70,7 +70,7 @@ class TfdsImages:
         Splits that the data set lacks are taken from its training split.
         """
         files: dict[str | None, list[ImageFile]] = {}
-        skipped = {"images without a label": 0}
+        names, skipped = self.class_names, {"images without a label": 0}
         has_all = len(self.splits) == 3
         total, done = sum(self.builder.info.splits[split].num_examples for split in self.splits), 0
         for split, ours in self.splits.items():
@@ -82,12 +82,12 @@ class TfdsImages:
                 else:
                     path = f"{split}/{index:07}{'.png' if content.startswith(_PNG) else '.jpg'}"
                     (folder / path).write_bytes(content)
-                    part.append(ImageFile(path, self.class_names[label], len(content), 0))
+                    part.append(ImageFile(path, names[label], len(content), 0))
                 done += 1
                 if done % _REPORTED == 0 or done == total:
                     progress.report(f"reading {self.name}", done, total, "image")
         found = {what: count for what, count in skipped.items() if count}
-        return make_listing(folder, files, found, config, self.class_names)
+        return make_listing(folder, files, found, config, names)
 
     def _read(self, split: str) -> Iterator[tuple[bytes, int]]:
         """Yields encoded image and class id, in the order in which they are stored."""
