@@ -15,7 +15,6 @@ from shiftvit.layers import PatchConv, ShiftBlock, drop_path_rates, kernel_initi
 from shiftvit.tracing import as_written
 
 NETWORK = "shiftvit"  # name of the network, and of its layer in the model
-# Of CIFAR-10's training pixels, per channel, on a scale from 0 to 1.
 
 
 @registered

@@ -155,12 +155,9 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
         for node in nodes:
             _add_parameter(spec, node, name, kind, {"componentInputParameter": name})
     spec["root"]["inputDefinitions"] = {"parameters": declared}
-    for node, name, groups in (
-        (Node.EXAMPLE_GEN, "settings", SOURCE_SETTINGS),
-        (Node.EVALUATOR, "settings", ("evaluate",)),
-    ):
+    for node, groups in ((Node.EXAMPLE_GEN, SOURCE_SETTINGS), (Node.EVALUATOR, ("evaluate",))):
         constant = json.dumps({group: to_dict(getattr(config, group)) for group in groups}, sort_keys=True)
-        _add_parameter(spec, node, name, "STRING", {"runtimeValue": {"constant": constant}})
+        _add_parameter(spec, node, "settings", "STRING", {"runtimeValue": {"constant": constant}})
 
 
 def _add_parameter(spec: Json, node: Node, name: str, kind: str, value: Json) -> None:

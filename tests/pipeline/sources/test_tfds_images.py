@@ -89,3 +89,23 @@ def test_what_is_no_classification_of_images_is_refused(name, message, data_dir,
     with pytest.raises(DataError, match=message):
         prepare_tfds(name, data_dir, tmp_path)
     assert not (tmp_path / "sources").exists()
+
+
+def test_a_set_that_must_be_downloaded_by_hand_is_refused_with_the_way_out(tmp_path):
+    import tensorflow_datasets as tfds
+
+    class ByHand(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+        MANUAL_DOWNLOAD_INSTRUCTIONS = "Ask the authors."
+
+        def _info(self):
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({}))
+
+        def _split_generators(self, manager):
+            return {"train": self._generate_examples(manager.manual_dir)}
+
+        def _generate_examples(self, folder):
+            yield from ()
+
+    with pytest.raises(DataError, match=r"tfds:by_hand: .*Ask the authors.*prepare it elsewhere, and set ingest"):
+        prepare_tfds("by_hand", tmp_path / "data", tmp_path)
