@@ -9,20 +9,29 @@ setup(
     version="0.1.0",
     description="A training pipeline for image classification with ShiftViT: TFX, TensorFlow, KerasTuner, Beam",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.11",  # tfx 1.15 and tensorflow-addons hold it there
+    python_requires=">=3.10,<3.14",
     packages=find_packages(include=[f"{name}{sub}" for name in PACKAGES for sub in ("", ".*")]),
     package_data={name: ["py.typed"] for name in PACKAGES} | {"pipeline": ["py.typed", "serving/*.html"]},
     entry_points={"console_scripts": ["shiftvit = pipeline.cli.main:main"]},
     install_requires=[
-        "tfx==1.15.1",
-        "tensorflow==2.15.1",
-        "tensorflow-addons==0.23.0",
+        # The classic stack.
+        "tfx==1.15.1; python_version < '3.11'",
+        "tensorflow==2.15.1; python_version < '3.11'",
+        "tensorflow-addons==0.23.0; python_version < '3.11'",
+        "kfp-pipeline-spec>=0.1.16,<0.2; python_version < '3.11'",  # as tfx[kfp] has it; later ones want a newer protobuf
+        # The current stack.
+        "tfx~=1.21.0; python_version >= '3.11'",
+        "tensorflow~=2.21.0; python_version >= '3.11'",
+        "tf-keras~=2.21.0; python_version >= '3.11'",
+        "tensorboard~=2.20; python_version >= '3.11'",  # tensorflow no longer brings it
+        "importlib-resources; python_version >= '3.11'",  # tensorflow-datasets imports it
+        "kfp-pipeline-spec~=2.17; python_version >= '3.11'",  # tfx[kfp] ends at Python 3.11
+        # Both.
         "tensorflow-datasets~=4.9",
         "keras-tuner~=1.4",
         "apache-beam~=2.74",
         "dill",  # tfx imports it, apache-beam no longer brings it
         "scikit-learn",  # of KerasTuner's Bayesian search
-        "kfp-pipeline-spec>=0.1.16,<0.2",  # as tfx[kfp] has it; later ones want a newer protobuf
         "google-crc32c",  # checksums of TFRecord files
         "requests",
         "kubernetes",
