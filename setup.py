@@ -18,7 +18,7 @@ setup(
         "tfx==1.15.1; python_version < '3.11'",
         "tensorflow==2.15.1; python_version < '3.11'",
         "tensorflow-addons==0.23.0; python_version < '3.11'",
-        "kfp-pipeline-spec>=0.1.16,<0.2; python_version < '3.11'",  # as tfx[kfp] has it; later ones want a newer protobuf
+        "kfp-pipeline-spec>=0.1.16,<0.2; python_version < '3.11'",  # as tfx[kfp] has it
         # The current stack.
         "tfx~=1.21.0; python_version >= '3.11'",
         "tensorflow~=2.21.0; python_version >= '3.11'",

@@ -11,6 +11,7 @@ from shiftvit import progress
 from shiftvit.cluster import is_chief
 from shiftvit.errors import UserError
 from shiftvit.metrics import LOSS, OBJECTIVE, of_eval
+from shiftvit.optimizer import last_rate
 
 Logs = dict[str, float]  # the metrics that Keras hands to a callback, by name
 
@@ -44,7 +45,7 @@ class StopOnDivergence(tf.keras.callbacks.Callback):
         saved = f"epoch {self.epoch} is saved in {self.checkpoint_dir}" if self.epoch else "no epoch was finished"
         raise UserError(
             f"training diverged at step {int(optimizer.iterations.numpy())}, in epoch {self.epoch + 1}, at a learning "
-            f"rate of {_last_rate(optimizer):.3g}: the loss is not finite ({saved}); lower train.learning_rate or set "
+            f"rate of {last_rate(optimizer):.3g}: the loss is not finite ({saved}); lower train.learning_rate or set "
             "train.clip_norm"
         )
 
@@ -61,7 +62,7 @@ class CSVHistory(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         rows = [row for row in self._read() if int(row["epoch"]) < epoch] + [
-            {"epoch": epoch, **logs, "learning_rate": _last_rate(self.model.optimizer)}
+            {"epoch": epoch, **logs, "learning_rate": last_rate(self.model.optimizer)}
         ]
         partial = f"{self.path}.partial"
         with tf.io.gfile.GFile(partial, "w") as file:
@@ -154,8 +155,3 @@ class ReportProgress(tf.keras.callbacks.Callback):
 
     def _report(self, done: float, logs: Logs) -> None:
         progress.report(self.stage, done, self.params["epochs"], "epoch", **{LOSS: logs[LOSS]}, **self.evaluated)
-
-
-def _last_rate(optimizer: tf.keras.optimizers.Optimizer) -> float:
-    """Returns the learning rate of the last update."""
-    return float(optimizer.learning_rate(max(int(optimizer.iterations.numpy()) - 1, 0)))

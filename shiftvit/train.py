@@ -95,8 +95,9 @@ def compile_model(config: ExperimentConfig, dataset: DatasetInfo, total_steps: i
         model = TrainingModel(model.input, model.output).prepare(
             config.train.seed, config.data if _has_gpu() else None, weights
         )
+        factors = rate_factors(network, config.train.layer_decay, depths)
         model.compile(
-            make_optimizer(config.train, total_steps, rate_factors(network, config.train.layer_decay, depths)),
+            make_optimizer(config.train, total_steps, model.trainable_variables, factors),
             SmoothedCrossEntropy(config.train.label_smoothing),
             make_metrics(config.model.num_classes),
             # On a CPU, XLA's matrix products are slow; on several devices a compiled step cannot access all variables.
@@ -217,7 +218,7 @@ def fit(
             validation_data=distribute(evaluated),
             validation_steps=math.ceil(len(RecordFiles(data.eval_files)) / batch),
             verbose=0,
-            callbacks=[SwapEMAWeights(), *callbacks],
+            callbacks=[*([SwapEMAWeights()] if config.train.ema_decay else []), *callbacks],
         )
 
 

@@ -33,6 +33,6 @@ def test_the_learning_rate_is_that_of_the_last_update(tmp_path, ema_decay):
 
 
 def model_with_schedule(**settings):
-    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
-    model.compile(make_optimizer(TrainConfig(**settings), total_steps=8), "mse")
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(1,))])
+    model.compile(make_optimizer(TrainConfig(**settings), 8, model.trainable_variables), "mse")
     return model

@@ -1,15 +1,27 @@
+import importlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from shiftvit import optimizer
 from shiftvit.config import ModelConfig, TrainConfig
 from shiftvit.model import build_network
-from shiftvit.optimizer import WarmupCosine, make_optimizer
+from shiftvit.optimizer import make_optimizer
+from shiftvit.schedule import WarmupCosine
+from shiftvit.stack import CLASSIC, STACK
+
+
+@pytest.fixture(params=["adamw_addons", "adamw_keras"] if STACK == CLASSIC else ["adamw_keras"], autouse=True)
+def library(request, monkeypatch):
+    """Every test, with each AdamW that runs on this stack."""
+    monkeypatch.setattr(optimizer, "adamw", importlib.import_module(f"shiftvit.{request.param}"))
 
 
 def apply(config, *gradients):
     """Applies pairs of gradients to a pair of weights of 1; returns by how much each weight decreased."""
-    optimizer, weights = make_optimizer(config, 10), [tf.Variable(1.0), tf.Variable(1.0)]
+    weights = [tf.Variable(1.0), tf.Variable(1.0)]
+    optimizer = make_optimizer(config, 10, weights)
     for pair in gradients:
         optimizer.apply_gradients(zip(map(tf.constant, pair), weights, strict=True))
     return [1 - float(weight) for weight in weights]
@@ -47,7 +59,7 @@ def test_kernels_decay_but_biases_and_norms_do_not():
     before = [weight.numpy() + 1 for weight in network.weights]
     network.set_weights(before)
 
-    make_optimizer(config, 10).apply_gradients([(tf.zeros_like(weight), weight) for weight in network.weights])
+    make_optimizer(config, 10, network.weights).apply_gradients([(tf.zeros_like(w), w) for w in network.weights])
 
     kernels = {weight.name for weight in network.weights if "kernel" in weight.name}
     assert len(kernels) == 7
@@ -61,7 +73,8 @@ def test_a_layers_factor_scales_its_steps_and_its_decay():
     config = TrainConfig(learning_rate=0.5, warmup_fraction=0.0, weight_decay=0.02)
     kernels = [tf.Variable(1.0, name=f"{layer}/kernel") for layer in ("stem", "head")]
 
-    make_optimizer(config, 10, {"stem": 0.25, "head": 1.0}).apply_gradients([(tf.constant(0.1), k) for k in kernels])
+    optimizer = make_optimizer(config, 10, kernels, {"stem": 0.25, "head": 1.0})
+    optimizer.apply_gradients([(tf.constant(0.1), kernel) for kernel in kernels])
 
     assert [1 - float(kernel) for kernel in kernels] == pytest.approx([0.51 * 0.25, 0.51], rel=1e-5)
 
@@ -78,3 +91,19 @@ def test_clipping_can_be_off():
     config = TrainConfig(learning_rate=0.1, warmup_fraction=0.0, weight_decay=0.0, clip_norm=0.0)
 
     assert apply(config, (0.3, 0.4), (300.0, 400.0)) != pytest.approx(apply(config, (0.3, 0.4), (3.0, 4.0)), rel=0.01)
+
+
+def test_an_average_forgets_the_first_steps():
+    """After updates with steps of 1 the average follows the weights with a decay of (1 + n) / (10 + n), then of 0.5."""
+    weights = [tf.Variable(0.0)]
+    config = TrainConfig(learning_rate=1.0, warmup_fraction=0.0, weight_decay=0.0, clip_norm=0.0, ema_decay=0.5)
+    trained = make_optimizer(config, 10**9, weights)
+    average = 0.0
+    for n in range(20):
+        trained.apply_gradients([(tf.constant(-1.0), weights[0])])
+        decay = min(0.5, (1 + n) / (10 + n))
+        average = decay * average + (1 - decay) * (n + 1)
+
+    optimizer.adamw.assign_averages(trained, weights)
+
+    assert float(weights[0]) == pytest.approx(average, rel=1e-5)

@@ -16,7 +16,7 @@ from shiftvit.features import EVAL, TRAIN, split_folder
 from shiftvit.input_pipeline import evaluation_batches, training_batches
 from shiftvit.model import build_network
 from shiftvit.official_weights import to_official
-from shiftvit.optimizer import SwapEMAWeights
+from shiftvit.optimizer import SwapEMAWeights, adamw
 from shiftvit.progress import EVENT, LOGGER
 from shiftvit.strategy import make_strategy
 from shiftvit.training_record import read_history
@@ -110,8 +110,9 @@ def test_averaged_weights_are_evaluated_and_returned(drawn_examples, tmp_path):
 
     model = run(config, drawn_examples, tmp_path)
 
-    averages = [model.optimizer.get_slot(weight, "average") for weight in model.trainable_variables]
-    for weight, average in zip(model.trainable_variables, averages, strict=True):
+    returned = model.get_weights()
+    adamw.assign_averages(model.optimizer, model.trainable_variables)
+    for weight, average in zip(returned, model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, average)
     recorded = read_history(tmp_path / "resume")[-1]["val_loss"]
     assert model.evaluate(evaluation_batches(files, CIFAR10, 32), verbose=0)[0] == pytest.approx(recorded, rel=1e-6)
