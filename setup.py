@@ -23,6 +23,7 @@ setup(
         "tfx~=1.21.0; python_version >= '3.11'",
         "tensorflow~=2.21.0; python_version >= '3.11'",
         "tf-keras~=2.21.0; python_version >= '3.11'",
+        "ai-edge-litert~=2.1; python_version >= '3.11'",  # runs TFLite files
         "tensorboard~=2.20; python_version >= '3.11'",  # tensorflow no longer brings it
         "importlib-resources; python_version >= '3.11'",  # tensorflow-datasets imports it
         "kfp-pipeline-spec~=2.17; python_version >= '3.11'",  # tfx[kfp] ends at Python 3.11

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator import extraction, metrics
 from components.evaluator.corruptions import CORRUPTIONS
@@ -78,7 +79,7 @@ def _with_slices(measured: list[tfma.MetricConfig]) -> tfma.EvalConfig:
     )
 
 
-def _top1_thresholds(overall: float, per_class: float, corrupted: float) -> list[tfma.PerSliceMetricThreshold]:
+def _top1_thresholds(overall: float, per_class: float, corrupted: float) -> list[config_pb2.PerSliceMetricThreshold]:
     thresholds = [_threshold(_OVERALL, low=overall), _threshold(_PER_CLASS, low=per_class)]
     if corrupted > 0:  # TFMA reports a slice without images as a failure, even of a threshold of 0
         thresholds += [_threshold(slicing, low=corrupted) for slicing in _CORRUPTED]
@@ -95,7 +96,7 @@ def _above_commonest(num_classes: int) -> list[tfma.MetricConfig]:
 
 
 def _metric(
-    metric: str | type, name: str, slice_thresholds: Sequence[tfma.PerSliceMetricThreshold] = (), **settings: Any
+    metric: str | type, name: str, slice_thresholds: Sequence[config_pb2.PerSliceMetricThreshold] = (), **settings: Any
 ) -> tfma.MetricConfig:
     """Takes the name of one of TFMA's metrics, or a class of ours."""
     class_name, module = (metric, "") if isinstance(metric, str) else (metric.__name__, metric.__module__)
@@ -105,18 +106,18 @@ def _metric(
 
 def _threshold(
     slicing: tfma.SlicingSpec, low: float | None = None, high: float | None = None
-) -> tfma.PerSliceMetricThreshold:
+) -> config_pb2.PerSliceMetricThreshold:
     bounds = {}
     if low is not None:
         bounds["lower_bound"] = {"value": low - _ROUNDING}
     if high is not None:
         bounds["upper_bound"] = {"value": high + _ROUNDING}
-    return tfma.PerSliceMetricThreshold(slicing_specs=[slicing], threshold={"value_threshold": bounds})
+    return config_pb2.PerSliceMetricThreshold(slicing_specs=[slicing], threshold={"value_threshold": bounds})
 
 
-def _drop_at_most(maximum: float) -> tfma.PerSliceMetricThreshold:
+def _drop_at_most(maximum: float) -> config_pb2.PerSliceMetricThreshold:
     change = {"direction": tfma.MetricDirection.HIGHER_IS_BETTER, "absolute": {"value": -maximum}}
-    return tfma.PerSliceMetricThreshold(slicing_specs=[_OVERALL], threshold={"change_threshold": change})
+    return config_pb2.PerSliceMetricThreshold(slicing_specs=[_OVERALL], threshold={"change_threshold": change})
 
 
 _NOT_GATED = [  # metrics without a threshold

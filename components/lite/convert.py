@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.lite.interpreter import Interpreter
 from shiftvit import features
 from shiftvit.export import PROBABILITIES, answer_of
 
@@ -72,7 +73,7 @@ class LiteModel:
     """A TFLite file, run on one image at a time and on one core, as a device would."""
 
     def __init__(self, content: bytes) -> None:
-        self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
+        self._interpreter = Interpreter(model_content=content, num_threads=1)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]

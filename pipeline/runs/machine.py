@@ -10,9 +10,10 @@ from typing import Any
 
 from pipeline.graph.fingerprint import graph_fingerprint
 
-PACKAGES = (
+PACKAGES = (  # of which those are listed that the stack has
     "tfx",
     "tensorflow",
+    "tf-keras",
     "tensorflow-addons",
     "tensorflow-model-analysis",
     "tensorflow-data-validation",
@@ -34,9 +35,16 @@ def describe() -> dict[str, Any]:
         "gpus": _gpus(),
         "system": platform.platform(),
         "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        | {name: version for name in PACKAGES if (version := _version(name))},
         "code": graph_fingerprint(),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

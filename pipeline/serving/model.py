@@ -4,7 +4,7 @@ import contextlib
 import functools
 import gc
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from components import serving_folder
 from pipeline.serving.protocol import DEFAULT_SIGNATURE
+from pipeline.serving.signature_defs import read_signature_defs
 from shiftvit import features
 
 Item = bytes | np.ndarray  # a record, or the pixels of an image, uint8 (size, size, 3)
@@ -59,7 +60,7 @@ class Model:
         from shiftvit.export import answer_of, resize_of
 
         self.number = int(folder.name)
-        self.signature_defs = _read_signature_defs(folder)
+        self.signature_defs = read_signature_defs(folder)
         self._hold = hold
         self._loaded = tf.saved_model.load(str(folder))
         self.inputs = {name: key for name, key in map(_only_input, self._loaded.signatures.items()) if key}
@@ -154,17 +155,6 @@ def _only_input(item: tuple[str, Any]) -> tuple[str, str | None]:
     (key, spec), *others = specs.items() or [(None, None)]
     supported = key and not others and spec.dtype == tf.string and spec.shape.rank == 1
     return name, key if supported else None
-
-
-def _read_signature_defs(folder: Path) -> Mapping[str, Any]:
-    """Returns them as TensorFlow Serving does: with the original field names, and fields that have default values."""
-    from google.protobuf import json_format
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel.FromString((folder / serving_folder.MODEL_FILE).read_bytes())
-    options = {"including_default_value_fields": True, "preserving_proto_field_name": True}
-    signatures = saved.meta_graphs[0].signature_def.items()
-    return {name: json_format.MessageToDict(signature, **options) for name, signature in signatures}
 
 
 def _plain(values: np.ndarray) -> list[Any]:

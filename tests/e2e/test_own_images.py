@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from image_folders import picture, write_classes, write_mixed
 from photos import encode, turned
 from servers import b64, running
 from small_runs import shiftvit, show, versions
 
+from components.lite.interpreter import Interpreter
 from pipeline.graph.nodes import Node
 from pipeline.runs.workspace import Workspace
 from shiftvit import features
@@ -80,7 +80,7 @@ def test_files_that_are_no_images_are_listed_and_the_others_counted(workspace):
 def test_tflite_has_the_names_in_the_order_of_its_answers(images, workspace):
     folder = versions(workspace)[0] / "assets.extra" / "lite"
     assert (folder / "labels.txt").read_text().splitlines() == NAMES
-    interpreter = tf.lite.Interpreter(str(folder / "float32.tflite"))
+    interpreter = Interpreter(str(folder / "float32.tflite"))
     assert interpreter.get_output_details()[0]["shape"].tolist() == [1, len(NAMES)]
 
 

@@ -11,6 +11,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.lite import component
 from components.lite.component import Reference, choose_float32_products, judge
 from components.lite.convert import Int8, LiteModel, to_float
+from components.lite.interpreter import Interpreter
 from components.lite.report import FLOAT32, INT8, REPORT_FILE, LiteFile, read_report
 from pipeline.sources import shapes
 from shiftvit import features
@@ -79,7 +80,7 @@ def test_files_agree_with_the_model_and_int8_is_smaller(lite, model):
 
 
 def test_int8_file_has_int8_tensors(lite):
-    interpreter = tf.lite.Interpreter(model_content=(lite / f"{INT8}.tflite").read_bytes())
+    interpreter = Interpreter(model_content=(lite / f"{INT8}.tflite").read_bytes())
 
     assert np.int8 in {details["dtype"] for details in interpreter.get_tensor_details()}
     assert interpreter.get_input_details()[0]["dtype"] == np.uint8

@@ -1,3 +1,4 @@
+import http
 import json
 import socket
 import ssl
@@ -110,7 +111,7 @@ def test_kfp_is_recognised_while_its_pages_wait_for_its_api(server):
         ((400, JSON, '{"error_message": "bad spec", "error_details": "x"}'), "400 Bad Request: bad spec"),
         ((400, TEXT, "Pipeline.Name length cannot exceed 128\n"), "400 Bad Request: Pipeline.Name length cannot"),
         ((400, JSON, json.dumps({"code": 3, "message": "first line\nstack"})), "400 Bad Request: first line"),
-        ((413, HTML, "<html>"), "413 Request Entity Too Large"),
+        ((413, HTML, "<html>"), f"413 {http.HTTPStatus(413).phrase}"),
     ],
 )
 def test_kfps_own_message_is_shown(server, answer, expected):
