@@ -97,7 +97,18 @@ def test_charts_imports_no_other_package():
 def test_one_product_file_imports_tensorflow_addons():
     users = {module_of(path) for path in files() for name in imports(path) if name.startswith("tensorflow_addons")}
 
-    assert users == {"shiftvit.optimizer", "benchmarks.keras_example"}  # the Keras example is kept unchanged
+    assert users == {"shiftvit.adamw_addons"}
+
+
+def test_differences_between_the_stacks_have_known_places():
+    users = {module_of(path) for path in files() for name in imports(path) if name.startswith("shiftvit.stack")}
+
+    assert users == {
+        "shiftvit",  # the environment variable that chooses Keras
+        "shiftvit.optimizer",
+        "components.lite.interpreter",
+        "pipeline.serving.signature_defs",
+    }
 
 
 def test_canary_probe_needs_only_tensorflow_and_its_numpy():

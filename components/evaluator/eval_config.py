@@ -1,10 +1,12 @@
-"""The Evaluator's configuration: the metrics and slices that TFMA computes, and the thresholds for a blessing."""
+"""The Evaluator's configuration: the metrics and slices that TFMA computes, and the thresholds for a blessing.
+
+The messages come from TFMA's `config_pb2`, because the namespace `tfma` lacks them on the current stack.
+"""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator import extraction, metrics
@@ -24,10 +26,10 @@ TOP1_CHANGE = "top1_change"
 ABOVE_COMMONEST = "top1_above_commonest"
 
 _CLEAN = {CORRUPTION: CLEAN}
-_OVERALL = tfma.SlicingSpec(feature_values=_CLEAN)
-_PER_CLASS = tfma.SlicingSpec(feature_values=_CLEAN, feature_keys=[features.LABEL])
-_CORRUPTED = [tfma.SlicingSpec(feature_values={CORRUPTION: name}) for name in CORRUPTIONS]
-_MODEL = tfma.ModelSpec(signature_name=SERVING_EXAMPLES, label_key=features.LABEL, prediction_key=PROBABILITIES)
+_OVERALL = config_pb2.SlicingSpec(feature_values=_CLEAN)
+_PER_CLASS = config_pb2.SlicingSpec(feature_values=_CLEAN, feature_keys=[features.LABEL])
+_CORRUPTED = [config_pb2.SlicingSpec(feature_values={CORRUPTION: name}) for name in CORRUPTIONS]
+_MODEL = config_pb2.ModelSpec(signature_name=SERVING_EXAMPLES, label_key=features.LABEL, prediction_key=PROBABILITIES)
 _ROUNDING = 1e-6  # metrics are float32: 900 right of 1,000 is 0.89999998 and must pass a threshold of 0.9
 
 
@@ -42,7 +44,7 @@ def make_eval_config(
     min_corrupted_top1: float,
     beat_commonest: bool,
     may_lack: int = 0,
-) -> tfma.EvalConfig:
+) -> config_pb2.EvalConfig:
     """Returns TFMA's configuration: metrics overall, per class and per corruption, with their thresholds.
 
     All but `min_corrupted_top1` apply to the uncorrupted test images. Shares and errors are from 0 to 1.
@@ -70,12 +72,12 @@ def make_eval_config(
     return _with_slices([*gated, *_NOT_GATED])
 
 
-def _with_slices(measured: list[tfma.MetricConfig]) -> tfma.EvalConfig:
-    return tfma.EvalConfig(
+def _with_slices(measured: list[config_pb2.MetricConfig]) -> config_pb2.EvalConfig:
+    return config_pb2.EvalConfig(
         model_specs=[_MODEL],
         slicing_specs=[_OVERALL, _PER_CLASS, *_CORRUPTED],
-        metrics_specs=[tfma.MetricsSpec(metrics=measured)],
-        options=tfma.Options(include_default_metrics={"value": False}),
+        metrics_specs=[config_pb2.MetricsSpec(metrics=measured)],
+        options=config_pb2.Options(include_default_metrics={"value": False}),
     )
 
 
@@ -86,26 +88,28 @@ def _top1_thresholds(overall: float, per_class: float, corrupted: float) -> list
     return thresholds
 
 
-def _top5(minimum: float) -> list[tfma.MetricConfig]:
+def _top5(minimum: float) -> list[config_pb2.MetricConfig]:
     return [_metric("SparseTopKCategoricalAccuracy", TOP5, [_threshold(_OVERALL, low=minimum)], k=5)]
 
 
-def _above_commonest(num_classes: int) -> list[tfma.MetricConfig]:
+def _above_commonest(num_classes: int) -> list[config_pb2.MetricConfig]:
     positive = [_threshold(_OVERALL, low=2 * _ROUNDING)]  # one is taken off again
     return [_metric(metrics.Top1AboveCommonest, ABOVE_COMMONEST, positive, num_classes=num_classes)]
 
 
 def _metric(
     metric: str | type, name: str, slice_thresholds: Sequence[config_pb2.PerSliceMetricThreshold] = (), **settings: Any
-) -> tfma.MetricConfig:
+) -> config_pb2.MetricConfig:
     """Takes the name of one of TFMA's metrics, or a class of ours."""
     class_name, module = (metric, "") if isinstance(metric, str) else (metric.__name__, metric.__module__)
     config = json.dumps({"name": name} | settings)
-    return tfma.MetricConfig(class_name=class_name, module=module, config=config, per_slice_thresholds=slice_thresholds)
+    return config_pb2.MetricConfig(
+        class_name=class_name, module=module, config=config, per_slice_thresholds=slice_thresholds
+    )
 
 
 def _threshold(
-    slicing: tfma.SlicingSpec, low: float | None = None, high: float | None = None
+    slicing: config_pb2.SlicingSpec, low: float | None = None, high: float | None = None
 ) -> config_pb2.PerSliceMetricThreshold:
     bounds = {}
     if low is not None:
@@ -116,7 +120,7 @@ def _threshold(
 
 
 def _drop_at_most(maximum: float) -> config_pb2.PerSliceMetricThreshold:
-    change = {"direction": tfma.MetricDirection.HIGHER_IS_BETTER, "absolute": {"value": -maximum}}
+    change = {"direction": config_pb2.MetricDirection.HIGHER_IS_BETTER, "absolute": {"value": -maximum}}
     return config_pb2.PerSliceMetricThreshold(slicing_specs=[_OVERALL], threshold={"change_threshold": change})
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
+from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, validation_result_pb2
 
 from components.evaluator.eval_config import ABOVE_COMMONEST, EXAMPLES, TOP1_CHANGE
 from components.evaluator.extraction import CLEAN, CORRUPTION
@@ -69,7 +69,7 @@ def _explain_failure(
     return f"{title} is {value:.2%}, below the required {minimum:.2%} by {100 * (minimum - value):.2f} points"
 
 
-def _explain_count(value: float, bounds: tfma.GenericValueThreshold) -> str:
+def _explain_count(value: float, bounds: config_pb2.GenericValueThreshold) -> str:
     return (
         f"{value:,.0f} of the {round(bounds.lower_bound.value + 0.5):,} test images were measured: Beam's runner lost "
         "or doubled some; run again, with --beam local if you chose another runner"
@@ -119,7 +119,7 @@ def _class_title(class_id: int, class_names: Sequence[str]) -> str:
     return f"class {class_names[class_id] if class_id < len(class_names) else class_id}"
 
 
-def _explain_missing_slice(spec: tfma.SlicingSpec) -> str:
+def _explain_missing_slice(spec: config_pb2.SlicingSpec) -> str:
     corruption = spec.feature_values[CORRUPTION]
     if corruption == CLEAN:
         return "the test split has no images to measure"

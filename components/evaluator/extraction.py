@@ -10,6 +10,7 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 from tfx_bsl.tfxio import tensor_adapter
 
 from components.evaluator.corruptions import CORRUPTIONS, choose
@@ -23,7 +24,7 @@ Extracts = dict[str, Any]
 
 def custom_extractors(
     eval_shared_model: list[tfma.types.EvalSharedModel],
-    eval_config: tfma.EvalConfig,
+    eval_config: config_pb2.EvalConfig,
     tensor_adapter_config: tensor_adapter.TensorAdapterConfig | None,
 ) -> list[tfma.extractors.Extractor]:
     """Returns TFMA's default extractors, after those that add the corrupted copies."""

@@ -6,6 +6,7 @@ import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
+from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
 from components.evaluator.calibration import BINS, bin_of, expected_error
@@ -39,7 +40,7 @@ class _CandidateMetric(tfma.metrics.Metric):
     def _make_computations(
         self,
         name: str,
-        eval_config: tfma.EvalConfig | None = None,
+        eval_config: config_pb2.EvalConfig | None = None,
         model_names: list[str] | None = None,
         example_weighted: bool = False,
     ) -> list[metric_types.MetricComputation]:

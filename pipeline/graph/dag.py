@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
+from tensorflow_model_analysis.proto import config_pb2
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
@@ -96,7 +96,7 @@ def make_nodes(config: PipelineConfig, source: Source, site: Site) -> list[BaseN
     return [*data_nodes, *training_nodes, baseline, evaluator, canary, *lite_nodes, pusher]
 
 
-def _make_eval_config(config: PipelineConfig, identity: SourceIdentity) -> tfma.EvalConfig:
+def _make_eval_config(config: PipelineConfig, identity: SourceIdentity) -> config_pb2.EvalConfig:
     may_lack = config.ingest.max_bad_images if identity.resize else 0
     images, settings = identity.counts[TEST], asdict(config.evaluate)
     return eval_config.make_eval_config(images, identity.num_classes, may_lack=may_lack, **settings)

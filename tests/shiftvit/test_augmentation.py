@@ -72,7 +72,7 @@ def test_result_is_the_same_in_every_execution_mode(batch, operation, mode):
 
     difference = np.abs(images.numpy().astype(int) - other_images.numpy())
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3, "beyond rounding"
-    np.testing.assert_allclose(other_targets, targets, atol=1e-5)
+    np.testing.assert_allclose(other_targets, targets, atol=3e-5)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

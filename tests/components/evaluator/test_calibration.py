@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
-import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics.metric_types import StandardMetricInputs
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator.metrics import ExpectedCalibrationError
 from shiftvit.export import PROBABILITIES
@@ -11,7 +11,7 @@ from shiftvit.export import PROBABILITIES
 
 def calibration_error(labels, probabilities):
     """Returns the metric over two parts that are accumulated apart and merged, as Beam may do."""
-    (computation,) = ExpectedCalibrationError("ece").computations(eval_config=tfma.EvalConfig())
+    (computation,) = ExpectedCalibrationError("ece").computations(eval_config=config_pb2.EvalConfig())
     combiner, middle = computation.combiner, len(labels) // 3
     accumulators = []
     for part in (slice(None, middle), slice(middle, None)):
