@@ -61,6 +61,12 @@ def test_every_node_has_a_completed_execution(executions):
     assert {node: execution.state for node, execution in executions.items()} == dict.fromkeys(Node, "complete")
 
 
+def test_log_has_nothing_of_queries_that_ml_metadata_lacks(first_run):
+    log = first_run.log.read_text()
+
+    assert "INFO:absl:" in log and "ZetaSQL" not in log
+
+
 def test_trainer_uses_the_hyperparameters_found_by_the_tuner(executions):
     [best] = executions[Node.TUNER].outputs["best_hyperparameters"]
     [search] = executions[Node.TUNER].outputs["tuner_results"]
