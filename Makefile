@@ -1,5 +1,5 @@
-# Every target except image first makes .venv, unless it matches the lock files already. GPU=1 adds CUDA to .venv, or to
-# the image.
+# Every target except image first makes .venv, unless it matches the lock files already. STACK=classic or STACK=current
+# chooses the stack of .venv, or of the image; GPU=1 adds CUDA to either.
 
 .PHONY: .venv .tools/kfp run test test-fast soak bench lint format image lock upgrade
 .DEFAULT_GOAL := run
@@ -49,15 +49,19 @@ format: .venv
 image:
 	@.ci/image
 
-COMPILE = .venv/bin/uv pip compile $(UPGRADE) --python-version 3.10 --generate-hashes --no-emit-index-url --quiet
-LOCK = $(COMPILE) setup.py --extra dev --extra dask
+COMPILE = .venv/bin/uv pip compile $(UPGRADE) --generate-hashes --no-emit-index-url --quiet
+KFP = tests/pipeline/runners/kubeflow/kfp
+FOR_classic = --python-version 3.10
+FOR_current = --python-version 3.13 --python-platform x86_64-manylinux_2_39
 
 # Locks new requirements of setup.py and keeps all other versions; `upgrade` takes the newest version of everything.
-lock: .venv
-	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra gpu --constraint requirements.lock --no-header \
-		| awk '/^[a-z]/ { wanted = /^nvidia-/ } wanted' > requirements-gpu.lock
-	$(COMPILE) tests/pipeline/runners/kubeflow/kfp.in --output-file tests/pipeline/runners/kubeflow/kfp.lock
+lock: lock-classic lock-current
+	$(COMPILE) --python-version 3.10 $(KFP).in --output-file $(KFP).lock
+
+lock-%: .venv
+	$(COMPILE) $(FOR_$*) setup.py --extra dev --extra dask --output-file requirements-$*.lock
+	$(COMPILE) $(FOR_$*) setup.py --extra dev --extra dask --extra gpu --constraint requirements-$*.lock --no-header \
+		| awk '/^[a-z]/ { wanted = /^nvidia-/ } wanted' > requirements-$*-gpu.lock
 
 upgrade: UPGRADE = --upgrade
 upgrade: lock

@@ -47,6 +47,9 @@ setup(
     extras_require={
         "dev": ["mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-requests", "uv"],
         "dask": ["apache-beam[dask]~=2.74"],
-        "gpu": ["tensorflow[and-cuda]==2.15.1"],
+        "gpu": [
+            "tensorflow[and-cuda]==2.15.1; python_version < '3.11'",
+            "tensorflow[and-cuda]~=2.21.0; python_version >= '3.11'",
+        ],
     },
 )

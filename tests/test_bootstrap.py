@@ -7,7 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 KFP_LOCK = "tests/pipeline/runners/kubeflow/kfp.lock"
-COMMANDS = ("sh", "dirname", "cat", "cmp", "tr", "sed", "awk", "mkdir", "rm", "grep")
+STACKS = ("classic", "current")
+LOCKS = [f"requirements-{stack}{part}.lock" for stack in STACKS for part in ("", "-gpu")]
+COMMANDS = ("sh", "dirname", "cat", "cmp", "tr", "sed", "awk", "mkdir", "rm", "grep", "sort", "head")
 
 
 @pytest.fixture
@@ -16,15 +18,16 @@ def bare_machine(tmp_path):
     project, programs = tmp_path / "project", tmp_path / "bin"
     (project / ".ci").mkdir(parents=True)
     programs.mkdir()
-    for name in (".ci/bootstrap", ".ci/registry", "requirements.lock", "setup.py"):
+    for name in (".ci/bootstrap", ".ci/glibc", ".ci/registry", *LOCKS, "setup.py"):
         shutil.copy(ROOT / name, project / name)
     for name in COMMANDS:
         (programs / name).symlink_to(shutil.which(name))
+    write_program(programs / "getconf", "echo glibc 2.36")
     return project, programs
 
 
-def bootstrap(project, programs):
-    environment = {"PATH": str(programs), "HOME": str(project)}
+def bootstrap(project, programs, **environment):
+    environment = {"PATH": str(programs), "HOME": str(project)} | environment
     return subprocess.run([project / ".ci/bootstrap"], env=environment, capture_output=True, text=True)
 
 
@@ -63,12 +66,7 @@ def test_missing_python_3_10_is_reported(bare_machine, claim):
 def test_environment_is_made_once_and_again_after_an_interruption(bare_machine, interrupted):
     project, programs = bare_machine
     write_program(programs / "python3.10", "exit 0")
-    write_program(
-        programs / "uv",
-        f'echo "$1 $2" >> {project}/calls\n'
-        + ('[ "$1" = pip ] && exit 1\n' if interrupted else "")
-        + f'if [ "$1" = venv ]; then mkdir -p {project}/.venv; fi; exit 0',
-    )
+    write_uv(project, programs, '[ "$1" = pip ] && exit 1' if interrupted else "")
 
     assert bootstrap(project, programs).returncode == int(interrupted)
     calls = (project / "calls").read_text()
@@ -76,7 +74,82 @@ def test_environment_is_made_once_and_again_after_an_interruption(bare_machine, 
     assert ((project / "calls").read_text() == calls) == (not interrupted)
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-gpu.lock", KFP_LOCK])
+def write_uv(project, programs, first=""):
+    """Writes a uv that only notes how it is called."""
+    made = f'if [ "$1" = venv ]; then mkdir -p {project}/.venv; fi'
+    write_program(programs / "uv", f'echo "$*" >> {project}/calls\n{first}\n{made}; exit 0')
+
+
+def made_with(machine, **environment):
+    """Makes the environment; returns the message, the interpreter and the locks."""
+    project, programs = machine
+    write_uv(project, programs)
+    ended = bootstrap(project, programs, **environment)
+    assert ended.returncode == 0, ended.stderr
+    calls = (project / "calls").read_text().splitlines()
+    [venv], [sync] = ([call for call in calls if call.startswith(name)] for name in ("venv", "pip sync"))
+    locks = [word for word in sync.split() if word.endswith(".lock")]
+    return ended.stderr, Path(venv.split()[-2]).name, locks
+
+
+OLD, NEW = "echo glibc 2.36", "echo glibc 2.39"
+
+
+@pytest.mark.parametrize(
+    ("glibc", "pythons", "environment", "interpreter", "stack", "why"),
+    [
+        (OLD, ["3.10", "3.13"], {}, "python3.10", "classic", "needs glibc 2.39, and this machine has 2.36"),
+        ("echo glibc 2.4", ["3.10", "3.13"], {}, "python3.10", "classic", "this machine has 2.4"),
+        ("exit 1", ["3.10", "3.13"], {}, "python3.10", "classic", "needs glibc 2.39"),
+        (NEW, ["3.10", "3.13"], {}, "python3.13", "current", "has glibc 2.39 and a Python for it"),
+        ("echo glibc 2.41", ["3.11", "3.12"], {}, "python3.12", "current", "has glibc 2.41"),
+        (NEW, ["3.10"], {}, "python3.10", "classic", "needs Python 3.11 to 3.13, and none is on PATH"),
+        (NEW, ["3.10", "3.13"], {"STACK": "classic"}, "python3.10", "classic", "as STACK says"),
+        (NEW, ["3.10", "3.13"], {"GPU": "1"}, "python3.13", "current", "has glibc 2.39"),
+    ],
+)
+def test_stack_fits_the_machine(bare_machine, glibc, pythons, environment, interpreter, stack, why):
+    _, programs = bare_machine
+    write_program(programs / "getconf", glibc)
+    for version in pythons:
+        # Passes the check of one version only, as a real one does: the program names the versions that it accepts.
+        write_program(programs / f"python{version}", f"case $2 in *\\'*{version}*\\'*) ;; *) exit 1 ;; esac")
+
+    message, found, locks = made_with(bare_machine, **environment)
+
+    assert found == interpreter
+    assert locks == [f"requirements-{stack}{part}.lock" for part in ("", *(["-gpu"] if "GPU" in environment else []))]
+    assert message.count("\n") == 1 and f"the {stack} stack (" in message and why in message
+
+
+def test_stack_stays_what_it_was_until_STACK_says_otherwise(bare_machine):
+    project, programs = bare_machine
+    write_program(programs / "getconf", NEW)
+    for version in ("3.10", "3.13"):
+        write_program(programs / f"python{version}", "exit 0")
+    made_with(bare_machine, STACK="classic")
+    (project / "calls").unlink()
+
+    assert bootstrap(project, programs).stderr == "" and not (project / "calls").exists()
+    assert "the current stack (as STACK says" in made_with(bare_machine, STACK="current")[0]
+
+
+@pytest.mark.parametrize(
+    ("stack", "message"),
+    [
+        ("newest", "STACK=newest is unknown: set it to classic or current"),
+        ("current", "needs glibc 2.39 (Debian 13, Ubuntu 24.04), and this machine has 2.36: use STACK=classic"),
+    ],
+)
+def test_stack_that_cannot_be_is_refused_in_one_sentence(bare_machine, stack, message):
+    project, programs = bare_machine
+    ended = bootstrap(project, programs, STACK=stack)
+
+    assert ended.returncode == 1 and message in ended.stderr and ended.stderr.count("\n") == 1
+    assert not (project / ".venv").exists() and not (project / ".tools").exists()
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, KFP_LOCK])
 def test_lock_names_no_host_and_no_folder(lock):
     text = (ROOT / lock).read_text()
 

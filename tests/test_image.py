@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("charts", "shiftvit", "tuner", "components", "benchmarks", "pipeline")
-LOCKS = {"requirements.lock", "requirements-gpu.lock"}
+STACKS = ("classic", "current")
 COMMANDS = ("bash", "cat", "cut", "dirname", "find", "mktemp", "rm", "sed", "sha256sum", "sort", "xargs")
 
 
@@ -101,7 +101,8 @@ def stages():
         instruction, argument = line.split(maxsplit=1)
         if instruction == "FROM":
             found.append([])
-        found[-1].append((instruction, argument))
+        if found:  # not an ARG before the first stage
+            found[-1].append((instruction, argument))
     return found
 
 
@@ -125,17 +126,23 @@ def test_every_download_is_checked_against_the_lock():
 
 
 def test_code_changes_leave_the_dependencies_layer_cached():
-    dependencies, project, final = stages()
+    dependencies, project, final = stages()[-3:]
 
-    assert {source for copy in arguments(dependencies, "COPY") for source in copy.split()[:-1]} == LOCKS
+    assert {source for copy in arguments(dependencies, "COPY") for source in copy.split()[:-1]} == {
+        "requirements-*.lock"
+    }
     assert arguments(project, "FROM") == ["dependencies AS project"]
     assert all(copy.startswith("--from=") for copy in arguments(final, "COPY"))
 
 
-def test_both_base_images_have_the_same_python_and_the_last_has_no_compiler():
-    build, run = (arguments(stage, "FROM")[0].split()[0] for stage in (stages()[0], stages()[-1]))
+@pytest.mark.parametrize(("stack", "python"), [("classic", "3.10"), ("current", "3.13")])
+def test_both_base_images_have_the_python_of_the_stack_and_the_last_has_no_compiler(stack, python):
+    base = {name: image for image, name in (arguments(stage, "FROM")[0].split(" AS ") for stage in stages()[:-1])}
+    names = [arguments(stage, "FROM")[0].split()[0] for stage in (stages()[-3], stages()[-1])]
 
-    assert run == build.replace("3.10-", "3.10-slim-")
+    build, run = (base[name.replace("${STACK}", stack)] for name in names)
+
+    assert build.startswith(f"python:{python}-") and run == build.replace(f"{python}-", f"{python}-slim-")
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore", ".ci/image", ".ci/kfp", ".ci/registry"])
@@ -189,6 +196,20 @@ def test_missing_engine_is_reported_in_one_sentence(machine):
     assert ended.stderr == "image: found neither docker nor podman to build it with; install either, then try again\n"
 
 
+def test_unknown_stack_is_reported_in_one_sentence(machine):
+    ended = image(machine, STACK="newest")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "image: STACK=newest is unknown: set it to classic or current\n"
+
+
+@pytest.mark.parametrize(("chosen", "built"), [({}, "current"), ({"STACK": "classic"}, "classic")])
+def test_image_has_the_chosen_stack_by_default_the_current_one(machine, chosen, built):
+    add_engine(machine, "docker")
+
+    assert f" --build-arg STACK={built} " in image(machine, **chosen).stderr
+
+
 def test_podman_works_without_docker(machine):
     add_engine(machine, "podman")
 
@@ -204,11 +225,12 @@ def test_tag_changes_with_the_context_and_with_nothing_else(machine):
     (project / "pipeline/__pycache__/dag.pyc").write_text("changed")
     assert built_name(machine) == first
 
-    names = {first, built_name(machine, GPU="1")}
+    names = {first, built_name(machine, GPU="1"), built_name(machine, STACK="classic")}
+    assert first == built_name(machine, STACK="current")
     for name in (
         "pipeline/graph/dag.py",
         "pipeline/serving/page.html",
-        "requirements-gpu.lock",
+        "requirements-current-gpu.lock",
         "setup.py",
         "Dockerfile",
     ):
@@ -218,7 +240,7 @@ def test_tag_changes_with_the_context_and_with_nothing_else(machine):
     (project / "tuner/new.py").touch()
     names.add(built_name(machine))
 
-    assert len(names) == 8
+    assert len(names) == 9
     assert all(fnmatch.fnmatch(name, "shiftvit:" + "[0-9a-f]" * 12 + "*") for name in names)
 
 
