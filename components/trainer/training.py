@@ -21,7 +21,7 @@ _GRAPH_BYTES = 4_000_000  # of a SavedModel beside its weights, generously
 def resume_folder(root: str, experiment: ExperimentConfig, train_files: Sequence[str]) -> str:
     """Returns the folder for the state of this training, named by a digest so that a later attempt resumes from it.
 
-    A later attempt on the other stack does not: its optimizer names and counts its variables otherwise.
+    A later attempt on the other stack starts anew: it cannot read the state of the optimizer.
     """
     content = json.dumps([to_dict(experiment), list(train_files), STACK], sort_keys=True)
     return os.path.join(root, hashlib.sha256(content.encode()).hexdigest()[:16])

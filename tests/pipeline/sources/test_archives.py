@@ -73,3 +73,16 @@ def test_a_file_that_is_not_admitted_counts_as_unpacked(tmp_path):
     assert [content for _, content in archives.read_files(path, lambda name, size: name.name == "batch", 300_000)] == [
         b"content"
     ]
+
+
+def test_a_member_that_begins_before_the_last_is_refused(tmp_path):
+    """Its size is -4,096 bytes: without an end, as the header at byte 0 would be read again and again."""
+    path = tmp_path / "archive.tar.gz"
+    path.write_bytes(members(FILE, raw_header(member("readme"), 124, b"\xff" * 10 + b"\xf0\0"), FILE))
+
+    try:
+        read = [content for _, content in archives.read_files(path, lambda name, size: name.name == "batch", 100_000)]
+    except DataError as error:
+        assert "a damaged one (a member that begins before the end of the last)" in str(error)
+    else:
+        assert read == [b"content"], "newer versions of tarfile take an invalid header for the end of the archive"
