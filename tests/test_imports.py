@@ -108,6 +108,9 @@ def test_differences_between_the_stacks_have_known_places():
         "shiftvit.optimizer",
         "components.lite.interpreter",
         "pipeline.serving.signature_defs",
+        "pipeline.runs.workspace_stack",  # a workspace belongs to one stack
+        "components.trainer.training",  # and so does the state of a training
+        "components.tuner.component",  # and of a search
     }
 
 

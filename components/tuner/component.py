@@ -16,6 +16,7 @@ from tfx.utils.typing_utils import ArtifactMultiDict
 from components.tuner.config import TunerConfig
 from shiftvit.config import from_dict, to_dict
 from shiftvit.dataset import dataset_of_files
+from shiftvit.stack import STACK
 from tuner.report.document import render
 from tuner.results import REPORT_FILE, RESULTS_FILE, to_json
 from tuner.search import Search
@@ -34,10 +35,10 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
 
 
 def _digest(config: TunerConfig, train_files: list[str]) -> str:
-    """Returns a name for the state of the search, the same for searches that differ only in their budget."""
+    """Returns a name for the state of the search, the same for searches on one stack that differ only in budget."""
     settings = to_dict(config)
     settings["tune"] = {name: value for name, value in settings["tune"].items() if name not in _BUDGET}
-    content = json.dumps([settings, list(train_files)], sort_keys=True)
+    content = json.dumps([settings, list(train_files), STACK], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

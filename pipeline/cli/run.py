@@ -49,10 +49,12 @@ def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: st
     from pipeline.cli.terminal import make_display
     from pipeline.reports.run import document
     from pipeline.runners.local import launch
-    from pipeline.runs import run_folder, workspace_lock
+    from pipeline.runs import run_folder, workspace_lock, workspace_stack
 
     workspace = Workspace(Path(config.workspace))
+    workspace_stack.check(workspace)  # before it waits for a lock, and before the lock creates a workspace
     with workspace_lock.acquire(workspace, arguments.wait) as lock:
+        workspace_stack.claim(workspace)
         folder = run_folder.create(config)
         lock.set_owner(f"run {folder.id}")
         with make_display() as display:

@@ -90,6 +90,11 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def stack(self) -> Path:
+        """The name of the software stack whose runs are here: see `pipeline.runs.workspace_stack`."""
+        return self.root / "stack"
+
+    @property
     def lock(self) -> Path:
         """Locked by the process that writes in the workspace; names it."""
         return self.root / "lock"

@@ -11,7 +11,7 @@ from shiftvit.errors import DataError
 
 # What tarfile raises for a damaged header, beside its own errors, because it trusts the header's fields.
 _DAMAGED = (ValueError, LookupError, OverflowError, RecursionError)
-_MAX_HEADER_BYTES = 2048  # of a member's extended header, which tarfile searches in quadratic time
+_MAX_HEADER_BYTES = 4096  # of a member, with its extended headers, which tarfile searches in quadratic time
 _CHUNK = 1 << 20
 
 Admit = Callable[[PurePosixPath, int], bool]  # takes a file's path and size in bytes; returns whether to read it
@@ -27,20 +27,20 @@ def read_files(path: Path, admit: Admit, max_other_bytes: int) -> Iterator[tuple
 
     Raises:
         DataError: the archive is truncated, damaged or not a `.tar.gz`; it unpacks to too much; or it has a member that
-            is a link, a device, or outside the archive's folder.
+            is a link, a device, or outside the archive's folder, or whose headers are longer than honest ones.
     """
     try:
         with gzip.open(path) as unzipped:
             stream = _BoundedStream(unzipped, path, max_other_bytes)
-            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
-                for member in _plain_files(archive, path):
+            with tarfile.open(fileobj=stream, mode="r:") as archive:
+                for member in _plain_files(archive, path, stream):
                     name = PurePosixPath(member.name)
                     if admit(name, member.size):
                         stream.allow(member.size)
                         file = archive.extractfile(member)
                         assert file is not None, "the member is a file"
                         yield name, file.read()
-            while stream.read(_CHUNK):  # gzip verifies its checksum at the end
+            while stream.skip(_CHUNK):  # gzip verifies its checksum at the end
                 pass
     except EOFError as error:
         raise DataError(f"{path}: truncated archive; get a complete copy") from error
@@ -57,20 +57,10 @@ def unpacked_size(path: Path) -> int:
         return int.from_bytes(file.read(), "little")
 
 
-class _Member(tarfile.TarInfo):
-    """A member of an archive; rejects an extended header that is longer than an honest one."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
-        member = super().frombuf(buf, encoding, errors)
-        if member.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and member.size > _MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
-        return member
-
-
-def _plain_files(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+def _plain_files(archive: tarfile.TarFile, path: Path, stream: "_BoundedStream") -> Iterator[tarfile.TarInfo]:
     """Yields each file; raises DataError at a member that an honest data archive does not have."""
     for member in archive:
+        stream.end_header()
         name = PurePosixPath(member.name)
         if name.is_absolute() or ".." in name.parts:
             raise DataError(f"{path}: the member {member.name!r} points outside the archive; refused")
@@ -81,17 +71,51 @@ def _plain_files(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarIn
 
 
 class _BoundedStream(io.RawIOBase):
-    """A stream that raises DataError after a limit, so that a small archive cannot unpack to terabytes."""
+    """What tarfile reads an archive from, only forward; raises DataError at a limit.
+
+    One limit is on all bytes, so that a small archive cannot unpack to terabytes. The other is on what tarfile reads,
+    rather than seeks past, before it returns a member, so that no header costs much memory or time. Counting at the
+    file object needs no method of `tarfile.TarInfo`: which ones read a header differs between versions of Python.
+    """
 
     def __init__(self, stream: io.BufferedIOBase, path: Path, limit: int):
-        self._stream, self._path, self._left = stream, path, limit
+        self._stream, self._path = stream, path
+        self._position, self._left, self._header_left = 0, limit, _MAX_HEADER_BYTES
 
     def allow(self, size: int) -> None:
-        """Raises the limit by `size` bytes."""
+        """Raises both limits by `size` bytes, to read a file's content."""
         self._left += size
+        self._header_left += size
+
+    def end_header(self) -> None:
+        """Begins to count the bytes of the next member's headers."""
+        self._header_left = _MAX_HEADER_BYTES
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET or offset < self._position:
+            raise tarfile.ReadError("a member that begins before the end of the last")
+        while self._position < offset and self.skip(min(_CHUNK, offset - self._position)):
+            pass
+        return self._position
+
+    def skip(self, size: int) -> int:
+        """Reads and forgets up to `size` bytes; returns how many, 0 at the end."""
+        return len(self._unpack(size))
 
     def read(self, size: int = -1) -> bytes:
-        content = self._stream.read(self._left + 1 if size < 0 else min(size, self._left + 1))
+        longest = self._header_left + 1
+        content = self._unpack(longest if size < 0 else min(size, longest))
+        self._header_left -= len(content)
+        if self._header_left < 0:
+            raise DataError(f"{self._path}: a member with more than {_MAX_HEADER_BYTES:,} bytes of headers; refused")
+        return content
+
+    def _unpack(self, size: int) -> bytes:
+        content = self._stream.read(min(size, self._left + 1))
+        self._position += len(content)
         self._left -= len(content)
         if self._left < 0:
             raise DataError(f"{self._path}: unpacks to far more than its images take; pack only the data set's files")

@@ -12,7 +12,7 @@ from known_data import CIFAR10
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import standard_artifacts
 
-from components.trainer import run_fn
+from components.trainer import run_fn, training
 from components.trainer.config import TrainerConfig
 from components.trainer.training import EXPERIMENT_FILE, resume_folder
 from pipeline.sources import shapes
@@ -113,13 +113,15 @@ def test_unknown_hyperparameter_raises():
         run_fn.tuned(EXPERIMENT, best(train__learning_rat=0.1))
 
 
-def test_resume_folder_depends_on_experiment_and_data():
+def test_resume_folder_depends_on_experiment_data_and_stack(monkeypatch):
     longer = from_dict(ExperimentConfig, to_dict(EXPERIMENT) | {"train": {"epochs": 3}})
     folders = [
         resume_folder("r", *arguments) for arguments in ((EXPERIMENT, ["a"]), (longer, ["a"]), (EXPERIMENT, ["b"]))
     ]
 
     assert folders[0] == resume_folder("r", EXPERIMENT, ["a"]) and len(set(folders)) == 3
+    monkeypatch.setattr(training, "STACK", "another")
+    assert folders[0] != resume_folder("r", EXPERIMENT, ["a"])
 
 
 def test_diverged_training_leaves_no_model(drawn_examples, tmp_path):

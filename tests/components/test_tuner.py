@@ -7,6 +7,7 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components.trainer.run_fn import tuned
+from components.tuner import component
 from components.tuner.component import Executor
 from components.tuner.config import TunerConfig
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, to_dict
@@ -82,3 +83,12 @@ def test_repeated_search_reuses_all_trials(outputs, drawn_examples, tmp_path, re
     before, after = (results.read(f / "tuner_results" / RESULTS_FILE).trials for f in (outputs, again))
     assert after == before, "including the times: no trial ran again"
     assert len(list(resume_root.iterdir())) == 1
+
+
+def test_a_search_is_not_resumed_on_the_other_stack(monkeypatch):
+    config = TunerConfig(TUNE, EXPERIMENT, "", "", "searches")
+    name = component._digest(config, ["train"])
+    assert component._digest(config, ["train"]) == name
+
+    monkeypatch.setattr(component, "STACK", "another")
+    assert component._digest(config, ["train"]) != name

@@ -30,7 +30,7 @@ from pipeline.graph.dag import Site, create_pipeline
 from pipeline.graph.nodes import Node
 from pipeline.runners import beam
 from pipeline.runners.local.result import Executions, build_run_result, build_search_result, output
-from pipeline.runs import machine, predictions, run_result
+from pipeline.runs import machine, predictions, run_result, workspace_stack
 from pipeline.runs.events import CACHED, COMPLETE, FAILED, PREDICTIONS, Events
 from pipeline.runs.lineage import Execution, Lineage
 from pipeline.runs.workspace import RunFolder, Workspace
@@ -169,4 +169,5 @@ def save_predictions(executions: Executions, folder: RunFolder, workspace: Works
 
 if __name__ == "__main__":
     config = quickstart()
+    workspace_stack.claim(Workspace(Path(config.workspace)))
     LocalDagRunner().run(create_pipeline(config, prepare(config), local_site(config)))

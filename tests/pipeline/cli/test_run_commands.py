@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pipeline.cli.main import main
+from shiftvit.stack import STACK
 
 TUNED = """
 assert "--search-only" in sys.argv
@@ -46,6 +47,7 @@ def test_run_ends_with_the_pushed_version(tmp_path, capsys, execute, runs):
     assert err.splitlines()[0] == "Trainer: running" and err.splitlines()[1].startswith("Trainer: complete")
     (run,) = runs()
     assert (run["state"], run["pushed_version"], run["metrics"]["top1"]) == ("complete", "17", 0.931)
+    assert (tmp_path / "workspace/stack").read_text() == f"{STACK}\n"
     assert main(["show", "--workspace", str(tmp_path / "workspace")]) == 0
     page = capsys.readouterr().out
     assert f"Run {run['id']}: complete" in page and "Pushed version 17" in page and "train.batch_size=64" in page

@@ -9,10 +9,11 @@ from random import Random
 
 import pytest
 from cifar_files import left_behind, prepare, splits
-from hostile_archives import ARCHIVES, BINARY, PYTHON, archive, member, members, pickled
+from hostile_archives import ARCHIVES, BINARY, PYTHON, archive, pickled
 from hostile_pickles import METAS, PICKLES
 from known_data import IMAGE_BYTES
 from measured import run_measured
+from tar_blocks import member, members
 
 from components.example_gen import records
 from pipeline.sources import cifar_published
