@@ -1,9 +1,16 @@
 """Silences libraries in commands that load TensorFlow into this process rather than into a child with a log file."""
 
+import contextlib
+import importlib.util
 import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TextIO
 
 STDERR = 2  # the file descriptor, which C++ libraries write to directly
 
@@ -11,6 +18,8 @@ STDERR = 2  # the file descriptor, which C++ libraries write to directly
 def silence_libraries() -> None:
     """Hides the libraries' warnings and log lines. Call it before importing them."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not any(isinstance(finder, _QuietTensorFlow) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _QuietTensorFlow())
     warnings.simplefilter("ignore")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("absl").setLevel(logging.ERROR)
@@ -21,7 +30,7 @@ def silence_native_code() -> None:
 
     Python still writes to the terminal. If a library aborts the process, its message is lost too.
     """
-    sys.stderr = os.fdopen(os.dup(STDERR), "w", buffering=1)
+    sys.stderr = _copy_of_stderr()
     _discard_stderr()
 
 
@@ -31,13 +40,38 @@ def silence_xla() -> None:
 
     from shiftvit.tracing import compiled
 
-    terminal = os.dup(STDERR)
+    with _silent_native_code():
+        compiled(lambda x: x + 1.0)(tf.constant(0.0))
+
+
+class _QuietTensorFlow(MetaPathFinder):
+    """Discards what TensorFlow's libraries write while they load, which TF 2.21 does whatever the log level."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = None
+        if name == "tensorflow":
+            sys.meta_path.remove(self)
+            spec = importlib.util.find_spec(name)
+        if spec and spec.loader:
+            spec.loader.exec_module = _silent_native_code()(spec.loader.exec_module)  # type: ignore[method-assign]
+        return spec
+
+
+@contextlib.contextmanager
+def _silent_native_code() -> Iterator[None]:
+    """Does `silence_native_code` for a while. Handlers of logs that are made meanwhile keep working after it."""
+    python = sys.stderr
+    terminal = sys.stderr = _copy_of_stderr()
     _discard_stderr()
     try:
-        compiled(lambda x: x + 1.0)(tf.constant(0.0))
+        yield
     finally:
-        os.dup2(terminal, STDERR)
-        os.close(terminal)
+        os.dup2(terminal.fileno(), STDERR)
+        sys.stderr = python
+
+
+def _copy_of_stderr() -> TextIO:
+    return os.fdopen(os.dup(STDERR), "w", buffering=1, errors="backslashreplace")
 
 
 def _discard_stderr() -> None:
