@@ -61,7 +61,9 @@ def test_killed_run_continues_from_its_last_epoch(tmp_path):
 
 
 def test_tfx_command_line_creates_the_pipeline(tmp_path):
-    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}:{tmp_path}"
+    (tmp_path / "pip").write_text(f"#!/bin/sh\nexec uv pip freeze --python {sys.executable}\n")  # if there is no pip
+    (tmp_path / "pip").chmod(0o755)
     done = subprocess.run(
         ["tfx", "pipeline", "create", "--engine", "local", "--pipeline_path", runner.__file__],
         cwd=tmp_path,
