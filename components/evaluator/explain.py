@@ -9,8 +9,7 @@ from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, v
 
 from components.evaluator.eval_config import ABOVE_COMMONEST, EXAMPLES, TOP1_CHANGE
 from components.evaluator.extraction import CLEAN, CORRUPTION
-from components.evaluator.results import read_change, read_commonest
-from shiftvit import features
+from components.evaluator.results import read_change, read_commonest, slice_of
 from shiftvit.metrics import ECE, TITLES, TOP1
 
 _TITLES = TITLES | {TOP1_CHANGE: "the change of top-1", ABOVE_COMMONEST: TITLES[TOP1]}
@@ -25,6 +24,8 @@ _CORRUPTED_TITLES = {
 def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
     """Returns a sentence for each threshold that the model missed, so none for a blessed model.
 
+    Those on all images come first, then those on a class, then those on corrupted images.
+
     Args:
         evaluation_uri: folder of the ModelEvaluation artifact.
         class_names: by class id; a class without a name is shown by its id.
@@ -32,7 +33,7 @@ def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
     result = tfma.load_validation_result(evaluation_uri)
     failures = [
         (failure, _slice_title(validation.slice_key, class_names))
-        for validation in result.metric_validations_per_slice
+        for validation in sorted(result.metric_validations_per_slice, key=lambda found: _place(found.slice_key))
         for failure in validation.failures
     ]
     # If the model answers NaN, the other metrics mean nothing.
@@ -105,14 +106,17 @@ def _side(change: float) -> str:
     return "above" if change > 0 else "below"
 
 
+def _place(slice_key: metrics_for_slice_pb2.SliceKey) -> tuple[int, int]:
+    """Returns what sorts slices; the order in which TFMA writes them differs between its versions."""
+    corruption, class_id = slice_of(slice_key)
+    return [CLEAN, *_CORRUPTED_TITLES].index(corruption), -1 if class_id is None else class_id
+
+
 def _slice_title(slice_key: metrics_for_slice_pb2.SliceKey, class_names: Sequence[str]) -> str:
-    keys = {key.column: key for key in slice_key.single_slice_keys}
-    corruption = keys[CORRUPTION].bytes_value.decode()
+    corruption, class_id = slice_of(slice_key)
     if corruption != CLEAN:
         return _CORRUPTED_TITLES[corruption]
-    if features.LABEL not in keys:
-        return "all test images"
-    return _class_title(keys[features.LABEL].int64_value, class_names)
+    return "all test images" if class_id is None else _class_title(class_id, class_names)
 
 
 def _class_title(class_id: int, class_names: Sequence[str]) -> str:

@@ -61,10 +61,14 @@ def _read_slices(evaluation_uri: str) -> dict[tuple[str, int | None], Values]:
     """Returns the metrics by corruption and class id; a class id of None stands for all classes."""
     slices = {}
     for record in tfma.load_metrics(evaluation_uri):
-        keys = {key.column: key for key in record.slice_key.single_slice_keys}
-        class_id = keys[features.LABEL].int64_value if features.LABEL in keys else None
-        slices[keys[CORRUPTION].bytes_value.decode(), class_id] = dict(_candidate_values(record))
+        slices[slice_of(record.slice_key)] = dict(_candidate_values(record))
     return slices
+
+
+def slice_of(slice_key: metrics_for_slice_pb2.SliceKey) -> tuple[str, int | None]:
+    """Returns the corruption and the class id of a slice; a class id of None stands for all classes."""
+    keys = {key.column: key for key in slice_key.single_slice_keys}
+    return keys[CORRUPTION].bytes_value.decode(), keys[features.LABEL].int64_value if features.LABEL in keys else None
 
 
 def _candidate_values(record: metrics_for_slice_pb2.MetricsForSlice) -> Iterator[tuple[str, Any]]:
