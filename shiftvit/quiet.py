@@ -1,14 +1,13 @@
 """Silences libraries in commands that load TensorFlow into this process rather than into a child with a log file."""
 
 import contextlib
-import importlib.util
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import TextIO
 
@@ -48,10 +47,7 @@ class _QuietTensorFlow(MetaPathFinder):
     """Discards what TensorFlow's libraries write while they load, which TF 2.21 does whatever the log level."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = None
-        if name == "tensorflow":
-            sys.meta_path.remove(self)
-            spec = importlib.util.find_spec(name)
+        spec = PathFinder.find_spec(name, path, target) if name == "tensorflow" else None
         if spec and spec.loader:
             spec.loader.exec_module = _silent_native_code()(spec.loader.exec_module)  # type: ignore[method-assign]
         return spec
