@@ -119,7 +119,7 @@ def _sum_all(shards: Iterable[Measured], name: str, length: int) -> tuple[int, .
 
 
 def _sum(rows: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    return tuple(np.sum(rows, axis=0, dtype=np.int64).tolist())
+    return tuple(sum(column) for column in zip(*rows, strict=True))
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:
