@@ -195,6 +195,14 @@ def test_packages_that_do_not_fit_together_are_named(bare_machine):
     assert bootstrap(project, programs).returncode == 1  # it is not taken for whole
 
 
+def test_failure_of_the_packages_says_what_they_need(bare_machine):
+    project, programs = bare_machine
+    write_program(programs / "python3.10", "exit 0")
+    write_uv(project, programs, '[ "$2" = sync ] && exit 1')
+
+    assert "needs a C++ compiler and Python's headers" in bootstrap(project, programs).stderr.splitlines()[-1]
+
+
 def test_run_refuses_an_unknown_stack_in_one_sentence():
     ended = subprocess.run([ROOT / ".ci/run"], env=os.environ | {"STACK": "newest"}, capture_output=True, text=True)
 
