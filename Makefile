@@ -52,9 +52,10 @@ image:
 COMPILE = .venv/bin/uv pip compile $(UPGRADE) --generate-hashes --no-emit-index-url --quiet
 KFP = tests/pipeline/runners/kubeflow/kfp
 FOR_classic = --python-version 3.10
-FOR_current = --python-version 3.13 --python-platform x86_64-manylinux_2_39
+FOR_current = --universal --python-version 3.11
 
-# Locks new requirements of setup.py and keeps all other versions; `upgrade` takes the newest version of everything.
+# Locks new requirements of setup.py and keeps all other versions; `upgrade` takes the newest version of everything. The
+# current stack's locks are for Python 3.11 and newer: a few packages have a version for each.
 lock: lock-classic lock-current
 	$(COMPILE) --python-version 3.10 $(KFP).in --output-file $(KFP).lock
 

@@ -1,9 +1,12 @@
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 KFP_LOCK = "tests/pipeline/runners/kubeflow/kfp.lock"
@@ -155,6 +158,56 @@ def test_lock_names_no_host_and_no_folder(lock):
 
     assert "://" not in text and str(ROOT) not in text
     assert os.sep + "tmp" not in text
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_current_lock_has_one_version_of_each_package_for_every_python(python):
+    text = (ROOT / "requirements-current.lock").read_text()
+    locked = [Requirement(line.rstrip("\\ ")) for line in text.splitlines() if re.match(r"[a-z]", line)]
+    machine = {"python_version": python, "python_full_version": f"{python}.0"}
+    names = [each.name for each in locked if each.marker is None or each.marker.evaluate(machine)]
+
+    assert "--universal --python-version 3.11" in text.splitlines()[1]
+    assert len(names) == len(set(names)) > 200
+
+
+@pytest.mark.parametrize("version", [(3, 9, 18), (3, 14, 0)])
+def test_other_pythons_get_no_package_so_that_pip_says_what_is_wrong(version):
+    code = (
+        "import sys, setuptools; "
+        "setuptools.setup = lambda **given: print(given['install_requires'], given['python_requires']); "
+        f"sys.version_info = {version}; exec(open('setup.py').read())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+    assert ended.stdout == "[] >=3.10,<3.14\n", ended.stderr
+
+
+def test_packages_that_do_not_fit_together_are_named(bare_machine):
+    project, programs = bare_machine
+    write_program(programs / "python3.10", "exit 0")
+    write_uv(project, programs, '[ "$2" = check ] && echo "a requires b" >&2 && exit 1')
+
+    ended = bootstrap(project, programs)
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "bootstrap: the packages do not fit together: a requires b"
+    assert bootstrap(project, programs).returncode == 1  # it is not taken for whole
+
+
+def test_failure_of_the_packages_says_what_they_need(bare_machine):
+    project, programs = bare_machine
+    write_program(programs / "python3.10", "exit 0")
+    write_uv(project, programs, '[ "$2" = sync ] && exit 1')
+
+    assert "needs a C++ compiler and Python's headers" in bootstrap(project, programs).stderr.splitlines()[-1]
+
+
+def test_run_refuses_an_unknown_stack_in_one_sentence():
+    ended = subprocess.run([ROOT / ".ci/run"], env=os.environ | {"STACK": "newest"}, capture_output=True, text=True)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "run: STACK=newest is unknown: set it to classic or current, or to nothing for both\n"
 
 
 def test_kfp_environment_is_made_once_and_again_after_an_interruption_or_a_new_lock(bare_machine):
