@@ -17,10 +17,10 @@ class _Plain(yaml.SafeDumper):
 
 
 def write(documents: Sequence[dict[str, Any]], file: Path) -> None:
-    """Writes the documents atomically.
+    """Writes the documents atomically, with sorted keys: the same documents give the same bytes.
 
     Raises:
         ConfigError: the file cannot be written.
     """
     with disk.explain_write_errors(str(file)):
-        atomic.write_file(file, yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=10_000))
+        atomic.write_file(file, yaml.dump_all(documents, Dumper=_Plain, sort_keys=True, width=10_000))

@@ -134,6 +134,16 @@ def test_the_file_does_not_depend_on_the_machine_that_compiled_it(tmp_path):
     assert str(tmp_path) not in text
 
 
+def test_the_keys_of_the_file_are_sorted_because_protobufs_order_is_random(documents):
+    def keys(value):
+        if isinstance(value, dict):
+            yield list(value)
+        for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from keys(item)
+
+    assert all(names == sorted(names) for document in documents for names in keys(document))
+
+
 def test_a_change_of_code_changes_the_cache_key_of_every_step(tmp_path, monkeypatch):
     def arguments():
         return {name: each["container"]["args"][-1] for name, each in executors(compiled(tmp_path)).items()}
