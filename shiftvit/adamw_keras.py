@@ -35,9 +35,10 @@ class AdamW(tf.keras.optimizers.AdamW):
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         """Scales the step, not the gradient, which Adam normalises."""
-        factor, before = self._rule.factor(variable), tf.identity(variable)
+        factor = self._rule.factor(variable)
+        before = None if factor == 1 else tf.identity(variable)
         super().update_step(gradient, variable)
-        if factor != 1:
+        if before is not None:
             variable.assign(before + factor * (variable - before))
 
     def _update_model_variables_moving_average(self, var_list: Sequence[tf.Variable]) -> None:
