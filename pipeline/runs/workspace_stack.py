@@ -39,4 +39,5 @@ def claim(workspace: Workspace) -> None:
     check(workspace)
     if not workspace.stack.exists():
         with disk.explain_write_errors(f"--workspace {workspace.root}"):
+            workspace.root.mkdir(parents=True, exist_ok=True)
             atomic.write_file(workspace.stack, f"{STACK}\n")
