@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from shiftvit import fused
 from shiftvit.fused import bias_activation, column_sums, fused_bias_activation, fused_group_norm, group_norm
 
 DTYPES = [tf.float32, tf.bfloat16]
@@ -98,3 +99,9 @@ def test_column_sums_stay_accurate_over_many_rows(dtype):
     expected = tf.cast(x, tf.float64).numpy().sum(axis=0)
     assert sums.dtype == dtype and sums.shape == (24,)
     np.testing.assert_allclose(tf.cast(sums, tf.float64), expected, rtol=ROUNDING[dtype])
+
+
+def test_gelu_has_the_same_operations_on_both_stacks():
+    graph = tf.function(fused.gelu).get_concrete_function(tf.TensorSpec(None, tf.float32)).graph
+
+    assert {"Erf", "Erfc"} & {operation.type for operation in graph.get_operations()} == {"Erf"}
