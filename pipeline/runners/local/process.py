@@ -73,7 +73,7 @@ def explain(error: Exception, folder: RunFolder, node: str | None) -> UserError 
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Drops what TFX 1.21 logs at every step: that it reads ML Metadata without filter queries, which are no more."""
+    """Tells whether to log a record: not TFX's line, at every step, that ML Metadata 1.21 has no filter queries."""
     return not record.getMessage().startswith("Fallback to non-ZetaSQL")
 
 
