@@ -8,7 +8,7 @@ import benchmarks
 from benchmarks.table import Table
 from pipeline.cli.options import add_command, add_json, add_overrides
 from pipeline.cli.output import print_json
-from pipeline.config.overrides import override
+from pipeline.config.overrides import last_value, override
 from pipeline.config.presets import PRESETS, preset
 from shiftvit.config import ExperimentConfig, require
 from shiftvit.quiet import silence_libraries, silence_xla
@@ -43,9 +43,9 @@ def _run(arguments: argparse.Namespace) -> int:
     """
     benchmarks.check_names(arguments.names)
     require(arguments.seconds >= 0, f"--seconds {arguments.seconds:g} must not be negative")
-    base = preset(arguments.preset or benchmarks.PRESET)
-    settings = () if arguments.preset else benchmarks.SETTINGS
-    experiment = override(base, [*settings, *arguments.set]).experiment
+    chosen = arguments.preset or last_value(arguments.set, "preset")
+    settings = () if chosen else benchmarks.SETTINGS
+    experiment = override(preset(chosen or benchmarks.PRESET), [*settings, *arguments.set]).experiment
     silence_libraries()
     measured = []
     for name in arguments.names or benchmarks.NAMES:

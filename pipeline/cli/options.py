@@ -9,13 +9,12 @@ from typing import Any
 from pipeline.cli.epilogs import EPILOGS
 from pipeline.config import config_file
 from pipeline.config.beam import RUNNERS
-from pipeline.config.overrides import override
+from pipeline.config.overrides import last_value, override
 from pipeline.config.presets import PRESETS, preset
 from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import FOLDER, FORMS, IMAGE_FILES, PATH, TFDS_SET, parse_source
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
-from shiftvit.errors import ConfigError
 
 DEFAULT_WORKSPACE = PipelineConfig.workspace
 _DEFAULT_PRESET, _IMAGES_PRESET = "quickstart", "images"  # the latter for image files
@@ -55,7 +54,9 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Adds the options that `resolve` reads, except for those that choose the data and the workspace."""
     parser.add_argument("--preset", metavar="P", help=f"preset: {', '.join(PRESETS)} (default: {_DEFAULT_PRESET})")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="the config.json of a run to repeat")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="the config.json of a run to repeat, or a part of one"
+    )
     add_overrides(parser)
     parser.set_defaults(data=None, workspace=None, beam=None)
 
@@ -88,17 +89,28 @@ def workspace_of(arguments: argparse.Namespace) -> Workspace:
 
 
 def resolve(arguments: argparse.Namespace) -> PipelineConfig:
-    """Returns the configuration; later options override earlier ones: preset or file, data, workspace, beam, set.
+    """Returns the configuration; later options override earlier ones: preset, file, data, workspace, beam, set.
+
+    The preset is the one that --preset, the file or `--set preset=` names, or else suits the data.
 
     Raises:
-        ConfigError: for an invalid option or configuration.
+        ConfigError: for an invalid option or configuration, or two different presets.
     """
-    if arguments.config is not None and arguments.preset is not None:
-        raise ConfigError("give --preset or --config, not both: the file has a complete configuration")
-    if arguments.config is None:
-        config = preset(arguments.preset or _preset_for(arguments.data))
-    else:
-        config = config_file.load(arguments.config)
+    path, file = arguments.config, {} if arguments.config is None else config_file.read(arguments.config)
+    presets = {
+        "--preset": arguments.preset,
+        path: file.get("preset"),
+        "--set preset": last_value(arguments.set, "preset"),
+    }
+    named = {where: name for where, name in presets.items() if name is not None}
+    require(
+        len(set(named.values())) <= 1,
+        f"{', '.join(f'{where} names preset {name}' for where, name in named.items())}: only one can be the base of a "
+        "configuration; leave the others out",
+    )
+    source = last_value(arguments.set, "source") or arguments.data or file.get("source")
+    base = next(iter(named.values()), None) or _preset_for(source)
+    config = preset(base) if path is None else config_file.build(path, file, base)
     given = {"source": arguments.data, "workspace": arguments.workspace}
     config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
     engine = [] if arguments.beam is None else [f"beam.runner={arguments.beam}"]

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -30,7 +31,9 @@ class Parser(argparse.ArgumentParser):
         Raises:
             ConfigError: for wrong usage.
         """
-        parsed, unknown = super().parse_known_args(args, namespace)
+        given = list(sys.argv[1:] if args is None else args)
+        _refuse_empty(given)
+        parsed, unknown = super().parse_known_args(given, namespace)
         if unknown:
             raise ConfigError(self._describe_unknown(unknown[0]))
         return parsed, unknown
@@ -69,6 +72,15 @@ class Parser(argparse.ArgumentParser):
 
     def _see_help(self) -> str:
         return f"see `{self.prog} --help`"
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Raises ConfigError for a blank argument: the default in its place would hide that a variable is not set."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        option, value = argument.split("=", 1) if re.match(r"--[\w-]+=", argument) else (before, argument)
+        if not value.strip():
+            name = option if option.startswith("-") else "an argument"
+            raise ConfigError(f"{name} is empty, as from a shell variable that is not set: give a value, or omit it")
 
 
 _MESSAGES: Sequence[tuple[str, Callable[..., str]]] = (  # argparse's messages as patterns, and ours

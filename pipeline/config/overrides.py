@@ -15,7 +15,7 @@ def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
     """Returns `config` with each KEY=VALUE applied, in order.
 
     KEY is a dotted name, and VALUE is JSON, plain text, or a list such as 1,2,3. `model=NAME` sets all of `model` to a
-    published variant with our number of classes.
+    published variant with our number of classes. `preset` cannot change: it is chosen before, see `last_value`.
 
     Raises:
         ConfigError: a key is unknown, a value has the wrong type or range, or a setting has no `=`.
@@ -34,9 +34,17 @@ def override(config: PipelineConfig, settings: Iterable[str]) -> PipelineConfig:
     return from_dict(PipelineConfig, values)
 
 
+def last_value(settings: Iterable[str], key: str) -> str | None:
+    """Returns the value that the last of the KEY=VALUE gives a setting, or None if none of them sets it."""
+    values = [text for name, _, text in (setting.partition("=") for setting in settings) if name == key]
+    return values[-1] if values else None
+
+
 def _set_leaf(table: dict[str, Any], leaf: str, text: str, key: str) -> None:
     require(leaf in table, f"unknown key {key}; {suggest(leaf, table, key.rpartition('.')[0])}")
-    if key == "model":
+    if key == "preset":  # what it stands for is below the values in `table`
+        require(text == table[leaf], f"preset={text} cannot change a configuration made from preset {table[leaf]}")
+    elif key == "model":
         table[leaf] = to_dict(dataclasses.replace(variant(text), num_classes=0))  # not ImageNet's
     elif isinstance(table[leaf], dict):
         raise ConfigError(f"{key} is a group of settings; {suggest('', table[leaf], key)}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.config.beam import BeamConfig
 from pipeline.config.kubeflow import KubeflowConfig
-from pipeline.config.source import SHAPES, absolute, absolute_source
+from pipeline.config.source import FORMS, SHAPES, absolute, absolute_source, names_data
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, require
 from tuner.config import TuneConfig
 
@@ -135,6 +135,8 @@ class PipelineConfig:
     kubeflow: KubeflowConfig = field(default_factory=KubeflowConfig)
 
     def __post_init__(self) -> None:
+        require(self.workspace.strip(), "workspace is empty: it is the folder of everything that runs write")
+        require(names_data(self.source), f"source={self.source!r} names no data; it can be {FORMS}")
         ExperimentConfig(self.model, self.data, self.train)  # checks that they fit each other
 
     @property

@@ -34,6 +34,12 @@ def parse_source(source: str) -> tuple[str, Path | None]:
     return TFDS, absolute(path) if path else None
 
 
+def names_data(source: str) -> bool:
+    """Returns False for a source that is blank, or a prefix without the path or name that must follow it."""
+    prefix, colon, place = source.partition(":")
+    return bool(place.strip() if colon and prefix in (*IMAGE_FILES, TFDS) else source.strip())
+
+
 def tfds_name(source: str) -> str:
     """Returns the name of the data set in a source of the kind TFDS_SET."""
     return source.partition(":")[2]

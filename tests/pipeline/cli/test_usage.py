@@ -1,18 +1,21 @@
 """Configurations, wrong usage and help texts of the command line."""
 
 import argparse
+import dataclasses
+import json
 import re
 import shlex
 import subprocess
 import sys
 
 import pytest
+from refusal import refusal
 
 from pipeline.cli import main as cli
 from pipeline.cli.main import main, make_parser
 from pipeline.cli.options import resolve
 from pipeline.config import config_file
-from pipeline.config.presets import quickstart
+from pipeline.config.presets import preset, quickstart
 from shiftvit.errors import ConfigError
 
 
@@ -32,8 +35,54 @@ def test_configuration_file_repeats_a_run(tmp_path):
     config_file.save(first, tmp_path / "config.json")
     assert resolve_run("--config", str(tmp_path / "config.json")) == first
     assert resolve_run("--config", str(tmp_path / "config.json"), "--data", "shapes").source == "shapes"
-    with pytest.raises(ConfigError, match="not both"):
-        resolve_run("--config", str(tmp_path / "config.json"), "--preset", "cifar10")
+
+
+@pytest.mark.parametrize(
+    ("options", "content"),
+    [
+        (["--preset", "cifar10-cpu"], {}),
+        (["--set", "preset=cifar10-cpu"], {}),
+        ([], {"preset": "cifar10-cpu"}),
+        (["--preset", "cifar10-cpu"], {"preset": "cifar10-cpu"}),
+    ],
+)
+def test_a_preset_is_all_of_its_settings_wherever_it_is_named(tmp_path, options, content):
+    file = tmp_path / "part.json"
+    file.write_text(json.dumps({**content, "train": {"epochs": 7}, "model": {"dropout": 0.1}}))
+
+    config = resolve_run("--config", str(file), *options, "--set", "model.dropout=0.2")
+
+    expected = preset("cifar10-cpu")
+    assert config == dataclasses.replace(
+        expected,
+        train=dataclasses.replace(expected.train, epochs=7),
+        model=dataclasses.replace(expected.model, dropout=0.2),
+    )
+
+
+def test_a_file_without_a_preset_has_the_one_for_its_data(tmp_path):
+    file = tmp_path / "part.json"
+    file.write_text('{"source": "folder:/pictures"}')
+
+    assert resolve_run("--config", str(file)) == resolve_run("--data", "folder:/pictures")
+    assert resolve_run("--set", "source=folder:/pictures") == resolve_run("--data", "folder:/pictures")
+
+
+def test_two_different_presets_are_refused(tmp_path):
+    file = tmp_path / "part.json"
+    file.write_text('{"preset": "cifar10"}')
+
+    named = rf"{file} names preset cifar10, --set preset names preset images: only one"
+    assert re.search(named, refusal(ConfigError, resolve_run, "--config", str(file), "--set", "preset=images"))
+    refusal(ConfigError, resolve_run, "--config", str(file), "--preset", "images")
+    refusal(ConfigError, resolve_run, "--preset", "cifar10", "--set", "preset=images")
+
+
+@pytest.mark.parametrize("content", ['{"preset": 3}', '{"preset": []}', '{"preset": "cifar"}', '{"source": 3}', "[1]"])
+def test_a_file_with_an_invalid_preset_or_source_is_refused_with_its_name(tmp_path, content):
+    (tmp_path / "part.json").write_text(content)
+
+    assert "part.json: " in refusal(ConfigError, resolve_run, "--config", str(tmp_path / "part.json"))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +92,10 @@ def test_configuration_file_repeats_a_run(tmp_path):
         (["--set", "train.epoch=3"], "unknown key train.epoch; did you mean train.epochs"),
         (["--set", "train.epochs=many"], "train.epochs='many' must be a whole number"),
         (["--set", "train.replicas=3"], "not divisible by train.replicas=3"),
+        (["--set", "workspace="], "workspace is empty"),
+        (["--set", "source= "], "source=' ' names no data"),
+        (["--data", "folder:"], "source='folder:' names no data"),
+        (["--data", "tfds:"], "source='tfds:' names no data"),
         (["--config", "absent.json"], "absent.json: cannot read the configuration"),
     ],
 )
@@ -85,6 +138,27 @@ def command_parsers(parser):
             yield from command_parsers(command)
     if not below:
         yield parser
+
+
+def options_with_values():
+    """Yields the words of a command and one of its options that take a value, for every command and option."""
+    for parser in command_parsers(make_parser()):
+        for action in parser._actions:
+            if action.option_strings and action.nargs != 0:
+                yield [*parser.prog.split()[1:], action.option_strings[-1]]
+
+
+@pytest.mark.parametrize("words", options_with_values(), ids=" ".join)
+def test_an_empty_value_is_refused_by_every_command_and_option(capsys, words):
+    for given in ([*words, ""], [*words, " "], [*words[:-1], f"{words[-1]}="]):
+        assert main(given) == 2
+        assert capsys.readouterr().err.startswith(f"shiftvit: {words[-1]} is empty, as from a shell variable")
+
+
+@pytest.mark.parametrize("words", (["predict", ""], ["show", "\t"], ["kubeflow", "submit", ""]), ids=str)
+def test_an_empty_argument_is_refused(capsys, words):
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("shiftvit: an argument is empty")
 
 
 def examples_of(parser):
