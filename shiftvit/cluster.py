@@ -12,14 +12,14 @@ from shiftvit.config import require
 from shiftvit.errors import ConfigError, UserError
 
 TF_CONFIG = "TF_CONFIG"
-_WORKER = "worker"
+_CHIEF, _WORKER = "chief", "worker"
 _PAUSE = 0.5  # seconds between two attempts to reach the others
 _EXAMPLE = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers of one training. The first is the chief, which alone saves the results."""
+    """The workers of one training, a job named `chief` first. The first of them alone saves the results."""
 
     workers: tuple[str, ...]  # HOST:PORT of each
     index: int  # of this process among them
@@ -44,14 +44,17 @@ def read_cluster() -> Cluster | None:
     except ValueError as error:
         raise ConfigError(f"{TF_CONFIG} is not JSON ({error}); it must look like {_EXAMPLE}") from error
     cluster, task = (_table(content, key) for key in ("cluster", "task"))
-    workers = _read_workers(cluster)
-    require(task.get("type") == _WORKER, f"{TF_CONFIG}: task.type={task.get('type')!r} must be {_WORKER!r}")
-    index = task.get("index")
-    if type(index) is not int or not 0 <= index < len(workers):
+    jobs = {job: _read_job(cluster, job) for job in (_CHIEF, _WORKER) if job in cluster or job == _WORKER}
+    _check(cluster, jobs)
+    job, index = str(task.get("type")), task.get("index")
+    require(job in jobs, f"{TF_CONFIG}: task.type={job!r} must be {' or '.join(map(repr, jobs))}")
+    count = len(jobs[job])
+    if type(index) is not int or not 0 <= index < count:
         raise ConfigError(
-            f"{TF_CONFIG}: task.index={index!r} must be from 0 to {len(workers) - 1}, one of the {len(workers)} workers"
+            f"{TF_CONFIG}: task.index={index!r} must be from 0 to {count - 1}, one of the {count} in cluster.{job}"
         )
-    return Cluster(workers, index) if len(workers) > 1 else None
+    workers = tuple(address for addresses in jobs.values() for address in addresses)
+    return Cluster(workers, workers.index(jobs[job][index])) if len(workers) > 1 else None
 
 
 def _table(content: object, key: str) -> dict[str, Any]:
@@ -59,19 +62,25 @@ def _table(content: object, key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _read_workers(cluster: dict[str, Any]) -> tuple[str, ...]:
-    workers = cluster.get(_WORKER)
-    if not isinstance(workers, list) or not workers:
-        raise ConfigError(f"{TF_CONFIG} has no list cluster.worker; it must look like {_EXAMPLE}")
-    others = ", ".join(f"cluster.{job}" for job in cluster if job != _WORKER)
-    require(not others, f"{TF_CONFIG} has {others}, but only workers are supported, the first of them as the chief")
-    for address in workers:
+def _read_job(cluster: dict[str, Any], job: str) -> tuple[str, ...]:
+    addresses = cluster.get(job)
+    if not isinstance(addresses, list) or not addresses:
+        raise ConfigError(f"{TF_CONFIG} has no list cluster.{job}; it must look like {_EXAMPLE}")
+    for address in addresses:
         require(
             isinstance(address, str) and bool(re.fullmatch(r"\S+:\d+", address)) and _port(address) < 2**16,
-            f"{TF_CONFIG}: cluster.worker has {address!r}, which is not HOST:PORT",
+            f"{TF_CONFIG}: cluster.{job} has {address!r}, which is not HOST:PORT",
         )
-    require(len(set(workers)) == len(workers), f"{TF_CONFIG}: cluster.worker names one address twice")
-    return tuple(workers)
+    return tuple(addresses)
+
+
+def _check(cluster: dict[str, Any], jobs: dict[str, tuple[str, ...]]) -> None:
+    others = ", ".join(f"cluster.{job}" for job in cluster if job not in jobs)
+    require(not others, f"{TF_CONFIG} has {others}, but only a chief and workers are supported")
+    chiefs = len(jobs.get(_CHIEF, ()))
+    require(chiefs <= 1, f"{TF_CONFIG}: cluster.{_CHIEF} has {chiefs} addresses; there can be one chief")
+    addresses = [address for job in jobs.values() for address in job]
+    require(len(set(addresses)) == len(addresses), f"{TF_CONFIG}: cluster names one address twice")
 
 
 def is_chief() -> bool:

@@ -20,7 +20,8 @@ def add(commands: Any) -> None:
     """Adds the commands."""
     versions = add_command(commands, "versions", _versions, "list the pushed versions, and which one is served")
     predict = add_command(commands, "predict", _predict, "classify images with a pushed model")
-    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a PNG, JPEG, WebP, GIF or BMP file")
+    summary = "a PNG, JPEG, WebP, GIF or BMP file; - reads one from the standard input"
+    predict.add_argument("images", nargs="+", type=_image, metavar="IMAGE", help=summary)
     predict.add_argument("--version", type=int, metavar="N", help="the pushed version to use (default: the newest)")
     rollback = add_command(commands, "rollback", _rollback, "serve an earlier version again")
     rollback.add_argument("version", type=int, metavar="N", help="the version, as `shiftvit versions` lists it")
@@ -28,6 +29,14 @@ def add(commands: Any) -> None:
     for command in (versions, predict, rollback):
         add_workspace(command)
         add_json(command)
+
+
+def _image(text: str) -> Path:
+    from shiftvit.image_files import STANDARD_INPUT
+
+    path = Path(text)
+    # A path drops a leading "./", which says that a file of this name is meant.
+    return path.absolute() if path == STANDARD_INPUT and text != str(STANDARD_INPUT) else path
 
 
 def _versions(arguments: argparse.Namespace) -> int:

@@ -16,6 +16,8 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--port", metavar="N", type=int, default=8501, help="port to listen on; 0 for a free one (default: %(default)s)"
     )
+    summary = "let pages of this origin call the server, such as https://example.com; * for every page; may be repeated"
+    parser.add_argument("--allow-origin", metavar="URL", action="append", default=[], help=summary)
     limits = parser.add_argument_group("limits of a request")
     _add_number(limits, "--max-body", "MB", 32, "maximum size of the body")
     _add_number(limits, "--max-images", "N", 128, "maximum number of images", int)
@@ -40,12 +42,21 @@ def _serve(arguments: argparse.Namespace) -> int:
         f"--batch-wait {arguments.batch_wait:g} must be zero or a positive number",
     )
     silence_libraries()
+    from pipeline.serving.cors import check_origin
     from pipeline.serving.routes import Limits
     from pipeline.serving.server import Settings, serve
 
     limits = Limits(int(arguments.max_body * 1e6), arguments.timeout, arguments.max_images)
+    for origin in arguments.allow_origin:
+        check_origin(origin)
     settings = Settings(
-        arguments.host, arguments.port, limits, arguments.max_batch, arguments.batch_wait / 1e3, arguments.poll
+        arguments.host,
+        arguments.port,
+        limits,
+        arguments.max_batch,
+        arguments.batch_wait / 1e3,
+        arguments.poll,
+        arguments.allow_origin,
     )
     serve(workspace_of(arguments), settings)
     return 0

@@ -10,6 +10,11 @@ from pipeline.graph.nodes import PIPELINE_NAME
 from pipeline.serving import protocol
 
 _LOGGER = logging.getLogger(__name__)
+_NOT_SERVED = {  # parts of TensorFlow Serving's API, by what their paths contain
+    "/labels/": "versions have no labels here: name a number, or none for the newest",
+    ":classify": "only :predict is served, as the model has no signatures for :classify",
+    ":regress": "only :predict is served, as the model has no signatures for :regress",
+}
 _MAX_QUOTED = 200  # characters of the client's text in logs and messages
 
 
@@ -52,10 +57,9 @@ def _response(error: RequestError) -> web.Response:
 def _rephrase(request: web.Request, error: web.HTTPException) -> RequestError:
     path = request.path[:_MAX_QUOTED]
     if isinstance(error, web.HTTPNotFound):
-        return RequestError(
-            HTTPStatus.NOT_FOUND,
-            f"nothing is at {path}; the page is at /, and the model at {protocol.MODELS}{PIPELINE_NAME}",
-        )
+        nothing = f"nothing is at {path}; the page is at /, and the model at {protocol.MODELS}{PIPELINE_NAME}"
+        reason = next((reason for part, reason in _NOT_SERVED.items() if part in path), nothing)
+        return RequestError(HTTPStatus.NOT_FOUND, reason)
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         reason = f"{path} does not accept {request.method[:_MAX_QUOTED]}, only {allowed}"

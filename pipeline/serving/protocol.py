@@ -4,7 +4,6 @@ Pure functions, without HTTP and TensorFlow. Supported signatures have one input
 """
 
 import base64
-import binascii
 import difflib
 import json
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,12 @@ from typing import Any
 
 MODELS = "/v1/models/"
 CONTENT_TYPE = "application/json"
-DEFAULT_SIGNATURE = "serving_default"  # used if a request names none, as in TensorFlow Serving
+DEFAULT_SIGNATURE = "serving_default"  # used if a request names none or "", as in TensorFlow Serving
 
 SIGNATURE, INSTANCES, INPUTS, BYTES = "signature_name", "instances", "inputs", "b64"
+_KEYS = (SIGNATURE, INSTANCES, INPUTS)
 
+_WHITESPACE = b" \t\n\v\f\r"  # base64 tools break lines after 76 characters
 _MARKS_PER_INSTANCE = 4  # commas and brackets in its longest form: {"name": {"b64": "..."}},
 _OTHER_MARKS = 16
 
@@ -50,14 +51,11 @@ def parse(body: bytes, inputs: Mapping[str, str], max_items: int) -> PredictRequ
         BadRequestError: when the body is not a valid request.
     """
     request = _load(body, max_items)
-    unknown = [key for key in request if key not in (SIGNATURE, INSTANCES, INPUTS)]
-    if unknown:
-        raise BadRequestError(f"unknown key {_quote(unknown[0])}{_nearest(unknown[0], (SIGNATURE, INSTANCES, INPUTS))}")
-    if (INSTANCES in request) == (INPUTS in request):
-        raise BadRequestError(f'give either "{INSTANCES}", a list of rows, or "{INPUTS}", columns by name')
-    signature = request.get(SIGNATURE, DEFAULT_SIGNATURE)
+    _check_keys(request)
+    signature = request.get(SIGNATURE, "")
     if not isinstance(signature, str):
         raise BadRequestError(f'"{SIGNATURE}" must be a string, not {_kind(signature)}')
+    signature = signature or DEFAULT_SIGNATURE
     if signature not in inputs:
         raise BadRequestError(
             f'"{SIGNATURE}": no signature {_quote(signature)}; the model has {", ".join(sorted(inputs))}'
@@ -105,6 +103,30 @@ def error(reason: str) -> bytes:
     return _dump({"error": reason})
 
 
+def decode_base64(text: str) -> bytes:
+    """Decodes base64. Spaces and line breaks are ignored and padding may be missing, as in TensorFlow Serving.
+
+    Raises:
+        ValueError: when the text is not base64; the message says why.
+    """
+    if text.startswith("data:"):
+        raise ValueError("it starts like a data URL: send only what follows its comma")
+    packed = text.encode("ascii", "replace").translate(None, _WHITESPACE)  # a replaced character is no base64 either
+    if b"-" in packed or b"_" in packed:
+        raise ValueError("it has - or _, as in the alphabet for URLs: send the standard one, with + and /")
+    return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
+
+
+def _check_keys(request: Mapping[str, Any]) -> None:
+    """Raises BadRequestError unless there is one list of images; other keys are ignored, as in TensorFlow Serving."""
+    for key in request.keys() - set(_KEYS):
+        near = difflib.get_close_matches(key[:60], _KEYS, 1)
+        if near:
+            raise BadRequestError(f"unknown key {_quote(key)}; did you mean {near[0]}?")
+    if (INSTANCES in request) == (INPUTS in request):
+        raise BadRequestError(f'give either "{INSTANCES}", a list of rows, or "{INPUTS}", columns by name')
+
+
 def _load(body: bytes, max_items: int) -> dict[str, Any]:
     # An empty list takes three bytes of the body and a hundred of memory, so the number of values is bounded first.
     if sum(body.count(mark) for mark in b",[{") > _MARKS_PER_INSTANCE * max_items + _OTHER_MARKS:
@@ -112,7 +134,7 @@ def _load(body: bytes, max_items: int) -> dict[str, Any]:
             f"the body holds more values than {max_items} images need, the most that a request may have"
         )
     try:
-        request = json.loads(body.decode())
+        request = json.loads(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise BadRequestError(f"the body is not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -138,10 +160,13 @@ def _of_row(row: Any, name: str, where: str) -> Any:
 
 
 def _column(columns: Any, name: str) -> list[Any]:
-    column = _only_input(columns, name, f'"{INPUTS}"') if isinstance(columns, dict) else columns
-    if not isinstance(column, list):
-        raise BadRequestError(f'"{INPUTS}" must have a list of images, not {_kind(column)}')
-    return column
+    if isinstance(columns, dict) and name in columns:
+        columns = columns[name]  # further columns are ignored, as in TensorFlow Serving
+    elif isinstance(columns, dict) and BYTES not in columns:
+        columns = _only_input(columns, name, f'"{INPUTS}"')
+    if not isinstance(columns, list):
+        raise BadRequestError(f'"{INPUTS}" must have a list of images, not {_kind(columns)}')
+    return columns
 
 
 def _only_input(values: dict[str, Any], name: str, where: str) -> Any:
@@ -167,10 +192,9 @@ def _bytes(value: Any, where: str) -> bytes:
 
 
 def _decode(text: str, where: str) -> bytes:
-    """Decodes base64; the padding may be missing, as in TensorFlow Serving."""
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:  # ValueError: not ASCII
+        return decode_base64(text)
+    except ValueError as error:
         raise BadRequestError(f'{where}: "{BYTES}" is not base64 ({error})') from error
 
 
@@ -182,11 +206,6 @@ def _kind(value: Any) -> str:
 def _quote(text: str) -> str:
     """Quotes text of a client as JSON, which escapes control characters, and shortens it."""
     return json.dumps(text if len(text) <= 60 else f"{text[:60]}…", ensure_ascii=False)
-
-
-def _nearest(word: str, words: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word[:60], words, 1)
-    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(words)}"
 
 
 def _dump(value: Any) -> bytes:

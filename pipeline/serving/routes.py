@@ -18,6 +18,7 @@ from aiohttp import web
 from pipeline.graph.nodes import PIPELINE_NAME as NAME
 from pipeline.serving import protocol
 from pipeline.serving.batcher import Batcher, InvalidItemError, Row
+from pipeline.serving.cors import allow_origins
 from pipeline.serving.errors import RequestError, errors_as_json
 from pipeline.serving.metrics import CONTENT_TYPE, Metrics
 from pipeline.serving.model import Item, Model
@@ -39,6 +40,7 @@ _SMALL = 64_000  # bytes; a smaller body is parsed faster in the event loop than
 _SMALL_PIXELS = 100_000  # likewise, of a request's images, for decoding
 _MAX_BODIES = 8  # bodies of the largest size in memory at once; further requests are rejected
 _DECODERS = min(4, os.cpu_count() or 1)  # images decoded at once; the largest take up to 500 MB each
+_NOT_WRAPPED = f'this is base64 text, not an image: put it into {{"{protocol.BYTES}": "..."}}, encoded once'
 _CLIENT_CLOSED = 499  # nginx's status code for a client that disconnects before the response
 
 
@@ -59,19 +61,23 @@ class Routes:
         running: number of predict requests in progress.
     """
 
-    def __init__(self, manager: VersionManager, batcher: Batcher, metrics: Metrics, limits: Limits):
+    def __init__(
+        self, manager: VersionManager, batcher: Batcher, metrics: Metrics, limits: Limits, origins: Sequence[str] = ()
+    ):
         self.stopping = False
         self.running = 0
         self._manager = manager
         self._batcher = batcher
         self._metrics = metrics
         self._limits = limits
+        self._origins = origins
         self._decoders = ThreadPoolExecutor(_DECODERS, "decoder")
         self._reserved = 0  # bytes of memory, at most, of the bodies of running requests
 
     def make_app(self) -> web.Application:
         """Returns the aiohttp application."""
-        app = web.Application(middlewares=[errors_as_json], client_max_size=self._limits.body)
+        middlewares = [allow_origins(self._origins), errors_as_json]
+        app = web.Application(middlewares=middlewares, client_max_size=self._limits.body)
         for version in ("", r"/versions/{version:\d{1,19}}"):
             model = f"{protocol.MODELS}{{name:[^/:]+}}{version}"
             app.router.add_post(f"{model}:predict", self._predict)
@@ -269,7 +275,17 @@ def _decode_item(request: protocol.PredictRequest, size: int, resize: Resize, in
     try:
         return pixels.decode(request.items[index], size, resize)
     except DataError as error:
-        raise RequestError(HTTPStatus.BAD_REQUEST, f"{request.describe_item(index)}: {error}") from error
+        reason = _NOT_WRAPPED if _is_base64_of_an_image(request.items[index]) else str(error)
+        raise RequestError(HTTPStatus.BAD_REQUEST, f"{request.describe_item(index)}: {reason}") from error
+
+
+def _is_base64_of_an_image(content: bytes) -> bool:
+    text = content.decode("ascii", "ignore")
+    try:
+        read_container(protocol.decode_base64(text.partition(",")[2] or text))
+    except (ValueError, DataError):
+        return False
+    return True
 
 
 def _json(body: bytes) -> web.Response:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -32,6 +32,7 @@ class Settings:
     max_batch: int  # most images per call of the model
     max_wait: float  # seconds that a request waits for others
     poll: float  # seconds between checks for a new version
+    origins: Sequence[str] = ()  # of pages elsewhere that may call the server
 
 
 def serve(workspace: Workspace, settings: Settings) -> None:
@@ -47,7 +48,7 @@ async def _serve(workspace: Workspace, settings: Settings) -> None:
     metrics = Metrics()
     batcher = Batcher(settings.max_batch, settings.max_wait, metrics.batch.observe)
     manager = VersionManager(workspace.serving, settings.max_batch)
-    routes = Routes(manager, batcher, metrics, settings.limits)
+    routes = Routes(manager, batcher, metrics, settings.limits, settings.origins)
     async with _listening(routes.make_app(), settings) as address:
         silence_native_code()
         stop = _stop_signal()

@@ -73,11 +73,14 @@ class Server:
         return int(self.url.rsplit(":", 1)[1])
 
     def get(self, path, **options):
-        return requests.get(self.url + path, timeout=HANG_SECONDS, **options)
+        return self.request("GET", path, **options)
+
+    def request(self, method, path, **options):
+        return requests.request(method, self.url + path, timeout=HANG_SECONDS, **options)
 
     def post(self, body, path=PREDICT, **options):
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
-        return requests.post(self.url + path, timeout=HANG_SECONDS, **content, **options)
+        return self.request("POST", path, **content, **options)
 
     def metric(self, name):
         """Returns a value of /metrics, or 0 if it is missing."""

@@ -38,6 +38,13 @@ def test_the_first_of_several_workers_is_the_chief(environment, index):
     assert is_chief() is (index == 0)
 
 
+@pytest.mark.parametrize(("kind", "index", "place"), [("chief", 0, 0), ("worker", 0, 1), ("worker", 1, 2)])
+def test_a_chief_comes_before_the_workers(environment, kind, index, place):
+    environment(config(chief=["c:3"], kind=kind, index=index))
+    assert read_cluster() == Cluster(("c:3", "a:1", "b:2"), place)
+    assert is_chief() is (kind == "chief")
+
+
 def test_one_worker_trains_alone(environment):
     environment(config(["a:1"]))
     assert read_cluster() is None
@@ -51,12 +58,19 @@ def test_one_worker_trains_alone(environment):
         ({"task": {"type": "worker", "index": 0}}, "no list cluster.worker"),
         (config([]), "no list cluster.worker"),
         (config("a:1"), "no list cluster.worker"),
-        (config(index=2), "task.index=2 must be from 0 to 1, one of the 2 workers"),
+        (config(index=2), "task.index=2 must be from 0 to 1, one of the 2 in cluster.worker"),
         (config(index=-1), "task.index=-1 must be"),
         (config(index="1"), "task.index='1' must be"),
-        ({"cluster": {"worker": WORKERS}}, "task.type=None must be 'worker'"),
+        ({"cluster": {"worker": WORKERS}}, "task.type='None' must be 'worker'"),
         (config(kind="ps"), "task.type='ps' must be 'worker'"),
-        (config(chief=["c:3"], ps=["d:4"]), "has cluster.chief, cluster.ps, but only workers are supported"),
+        (config(kind="chief"), "task.type='chief' must be 'worker'"),
+        (config(kind="ps", chief=["c:3"]), "task.type='ps' must be 'chief' or 'worker'"),
+        (config(chief=["c:3"], ps=["d:4"]), "has cluster.ps, but only a chief and workers are supported"),
+        (config(chief=["c:3", "d:4"]), "cluster.chief has 2 addresses; there can be one chief"),
+        (config(chief=[]), "no list cluster.chief"),
+        (config(chief=["c"]), "cluster.chief has 'c', which is not HOST:PORT"),
+        (config(chief=["a:1"]), "one address twice"),
+        (config(chief=["c:3"], kind="chief", index=1), "task.index=1 must be from 0 to 0, one of the 1 in cluster.ch"),
         (config(["a:1", "b"]), "has 'b', which is not HOST:PORT"),
         (config(["a:1", "b:65536"]), "has 'b:65536', which is not HOST:PORT"),
         (config(["a:1", "a:1"]), "one address twice"),

@@ -62,16 +62,18 @@ def start(arguments, tf_config=None):
     )
 
 
-def clusters():
-    """Returns TF_CONFIG for each of two workers."""
-    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    return [
-        json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}) for index in (0, 1)
-    ]
+def clusters(first):
+    """Returns TF_CONFIG for each of two workers; `first` is the job of the first."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    if first == "chief":
+        cluster, tasks = {"chief": addresses[:1], "worker": addresses[1:]}, (("chief", 0), ("worker", 0))
+    else:
+        cluster, tasks = {"worker": addresses}, (("worker", 0), ("worker", 1))
+    return [json.dumps({"cluster": cluster, "task": {"type": job, "index": index}}) for job, index in tasks]
 
 
-def start_both(arguments):
-    return [start(arguments, tf_config) for tf_config in clusters()]
+def start_both(arguments, first="worker"):
+    return [start(arguments, tf_config) for tf_config in clusters(first)]
 
 
 def end(process):
@@ -147,7 +149,7 @@ def test_killed_worker_ends_the_other_and_both_resume_from_the_last_epoch(drawn_
     """The weights equal those of one process with two replicas that resumes from the same state."""
     epochs = 8
     arguments = options(drawn_examples, tmp_path / "two", epochs=epochs)
-    chief, other = start_both(arguments)
+    chief, other = start_both(arguments, "chief")
     wait_until(lambda: epochs_done(tmp_path / "two" / "state") >= 2, chief)
     chief.send_signal(signal.SIGKILL)
     code, _, err = end(other)
