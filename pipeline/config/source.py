@@ -7,6 +7,7 @@ FOLDER = "folder"  # image files in class folders
 CSV = "csv"  # image files that a table names
 TFDS = "tfds"  # CIFAR-10 through tensorflow-datasets
 TFDS_SET = "tfds set"  # any other set of tensorflow-datasets, by its name
+ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 PATH = "path"  # CIFAR's archive or folder, class folders or a table, named by its path alone
 
 IMAGE_FILES = (FOLDER, CSV)  # kinds whose images have names, sizes and formats of their own
@@ -15,7 +16,6 @@ FORMS = (
     "folder:PATH, csv:FILE, tfds:NAME (a data set of tensorflow-datasets), tfds (CIFAR-10), tfds:ARCHIVE, or shapes "
     "(the embedded set)"
 )
-_ARCHIVES = (".tar.gz", ".tgz")
 
 
 def parse_source(source: str) -> tuple[str, Path | None]:
@@ -29,7 +29,7 @@ def parse_source(source: str) -> tuple[str, Path | None]:
         return prefix, absolute(path)
     if prefix != TFDS:
         return PATH, absolute(source)
-    if path and not path.endswith(_ARCHIVES):
+    if path and not path.endswith(ARCHIVES):
         return TFDS_SET, None
     return TFDS, absolute(path) if path else None
 

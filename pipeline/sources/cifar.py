@@ -141,35 +141,52 @@ def file_checksum(path: Path) -> str:
 
 
 def read_archive(path: Path, labels: str, sink: Sink) -> tuple[str, ...]:
-    """Sends each batch in the `.tar.gz` to `sink`, and returns the class names.
+    """Sends each batch in the archive to `sink`, and returns the class names.
+
+    The first file of a known layout decides which layout and which folder are read.
 
     Raises:
         DataError: the archive is damaged or hostile or has no known layout; or a file is missing or damaged, or has a
             wrong size or an invalid label.
     """
     reader: Reader | None = None
-    total, absent = 0, f"{path}: {_none_of(labels)}: no file in {_roots(labels)}"
+    total, parent, other = 0, PurePosixPath(), "nothing"
 
     def admit(member: PurePosixPath, size: int) -> bool:
-        nonlocal reader, total
-        layout = next((layout for layout in layouts(labels) if layout.root == str(member.parent)), None)
-        if layout is None:
-            if reader is None and size > _MAX_OTHER_BYTES:
-                raise DataError(f"{absent}, but {str(member)!r}")
+        nonlocal reader, total, parent, other
+        if reader is None:
+            layout = _layout_of(member.name, labels)
+            if layout is None:
+                other = repr(str(member))
+                return False
+            reader, parent = Reader(layout, path, sink), member.parent
+        if member.parent != parent:
             return False
-        reader = reader or Reader(layout, path, sink)
         admitted = reader.admit(member.name, size)
         total += size if admitted else 0
         if total > MAX_ARCHIVE_BYTES:
             raise DataError(f"{path}: unpacks to more than {MAX_ARCHIVE_BYTES:,} bytes; unpack it to a folder")
         return admitted
 
-    for member, content in archives.read_files(path, admit, _MAX_OTHER_BYTES):
-        assert reader is not None, "a file is read after it was admitted"
-        reader.read(member.name, content)
+    try:
+        for member, content in archives.read_files(path, admit, _MAX_OTHER_BYTES):
+            assert reader is not None, "a file is read after it was admitted"
+            reader.read(member.name, content)
+    except archives.TooMuchError:
+        if reader is not None:
+            raise
     if reader is None:
-        raise DataError(absent)
+        names = " or ".join(layout.file(1) for layout in layouts(labels))
+        raise DataError(
+            f"{path}: {_none_of(labels)} in this archive: expected {names} in it, and found {other}; unpack an archive "
+            "of image files to a folder"
+        )
     return reader.finish()
+
+
+def _layout_of(name: str, labels: str) -> Layout | None:
+    """Returns the layout that a file in an archive belongs to, whatever its folder is called, or None."""
+    return next((layout for layout in layouts(labels) if layout.has(name)), None)
 
 
 def _none_of(labels: str) -> str:

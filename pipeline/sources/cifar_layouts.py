@@ -111,6 +111,10 @@ class Layout:
         found = re.fullmatch(re.escape(self.train).replace(r"\#", "([1-9][0-9]{0,3})"), name)
         return None if found is None else int(found.groups("1")[0]) if found.groups() else 1
 
+    def has(self, name: str) -> bool:
+        """Returns whether the layout has a file of that name."""
+        return name == self.names or self.number(name) is not None
+
     def resembles_batch(self, name: str) -> bool:
         """Returns whether the name starts like that of a batch, where batches have numbers."""
         return "#" in self.train and name.startswith(("data_batch", "test_batch"))

@@ -33,7 +33,7 @@ class Reader:
         Raises:
             DataError: the file is an unknown batch or a duplicate, or its size, in bytes, is wrong.
         """
-        if name != self._layout.names and self._layout.number(name) is None:
+        if not self._layout.has(name):
             if self._layout.resembles_batch(name):
                 raise DataError(f"{self._source}: {name!r} is no batch of this layout, which has {self._layout.files}")
             return False

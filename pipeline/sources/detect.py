@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from pipeline.config.source import CSV, FOLDER, FORMS
-from pipeline.sources import cifar, image_folder
+from pipeline.config.source import ARCHIVES, CSV, FOLDER, FORMS
+from pipeline.sources import archives, cifar, image_folder
 from shiftvit.errors import DataError
 
 CIFAR = "cifar"  # an archive or a folder in CIFAR's layouts
-_ARCHIVES = (".tar.gz", ".tgz", ".tar")
 _SHOWN = 5  # names in a message
 
 
@@ -42,6 +41,6 @@ def _kind_of_file(path: Path) -> str:
         return CSV
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; --data takes {FORMS}")
-    if path.is_file() and not path.name.endswith(_ARCHIVES):
-        raise DataError(f"{path}: neither an archive (.tar.gz) nor a CSV file (.csv); --data takes {FORMS}")
+    if path.is_file() and not (path.name.lower().endswith(ARCHIVES) or archives.is_compressed(path)):
+        raise DataError(f"{path}: neither an archive ({', '.join(ARCHIVES)}) nor a CSV file; --data takes {FORMS}")
     return CIFAR

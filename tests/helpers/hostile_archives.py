@@ -1,8 +1,12 @@
 """Damaged and hostile archives, each with a pattern of its error message."""
 
+import bz2
 import gzip
+import lzma
 import pickle
+import struct
 import tarfile
+import zlib
 
 from cifar_files import BATCHES, BLOCKS, batch
 from known_data import CLASS_NAMES
@@ -42,6 +46,15 @@ def label_at(position, label):
     return bytes(block)
 
 
+def xz_with_dictionary(content, size):
+    """Returns the content in an .xz file that asks for a dictionary of a size, as coded in its block's header."""
+    packed = bytearray(lzma.compress(content))
+    end = 12 + 4 * packed[12]  # of the block's header but for its checksum
+    packed[packed.index(b"\x21\x01", 12, end) + 2] = size
+    packed[end : end + 4] = struct.pack("<I", zlib.crc32(packed[12:end]))
+    return bytes(packed)
+
+
 PAX_NEGATIVE = member("x", b"12 size=-99\n", tarfile.XHDTYPE)
 PAX_HUGE = member("x", b"28 size=9999999999999999999\n", tarfile.XHDTYPE)
 PAX_SPARSE = member("x", b"27 GNU.sparse.map=x,y,zzzz\n", tarfile.XHDTYPE)
@@ -66,10 +79,11 @@ ARCHIVES = {
     "unknown batch": (archive(BINARY, **{"data_batch_06.bin": BLOCKS[0]}), "is no batch of this layout"),
     "batch is a folder": (members(member(ONE_BATCH[0], kind=tarfile.DIRTYPE)), "no CIFAR-10"),
     "batch twice": (members(member(*ONE_BATCH), member(*ONE_BATCH)), "contains data_batch_1.bin twice"),
-    "zeros": (members(member(f"{BINARY}/readme.html", bytes(40 << 20))), "unpacks to far more"),
+    "zeros": (members(member(*ONE_BATCH), member(f"{BINARY}/readme.html", bytes(40 << 20))), "unpacks to far more"),
+    "only zeros in a file": (members(member("zeros", bytes(40 << 20))), "no CIFAR-10 or CIFAR-100 .* found 'zeros'"),
     "zeros after the end": (members(member(*ONE_BATCH), end=bytes(40 << 20)), "unpacks to far more"),
     "zeros after a valid archive": (archive(BINARY) + gzip.compress(bytes(40 << 20), 9), "unpacks to far more"),
-    "a million members": (members(*[member("a", kind=tarfile.DIRTYPE)] * 100_000), "unpacks to far more"),
+    "a million members": (members(*[member("a", kind=tarfile.DIRTYPE)] * 100_000), "no CIFAR-10 .* found nothing"),
     "negative size": (members(PAX_NEGATIVE, member(*ONE_BATCH)), "archive|bytes, but"),
     "huge size": (members(PAX_HUGE, member(*ONE_BATCH)), "bytes, but a file may have|has 0 bytes"),
     "header below zero": (members(raw_header(PAX_SPARSE, 124, b"\xff" * 12)), "bytes of headers|damaged one"),
@@ -87,11 +101,17 @@ ARCHIVES = {
     "empty": (b"", "empty|truncated|archive"),
     "half a gzip header": (b"\x1f\x8b\x08", "truncated"),
     "gzip in gzip": (gzip.compress(archive(BINARY)), "not a tar archive"),
-    "garbage after": (archive(BINARY) + b"garbage", "not a gzip archive, or a damaged one"),
-    "another compression": (b"BZh91AY&SY" + bytes(100), "not a gzip archive"),
-    "zip": (b"PK\x03\x04" + bytes(100), "not a gzip archive"),
-    "plain tar": (gzip.decompress(archive(BINARY)), "not a gzip archive"),
-    "another set": (members(member("cifar-10/data_batch_1.bin", BLOCKS[0])), "no CIFAR-10 or CIFAR-100: no file in"),
+    "garbage after": (archive(BINARY) + b"garbage", "a damaged archive"),
+    "garbage in bzip2": (b"BZh91AY&SY" + bytes(100), "a damaged archive"),
+    "garbage after bzip2": (bz2.compress(gzip.decompress(archive(BINARY))) + b"garbage", "a damaged archive"),
+    "half a bzip2": (bz2.compress(gzip.decompress(archive(BINARY)))[:9000], "truncated"),
+    "half an xz": (lzma.compress(gzip.decompress(archive(BINARY)))[:9000], "truncated"),
+    "zeros in bzip2": (bz2.compress(gzip.decompress(archive(BINARY)) + bytes(40 << 20)), "unpacks to far more"),
+    "zeros in xz": (lzma.compress(gzip.decompress(archive(BINARY)) + bytes(40 << 20)), "unpacks to far more"),
+    "3 GiB of memory for xz": (xz_with_dictionary(gzip.decompress(archive(BINARY)), 0x27), "Memory usage limit"),
+    "zip": (b"PK\x03\x04" + bytes(100), "compressed by zip, which is not read"),
+    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(100), "compressed by zstd, which is not read"),
+    "another set": (members(member("photos/cat/1.png", BLOCKS[0])), "no CIFAR-10 .* found 'photos/cat/1.png'; unpack"),
     "cut in a record": (archive(BINARY, **{"data_batch_2.bin": BLOCKS[1][:-1]}), "has 36,875 bytes"),
     "one byte more": (archive(BINARY, **{"test_batch.bin": BLOCKS[5] + b"x"}), "has 36,877 bytes"),
     "empty batch": (archive(BINARY, **{"test_batch.bin": b""}), "has 0 bytes"),

@@ -185,7 +185,7 @@ def test_a_truncated_or_damaged_archive_is_refused(tmp_path):
         with pytest.raises(DataError, match="truncated archive; get a complete copy"):
             prepare(path, tmp_path)
     path.write_bytes(content[:-8] + b"\0\0\0\0" + content[-4:])
-    with pytest.raises(DataError, match="not a gzip archive, or a damaged one"):
+    with pytest.raises(DataError, match="a damaged archive"):
         prepare(path, tmp_path)
     assert not left_behind(tmp_path)
 
@@ -205,7 +205,7 @@ def header(name, size=0, kind=tarfile.REGTYPE, link=""):
 
 BOMB = 40 << 20
 MEMBERS = [
-    (header("another/data_batch_1.bin", BATCH_BYTES), BLOCKS[0], "no CIFAR-10 or CIFAR-100: no file in cifar-10-b"),
+    (header("another/data_batch_1.bin", BATCH_BYTES), BLOCKS[0], "batch.bin missing"),
     (header("cifar-100-binary/train.bin", 10), bytes(10), "train.bin has 10 bytes: cut inside"),
     (header("cifar-10-batches-bin/data_batch_1.bin", BATCH_BYTES + 1), bytes(BATCH_BYTES + 1), "at byte 36876"),
     (header("cifar-10-batches-bin/data_batch_1.bin", kind=tarfile.SYMTYPE, link="/etc/passwd"), b"", "is a link"),
@@ -213,7 +213,7 @@ MEMBERS = [
     (header("cifar-10-batches-bin/pipe", kind=tarfile.FIFOTYPE), b"", "a link or a device"),
     (header("cifar-10-batches-bin/../../out.bin", 1), b"x", "points outside"),
     (header("/cifar-10-batches-bin/data_batch_1.bin", 1), b"x", "points outside"),
-    (header("cifar-10-batches-bin/readme.html", BOMB), bytes(BOMB), "unpacks to far more"),
+    (header("cifar-10-batches-bin/readme.html", BOMB), bytes(BOMB), "no CIFAR-10 or CIFAR-100 in this archive"),
     (header("pax", BOMB, tarfile.XHDTYPE), bytes(BOMB), "more than 4,096 bytes of headers"),
 ]
 
@@ -227,14 +227,15 @@ def test_an_archive_with_a_bad_member_is_refused(info, content, sentence, tmp_pa
     assert not left_behind(tmp_path)
 
 
-def test_an_archive_of_two_layouts_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "other, sentence",
+    [("bin/test_batch", "'test_batch' is no batch of this layout"), ("py/test_batch", r"test_batch\.bin missing")],
+)
+def test_a_data_set_in_two_layouts_is_refused(other, sentence, tmp_path):
     path = tmp_path / "archive.tar.gz"
-    members = (
-        (header(f"cifar-10-batches-{name}", BATCH_BYTES), BLOCKS[0])
-        for name in ("bin/data_batch_1.bin", "py/test_batch")
-    )
+    members = ((header(f"cifar-10-batches-{name}", BATCH_BYTES), BLOCKS[0]) for name in ("bin/data_batch_1.bin", other))
     write_archive(path, *members)
-    with pytest.raises(DataError, match="'test_batch' is no batch of this layout"):
+    with pytest.raises(DataError, match=sentence):
         prepare(path, tmp_path)
 
 

@@ -112,14 +112,6 @@ def test_bad_files_are_refused_and_nothing_is_left(make, spoil, sentence, pack, 
     assert not left_behind(tmp_path) and not (tmp_path / "called").exists()
 
 
-def test_an_archive_of_a_folder_with_another_name_is_refused_with_the_names_that_are_known(tmp_path):
-    folder = make_own_binary(tmp_path / "zoo")
-    (folder / "data_batch_1.bin").write_bytes(bytes(1000 * records.RECORD_BYTES))
-
-    with pytest.raises(DataError, match=r"no file in cifar-10-batches-bin or .*, but 'zoo/data_batch_1\.bin'"):
-        prepare(make_archive(folder), tmp_path)
-
-
 def test_a_folder_of_wrong_sizes_is_refused_before_anything_is_read(tmp_path):
     folder = make_cifar100_binary(tmp_path)
     with (folder / "train.bin").open("r+b") as file:
