@@ -76,12 +76,11 @@ def find_folder(path: Path, labels: str) -> tuple[Path, Layout]:
     Raises:
         DataError: there are none.
     """
-    possible = layouts(labels)
     for folder, layout in _folders(path, labels):
         return folder, layout
+    roots = " or ".join(layout.root for layout in layouts(labels))
     raise DataError(
-        f"{path}: {_none_of(labels)} in this folder; expected {' or '.join(layout.file(1) for layout in possible)} "
-        f"in it, or a folder {_roots(labels)}"
+        f"{path}: {_none_of(labels)} in this folder; expected {_first_files(labels)} in it, or a folder {roots}"
     )
 
 
@@ -176,11 +175,8 @@ def read_archive(path: Path, labels: str, sink: Sink) -> tuple[str, ...]:
         if reader is not None:
             raise
     if reader is None:
-        names = " or ".join(layout.file(1) for layout in layouts(labels))
-        raise DataError(
-            f"{path}: {_none_of(labels)} in this archive: expected {names} in it, and found {other}; unpack an archive "
-            "of image files to a folder"
-        )
+        expected = f"expected {_first_files(labels)} in it, and found {other}"
+        raise DataError(f"{path}: {_none_of(labels)} in this archive: {expected}; unpack other images to a folder")
     return reader.finish()
 
 
@@ -193,5 +189,5 @@ def _none_of(labels: str) -> str:
     return "no CIFAR-100 (data.cifar100_labels=coarse)" if labels == COARSE else "no CIFAR-10 or CIFAR-100"
 
 
-def _roots(labels: str) -> str:
-    return " or ".join(layout.root for layout in layouts(labels))
+def _first_files(labels: str) -> str:
+    return " or ".join(layout.file(1) for layout in layouts(labels))
