@@ -78,7 +78,7 @@ examples:
     "shiftvit predict": """examples:
   shiftvit predict photo.png
   shiftvit predict *.jpg --json
-  curl -s https://example.org/photo.png | shiftvit predict -
+  shiftvit predict - < photo.png                            the standard input
   shiftvit predict photo.png --version 1795449784           an earlier version, as `shiftvit versions` lists it
 """,
     "shiftvit rollback": """\
@@ -106,7 +106,7 @@ A request:
 examples:
   shiftvit serve
   shiftvit serve --workspace /data/cifar --host 0.0.0.0 --port 8501
-  shiftvit serve --allow-origin https://photos.example.org  a page there may call it
+  shiftvit serve --allow-origin https://example.org         pages of that origin may call it
 """,
     "shiftvit bench": """examples:
   shiftvit bench                                            all benchmarks: about eight minutes
