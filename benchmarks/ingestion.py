@@ -74,7 +74,7 @@ def _measure(work: Work, archive: Path, images: int, folder: Path) -> tuple[floa
     silence_libraries()
     logging.disable(logging.INFO)
     seconds = work(archive, images, folder)
-    peaks = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    peaks = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     return seconds, int(peaks[0]) * 1024
 
 

@@ -109,12 +109,12 @@ def load(url: str, images: Sequence[bytes], size: int, connections: int, seconds
     """
     with tempfile.TemporaryDirectory() as folder:
         script, bodies = Path(folder, "post.lua"), Path(folder, "bodies")
-        script.write_text(_SCRIPT)
+        script.write_text(_SCRIPT, encoding="utf-8")
         groups = [images[start : start + size] for start in range(0, len(images), size)]
-        bodies.write_text("".join(f"{_body(group)}\n" for group in groups))
+        bodies.write_text("".join(f"{_body(group)}\n" for group in groups), encoding="utf-8")
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url + _PREDICT]
         environment = {**os.environ, "BODIES": str(bodies)}
-        wrk = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds + 60)
+        wrk = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=seconds + 60)
     summary = re.search(r"^\{.*\}$", wrk.stdout, re.MULTILINE)
     if summary is None:
         raise RuntimeError(f"wrk failed: {wrk.stdout + wrk.stderr}")
@@ -132,7 +132,7 @@ def _body(images: Sequence[bytes]) -> str:
 def _server(workspace: Path) -> Iterator[str]:
     """Runs a server for the block; yields its address once it serves a version."""
     command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--workspace", str(workspace), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         try:
             line = process.stdout.readline()

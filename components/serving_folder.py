@@ -55,7 +55,7 @@ def is_model(folder: Path) -> bool:
 def read_origin(version: Path) -> Origin:
     """Returns the origin that `publish` stored in a version; an empty one if something else made the version."""
     try:
-        values = json.loads((version / _ORIGIN_FILE).read_text())
+        values = json.loads((version / _ORIGIN_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Origin()
     return Origin(**{field.name: values.get(field.name) for field in fields(Origin)})
@@ -102,7 +102,7 @@ def _add(source: Path, base: Path, origin: Origin, at_least: int) -> int:
     with atomic.folder(base / str(number)) as unfinished:
         shutil.copytree(source, unfinished, dirs_exist_ok=True)
         (unfinished / EXTRA_FOLDER).mkdir(exist_ok=True)
-        (unfinished / _ORIGIN_FILE).write_text(json.dumps(asdict(origin), indent=2) + "\n")
+        (unfinished / _ORIGIN_FILE).write_text(json.dumps(asdict(origin), indent=2) + "\n", encoding="utf-8")
     return number
 
 

@@ -60,7 +60,7 @@ def read_dataset(examples: str | Path) -> DatasetInfo:
     """
     path = Path(examples) / DATASET_FILE
     try:
-        return from_dict(DatasetInfo, json.loads(path.read_text()))
+        return from_dict(DatasetInfo, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, ConfigError) as error:
         raise DataError(f"{path}: cannot be read ({error}); ingest the data again") from error
 

@@ -55,5 +55,5 @@ def last_exception(log: Path) -> str | None:
     """Returns the last exception at the end of a log, as its traceback names it, or None."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - (1 << 16)))
-        exceptions = _EXCEPTION.findall(file.read().decode(errors="replace"))
+        exceptions = _EXCEPTION.findall(file.read().decode(errors="backslashreplace"))
     return exceptions[-1].strip()[:300] if exceptions else None

@@ -67,9 +67,9 @@ def _silent_native_code() -> Iterator[None]:
 
 
 def _copy_of_stderr() -> TextIO:
-    return os.fdopen(os.dup(STDERR), "w", buffering=1, errors="backslashreplace")
+    return os.fdopen(os.dup(STDERR), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
 
 
 def _discard_stderr() -> None:
-    with open(os.devnull, "w") as devnull:
+    with open(os.devnull, "wb") as devnull:
         os.dup2(devnull.fileno(), STDERR)

@@ -43,7 +43,7 @@ def _has_bfloat16() -> bool:
     if gpus:
         return all(tf.config.experimental.get_device_details(gpu)["compute_capability"] >= (8, 0) for gpu in gpus)
     cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and "bf16" in cpuinfo.read_text()
+    return cpuinfo.exists() and "bf16" in cpuinfo.read_text(encoding="utf-8")
 
 
 def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:

@@ -97,7 +97,7 @@ def read(path: Path) -> Results:
     Raises:
         DataError: if another version of this project wrote it.
     """
-    values = json.loads(path.read_text())
+    values = json.loads(path.read_text(encoding="utf-8"))
     try:
         space = [Dimension(**{**entry, "choices": tuple(entry["choices"])}) for entry in values.pop("space")]
         trials = [Trial(**entry) for entry in values.pop("trials")]

@@ -112,7 +112,7 @@ class SearchFolder:
             ConfigError: if there is no search in the folder.
         """
         try:
-            return from_dict(Task, json.loads((self.path / "task.json").read_text()))
+            return from_dict(Task, json.loads((self.path / "task.json").read_text(encoding="utf-8")))
         except OSError as error:
             raise ConfigError(f"{self.path}: no search was started there, or this host does not see it") from error
 
@@ -123,6 +123,6 @@ def _write(path: Path, record: Record) -> None:
 
 def _read(path: Path, kind: type[Record]) -> Record | None:
     try:
-        return kind(**json.loads(path.read_text()))
+        return kind(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None

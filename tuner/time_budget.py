@@ -60,7 +60,10 @@ class TimeBudget:
 def _measure_trial(folder: SearchFolder) -> float:
     """Runs `tuner.measure_trial` in its own process, because it occupies the devices of the trials."""
     ended = subprocess.run(
-        [sys.executable, "-m", "tuner.measure_trial", str(folder.path)], stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-m", "tuner.measure_trial", str(folder.path)],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=False,
     )
     if ended.returncode:
         raise UserError(

@@ -128,7 +128,7 @@ def _end_with_parent() -> None:
 def _prefer_as_oom_victim() -> None:
     """Makes the kernel kill the trial, not the search, when the machine runs out of memory."""
     if _OOM_SCORE.exists():
-        _OOM_SCORE.write_text("1000")
+        _OOM_SCORE.write_text("1000", encoding="utf-8")
 
 
 def _summarize(error: Exception) -> str:

@@ -102,14 +102,14 @@ def run_probe(task: dict[str, Any], timeout: float) -> CanaryReport:
                 timeout=timeout,
                 input=json.dumps(task),
                 encoding="utf-8",
-                errors="replace",
+                errors="backslashreplace",
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
         except subprocess.TimeoutExpired:
             return _refusal(f"did not end within {timeout:g} seconds")
         if process.returncode == 0 and report.exists():
-            return CanaryReport(**json.loads(report.read_text()))
+            return CanaryReport(**json.loads(report.read_text(encoding="utf-8")))
     return _refusal(_describe_end(process.returncode, process.stderr))
 
 

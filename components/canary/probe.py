@@ -168,5 +168,5 @@ if __name__ == "__main__":
     for package in ("shiftvit", "tuner", "components", "pipeline"):
         sys.modules[package] = None  # type: ignore[assignment]  # the model must serve without our code: imports fail
     verdict = judge(json.load(sys.stdin))
-    with open(sys.argv[1], "w") as report:
+    with open(sys.argv[1], "w", encoding="utf-8") as report:
         json.dump(verdict, report)

@@ -18,4 +18,4 @@ class CanaryReport:
 
 def read_report(blessing_uri: str) -> CanaryReport:
     """Reads the report from the component's output."""
-    return CanaryReport(**json.loads(Path(blessing_uri, REPORT_FILE).read_text()))
+    return CanaryReport(**json.loads(Path(blessing_uri, REPORT_FILE).read_text(encoding="utf-8")))

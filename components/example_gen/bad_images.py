@@ -22,5 +22,5 @@ def read_bad_images(examples: str) -> dict[str, list[BadImage]]:
     path = Path(examples, BAD_IMAGES_FILE)
     if not path.exists():
         return {}
-    listed = json.loads(path.read_text())
+    listed = json.loads(path.read_text(encoding="utf-8"))
     return {split: [from_dict(BadImage, image) for image in images] for split, images in listed.items()}

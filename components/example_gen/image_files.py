@@ -31,13 +31,13 @@ def list_file(folder: str | os.PathLike, split: str) -> str:
 
 def write_list(path: str, entries: Iterable[Entry]) -> None:
     """Writes a list, one JSON array per line."""
-    with open(path, "w") as file:
+    with open(path, "w", encoding="utf-8") as file:
         file.writelines(json.dumps(entry) + "\n" for entry in entries)
 
 
 def read_list(path: str) -> list[Entry]:
     """Returns what `write_list` wrote."""
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         return [tuple(json.loads(line)) for line in file]
 
 

@@ -44,4 +44,4 @@ class LiteReport:
 
 def read_report(lite_uri: str) -> LiteReport:
     """Reads the report from the component's output."""
-    return LiteReport.from_dict(json.loads(Path(lite_uri, REPORT_FILE).read_text()))
+    return LiteReport.from_dict(json.loads(Path(lite_uri, REPORT_FILE).read_text(encoding="utf-8")))

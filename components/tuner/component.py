@@ -52,8 +52,8 @@ class Executor(standard.Executor):
         standard.write_best_hyperparameters(search, output_dict)
         outputs = output_dict[standard_component_specs.TUNER_RESULTS_KEY]
         folder, results = Path(artifact_utils.get_single_uri(outputs)), search.results()
-        (folder / RESULTS_FILE).write_text(to_json(results))
-        (folder / REPORT_FILE).write_text(render(results))
+        (folder / RESULTS_FILE).write_text(to_json(results), encoding="utf-8")
+        (folder / REPORT_FILE).write_text(render(results), encoding="utf-8")
 
 
 class Tuner(StockTuner):

@@ -119,7 +119,7 @@ def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:
         return False
     record = model / EXTRA_FOLDER / EXPERIMENT_FILE
     require(
-        record.is_file() and json.loads(record.read_text()) == to_dict(experiment),
+        record.is_file() and json.loads(record.read_text(encoding="utf-8")) == to_dict(experiment),
         f"--model {model}: exists and is not the model of this training; give another folder, or remove it",
     )
     return True

@@ -9,7 +9,7 @@ from pipeline.config.presets import preset
 from pipeline.config.settings import PipelineConfig
 from shiftvit.config import from_dict, to_dict
 from shiftvit.errors import ConfigError
-from shiftvit.files import atomic
+from shiftvit.files import atomic, utf8
 
 
 def save(config: PipelineConfig, path: Path) -> None:
@@ -34,7 +34,7 @@ def read(path: Path) -> dict[str, Any]:
         ConfigError: the file is missing or not JSON, or its preset or source is not valid.
     """
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(utf8.read(path, ConfigError))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from error
     except ValueError as error:

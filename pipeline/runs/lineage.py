@@ -177,7 +177,7 @@ def _read_hyperparameters(artifact: Artifact) -> dict[str, Any]:
     if artifact.type != _HYPERPARAMETERS:
         return {}
     try:
-        return json.loads((Path(artifact.uri) / _HYPERPARAMETERS_FILE).read_text())["values"]
+        return json.loads((Path(artifact.uri) / _HYPERPARAMETERS_FILE).read_text(encoding="utf-8"))["values"]
     except FileNotFoundError:
         return {}
 

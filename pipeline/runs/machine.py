@@ -49,7 +49,7 @@ def _version(package: str) -> str | None:
 
 def _processor() -> str:
     try:
-        model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
         model = None
     return model[1] if model else platform.processor() or platform.machine()
@@ -106,7 +106,7 @@ class EnergyMeter:
                 return
 
     def _read(self) -> dict[Path, int]:
-        return {zone: int((zone / "energy_uj").read_text()) for zone in self._zones}
+        return {zone: int((zone / "energy_uj").read_text(encoding="utf-8")) for zone in self._zones}
 
 
 def _readable_zones(folder: Path) -> dict[Path, int]:
@@ -114,7 +114,7 @@ def _readable_zones(folder: Path) -> dict[Path, int]:
     zones = [zone for zone in sorted(folder.glob("*")) if _PACKAGE_ZONE.fullmatch(zone.name)]
     try:
         for zone in zones:
-            (zone / "energy_uj").read_text()
-        return {zone: int((zone / "max_energy_range_uj").read_text()) for zone in zones}
+            (zone / "energy_uj").read_text(encoding="utf-8")
+        return {zone: int((zone / "max_energy_range_uj").read_text(encoding="utf-8")) for zone in zones}
     except OSError:
         return {}

@@ -41,6 +41,6 @@ def record(folder: RunFolder, outcome: Outcome) -> None:
 def read(folder: RunFolder) -> Outcome | None:
     """Returns the outcome in the folder of a run, without its result; None if nothing watched the run to its end."""
     try:
-        return Outcome(**json.loads(folder.outcome.read_text()))
+        return Outcome(**json.loads(folder.outcome.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None

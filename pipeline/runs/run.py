@@ -133,7 +133,7 @@ def read_run(folder: RunFolder, lineage: Lineage) -> Run:
         state,
         ended.message if ended else None,
         _seconds(folder, state, ended, executions),
-        json.loads(folder.config.read_text()) if folder.config.exists() else {},
+        json.loads(folder.config.read_text(encoding="utf-8")) if folder.config.exists() else {},
         result,
         executions,
     )

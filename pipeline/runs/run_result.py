@@ -49,7 +49,7 @@ class RunResult:
 def read(folder: RunFolder) -> RunResult | None:
     """Returns the result from the folder of a run, or None if the run did not get that far."""
     try:
-        return RunResult.from_dict(json.loads(folder.result.read_text()))
+        return RunResult.from_dict(json.loads(folder.result.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
 

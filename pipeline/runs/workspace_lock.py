@@ -52,7 +52,7 @@ def acquire(workspace: Workspace, wait: bool, notify: Callable[[str], None] = pr
         file = os.open(workspace.lock, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if not _acquire_soon(file):
-            owner = workspace.lock.read_text(errors="replace").strip() or "another process"
+            owner = workspace.lock.read_text(encoding="utf-8", errors="backslashreplace").strip() or "another process"
             if not wait:
                 raise UserError(
                     f"--workspace {workspace.root} is in use by {owner}; wait for it with --wait, "

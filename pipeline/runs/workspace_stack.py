@@ -13,7 +13,7 @@ from shiftvit.stack import CLASSIC, STACK
 def read(workspace: Workspace) -> str | None:
     """Returns the name of the workspace's stack; None before its first run."""
     try:
-        return workspace.stack.read_text().strip()
+        return workspace.stack.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         has_runs = workspace.runs.exists() or workspace.artifacts.exists()
         return CLASSIC if has_runs else None  # once there was no other

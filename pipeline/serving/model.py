@@ -159,7 +159,7 @@ def _only_input(item: tuple[str, Any]) -> tuple[str, str | None]:
 
 def _plain(values: np.ndarray) -> list[Any]:
     if values.dtype == object:
-        return [value.decode(errors="replace") for value in values]
+        return [value.decode(errors="backslashreplace") for value in values]
     return values.tolist()
 
 

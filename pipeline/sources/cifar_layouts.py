@@ -12,6 +12,7 @@ import numpy as np
 from components.example_gen import records
 from pipeline.sources import pickles
 from shiftvit.errors import DataError
+from shiftvit.files import utf8
 
 FINE, COARSE = "fine", "coarse"  # the labels of CIFAR-100
 TEST_BATCH = 0  # number of the test batch; training batches count from 1
@@ -63,7 +64,7 @@ class Binary:
         return Batch(kept, int(labels[row]), f"at byte {row * self._record_bytes + self.label}")
 
     def class_names(self, content: bytes, file: str) -> list[str]:
-        lines = content.decode("utf-8-sig", "replace").split("\n")
+        lines = utf8.decode(content, file).split("\n")
         return [line.strip() for line in lines if line.strip()]
 
     @property

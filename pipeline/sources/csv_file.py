@@ -1,6 +1,7 @@
 """The source `csv:FILE`: a table with the path and the label of each image, and perhaps its split."""
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from pipeline.config.settings import IngestConfig
 from pipeline.sources.listing import SPLIT_NAMES, ImageFile, Listing, clean_name, make_listing
 from shiftvit.errors import DataError
 from shiftvit.features import SPLITS
+from shiftvit.files import utf8
 
 # What the columns may be called, in lower case.
 _PATH = ("path", "file", "filename", "image")
@@ -44,21 +46,16 @@ def list_images(file: Path, config: IngestConfig) -> Listing:
 def _rows(file: Path) -> Iterator[tuple[int, str, str, str | None]]:
     """Yields the number of each line, and the path, label and split in it."""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, strict=True)
-            columns = [name or "" for name in reader.fieldnames or ()]
-            path, label = _column(file, columns, _PATH), _column(file, columns, _LABEL)
-            split = next((name for name in columns if name.strip().lower() in _SPLIT), None)
-            for row in reader:
-                if not (row[path] and row[label]):
-                    raise DataError(
-                        f"{file}, line {reader.line_num}: has no {label if row[path] else path}; fill it in"
-                    )
-                yield reader.line_num, row[path], row[label], split and _split(file, reader.line_num, row[split])
+        reader = csv.DictReader(io.StringIO(utf8.read(file), newline=""), strict=True)
+        columns = [name or "" for name in reader.fieldnames or ()]
+        path, label = _column(file, columns, _PATH), _column(file, columns, _LABEL)
+        split = next((name for name in columns if name.strip().lower() in _SPLIT), None)
+        for row in reader:
+            if not (row[path] and row[label]):
+                raise DataError(f"{file}, line {reader.line_num}: has no {label if row[path] else path}; fill it in")
+            yield reader.line_num, row[path], row[label], split and _split(file, reader.line_num, row[split])
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file}: not UTF-8 text at byte {error.start}; save it as UTF-8") from error
     except csv.Error as error:
         raise DataError(f"{file}, line {reader.line_num + 1}: not a CSV file ({error})") from error
 

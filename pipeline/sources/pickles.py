@@ -14,6 +14,7 @@ import numpy as np
 
 from components.example_gen.records import IMAGE_BYTES
 from shiftvit.errors import DataError
+from shiftvit.files import utf8
 
 _MIN_INSTRUCTIONS = 100_000  # allowed in any pickle
 _IMAGE_INSTRUCTIONS = 30  # allowed for each image that fits into it; CIFAR takes 2 to 10, depending on the writer
@@ -202,12 +203,12 @@ def class_names(content: bytes, key: str, file: str) -> list[str]:
     """Returns the class names of a pickled dictionary.
 
     Raises:
-        DataError: it has no list of strings named `key`.
+        DataError: it has no list of strings named `key`, or one of them is not UTF-8.
     """
     names = load(content, file).get(key)
     if not (isinstance(names, list) and all(isinstance(name, str | bytes) for name in names)):
         raise DataError(f"{file}: its {key!r} is not a list of strings")
-    return [_text(name) for name in names]
+    return [name if isinstance(name, str) else utf8.decode(name, f"{file}: class name {name!r}") for name in names]
 
 
 def _array(value: Any) -> Any:
@@ -222,7 +223,7 @@ def _array(value: Any) -> Any:
 
 
 def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
 
 def _printable(value: Any) -> str:

@@ -109,7 +109,7 @@ def _write(folder: Path, origin: _Origin) -> None:
     try:
         with disk.ensure_space(folder.parent, origin.disk_bytes, "the source"), atomic.folder(folder) as unfinished:
             identity = origin.write(unfinished)
-            (unfinished / IDENTITY_FILE).write_text(identity.to_json() + "\n")
+            (unfinished / IDENTITY_FILE).write_text(identity.to_json() + "\n", encoding="utf-8")
     except OSError:
         if not folder.is_dir():  # if it is, another run has just written the same
             raise
@@ -118,7 +118,7 @@ def _write(folder: Path, origin: _Origin) -> None:
 def _load(folder: Path, origin: _Origin) -> Source:
     """Returns the source in `folder`; raises DataError if it was damaged since it was written."""
     try:
-        identity = SourceIdentity.from_json((folder / IDENTITY_FILE).read_text())
+        identity = SourceIdentity.from_json((folder / IDENTITY_FILE).read_text(encoding="utf-8"))
         counts = {split: _count(folder, split, identity.resize is not None) for split in identity.counts}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged since it was written; remove it and run again ({error})") from error

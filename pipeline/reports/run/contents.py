@@ -135,7 +135,7 @@ def read_contents(workspace: Workspace, folder: RunFolder) -> ReportContents:
     details = read_details(workspace, folder)
     return ReportContents(
         details,
-        graph=json.loads(folder.graph.read_text()) if folder.graph.exists() else {},
+        graph=json.loads(folder.graph.read_text(encoding="utf-8")) if folder.graph.exists() else {},
         history=details.run.history,
         experiment=details.run.experiment,
         search=results.read(Path(details.search.report).with_name(results.RESULTS_FILE)) if details.search else None,

@@ -215,7 +215,7 @@ def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> Non
 
     kubeflow_v2_run_executor.main((options, beam_args))
     output = Path(executor_input["outputs"]["outputFile"])
-    atomic.write_file(output, json.dumps(repair_output(json.loads(output.read_text()), root)))
+    atomic.write_file(output, json.dumps(repair_output(json.loads(output.read_text(encoding="utf-8")), root)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ import yaml
 
 from shiftvit.config import suggest
 from shiftvit.errors import ConfigError
+from shiftvit.files import utf8
 
 Json = dict[str, Any]
 
@@ -84,11 +85,11 @@ def load(path: Path) -> PipelineFile:
     """
     try:
         content = path.read_bytes()
-        documents = [document for document in yaml.safe_load_all(content.decode()) if document is not None]
+        documents = [
+            document for document in yaml.safe_load_all(utf8.decode(content, path, ConfigError)) if document is not None
+        ]
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the compiled pipeline ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a compiled pipeline: not UTF-8 text") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""

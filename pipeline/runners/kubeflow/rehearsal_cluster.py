@@ -225,7 +225,7 @@ class Step:
     def _reported(self) -> dict[str, Json]:
         """Returns the artifacts of the ExecutorOutput, parsed as strictly as the launcher does; {} without a file."""
         file = Path(self._input["outputs"]["outputFile"])
-        text = file.read_text() if file.exists() else "{}"
+        text = file.read_text(encoding="utf-8") if file.exists() else "{}"
         try:
             json_format.Parse(text, pipeline_spec_pb2.ExecutorOutput())
         except json_format.ParseError as error:

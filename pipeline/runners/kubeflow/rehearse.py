@@ -127,7 +127,11 @@ def _reason(step: Step, status: int) -> str:
     """Returns the signal that killed the step, or else the error, last exception or last line in its log."""
     if status < 0:
         return f"killed by {processes.describe_signal(status)}"
-    lines = [line.strip() for line in step.log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [
+        line.strip()
+        for line in step.log.read_text(encoding="utf-8", errors="backslashreplace").splitlines()
+        if line.strip()
+    ]
     for line in reversed(lines):
         if line.startswith(entrypoint.MESSAGE_PREFIX):
             return line.removeprefix(entrypoint.MESSAGE_PREFIX)

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     absl_logging.set_verbosity(absl_logging.INFO)
     absl_logging.get_absl_logger().addFilter(_is_news)
     folder = RunFolder(options.run_dir)
-    with os.fdopen(options.events_fd, "w", buffering=1) as pipe:
+    with os.fdopen(options.events_fd, "w", buffering=1, encoding="utf-8") as pipe:
         events = Events(lambda event: print(json.dumps(event), file=pipe))
         progress.LOGGER.addHandler(ProgressHandler(events.send))
         try:

@@ -73,7 +73,7 @@ def test_a_wrong_table_is_refused_with_its_line(images, header, lines, message):
 def test_a_file_that_is_no_text_is_refused(images):
     path = images / "labels.csv"
     path.write_bytes(b"path,label\n\xff\xfe,a\n")
-    with pytest.raises(DataError, match=r"labels.csv: not UTF-8 text at byte 11"):
+    with pytest.raises(DataError, match=r"labels.csv: not UTF-8 text: byte 11 is 0x"):
         list_images(path, IngestConfig())
     with pytest.raises(DataError, match=r"gone.csv: cannot be read"):
         list_images(images / "gone.csv", IngestConfig())
