@@ -3,6 +3,7 @@
 Each validates itself when it is built. `from_dict` builds any such tree from plain data, and `to_dict` is its inverse.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from shiftvit.errors import ConfigError
-from shiftvit.features import check_size
+from shiftvit.features import MAX_SIZE, MIN_SIZE
 from shiftvit.patches import largest_patch, most_stages
+from shiftvit.ranges import MAX_SEED, Range, check_ranges, number, range_of, share
 
 Config = TypeVar("Config")
 Resize = Literal["crop", "pad", "stretch"]  # how an image file that is not square becomes so
@@ -28,39 +30,33 @@ def require(condition: object, message: str) -> None:
 class ModelConfig:
     """The network (Wang et al., "When Shift Operation Meets Vision Transformer", AAAI 2022)."""
 
-    image_size: int = 0  # pixels a side; stored images of another size are resized to it; 0: as they are stored
-    patch_size: int = 0  # pixels a side that the stem merges; 0: by the image size; tiny images lose the last stages
+    image_size: int = number(0, MIN_SIZE, 1024, zero=True)  # pixels a side that the network sees; 0: as they are stored
+    patch_size: int = number(0, 1, 1024, zero=True)  # pixels a side that the stem merges; 0: chosen by the image size
     stem: Literal["patch", "conv"] = "patch"  # patch: as published; conv: 3x3 convolutions of the same total stride
-    dims: tuple[int, ...] = (96, 192, 384, 768)  # channels of each stage
-    depths: tuple[int, ...] = (2, 4, 8, 2)  # blocks of each stage
-    n_div: int = 12  # channel groups; four of them are shifted
-    shift_pixels: int = 1  # how far
+    dims: tuple[int, ...] = number((96, 192, 384, 768), 1, 8192)  # channels of each stage
+    depths: tuple[int, ...] = number((2, 4, 8, 2), 1, 1000)  # blocks of each stage
+    n_div: int = number(12, 4, 8192)  # channel groups; four of them are shifted
+    shift_pixels: int = number(1, 0, 1023)  # how far
     pad_odd_maps: bool = False  # fill maps of odd size up with zeros to merge them; published: cut them off
-    mlp_ratio: float = 2.0
+    mlp_ratio: float = number(2.0, 0.1, 100.0)  # width of a block's hidden layer as a multiple of its channels
     norm: Literal["group1", "layer", "batch"] = "group1"  # group1: one group per image, as published
     activation: Literal["gelu", "silu", "relu"] = "gelu"
-    drop_path: float = 0.1  # rate at the last block; increases linearly from 0 at the first
-    dropout: float = 0.0
+    drop_path: float = number(0.1, 0.0, 0.99)  # rate at the last block; increases linearly from 0 at the first
+    dropout: float = number(0.0, 0.0, 0.99)
     flip_test: bool = False  # average the logits of each image and its mirror image, except in training
-    num_classes: int = 0  # 0: those of the data
+    num_classes: int = number(0, 0, 65_536)  # 0: those of the data
 
     def __post_init__(self) -> None:
+        check_ranges(self, "model")
         require(len(self.dims) == len(self.depths) > 0, "model.dims and model.depths must have one entry per stage")
-        require(min(*self.dims, *self.depths) > 0, "model.dims and depths must be positive")
-        for name in ("image_size", "patch_size", "num_classes"):
-            require(getattr(self, name) >= 0, f"model.{name} must not be negative")
         require(
-            4 <= self.n_div <= min(self.dims),
-            f"model.n_div={self.n_div} must be from 4, the shifted groups, to {min(self.dims)}, the fewest channels",
+            self.n_div <= min(self.dims),
+            f"model.n_div={self.n_div} must be at most {min(self.dims)}, the fewest channels in model.dims",
         )
         require(
             self.stem == "patch" or self.patch_size & (self.patch_size - 1) == 0,
             f"model.stem=conv halves the image step by step: model.patch_size={self.patch_size} must be a power of 2",
         )
-        require(self.shift_pixels >= 0, "model.shift_pixels must not be negative")
-        require(self.mlp_ratio > 0, "model.mlp_ratio must be positive")
-        for name in ("drop_path", "dropout"):
-            require(0 <= getattr(self, name) < 1, f"model.{name} must be in [0, 1)")
         if self.image_size and self.patch_size:
             self._check_size()
 
@@ -109,74 +105,70 @@ class ModelConfig:
 class DataConfig:
     """How images are stored, drawn, augmented and held in memory."""
 
-    image_size: int = 0  # pixels a side of stored images; 0: 64 for image files; other sources keep their size
+    image_size: int = number(0, MIN_SIZE, MAX_SIZE, zero=True)  # pixels a side as stored; 0: 64 for image files
     resize: Resize = "crop"  # of image files: crop cuts the ends of the long side off, pad adds bars, stretch distorts
     cifar100_labels: Literal["fine", "coarse"] = "fine"  # of CIFAR-100: its 100 classes, or the 20 they are grouped in
     balance: bool = False  # draw every class equally often in training; images of rarer classes repeat
-    crop_padding: int = 4  # reflect-pad each side by so many pixels of the stored image, then crop at random; 0: off
+    crop_padding: int = number(4, 0, MAX_SIZE - 1)  # stored pixels to reflect-pad each side by, before a random crop
     flip: bool = True
-    randaugment_ops: int = 0  # RandAugment operations per image; 0: off
-    randaugment_magnitude: float = 0.5  # strength of each operation, as a share of its maximum
-    mixup: float = 0.0  # probability of blending an image with another of its batch
-    cutmix: float = 0.0  # probability of pasting in a rectangle of another image
-    erasing: float = 0.0  # probability of filling a rectangle with noise
-    memory: int = 4000  # MB for the images of a split in a process; one that takes over half streams from its files
+    randaugment_ops: int = number(0, 0, 100)  # RandAugment operations per image; 0: off
+    randaugment_magnitude: float = share(0.5)  # strength of each operation, as a share of its maximum
+    mixup: float = share(0.0)  # probability of blending an image with another of its batch
+    cutmix: float = share(0.0)  # probability of pasting in a rectangle of another image
+    erasing: float = share(0.0)  # probability of filling a rectangle with noise
+    memory: int = number(4000, 1, 10**9)  # MB for the images of a split; one that takes over half of it is streamed
 
     def __post_init__(self) -> None:
-        if self.image_size:
-            check_size(self.image_size, "data.image_size")
-        require(self.memory > 0, "data.memory must be positive; it is in MB")
-        require(self.randaugment_ops >= 0, "data.randaugment_ops must not be negative")
-        for name in ("randaugment_magnitude", "mixup", "cutmix", "erasing"):
-            require(0 <= getattr(self, name) <= 1, f"data.{name} must be in [0, 1]")
+        check_ranges(self, "data")
         require(
             self.mixup + self.cutmix <= 1,
             f"data.mixup={self.mixup} and data.cutmix={self.cutmix} together must not exceed 1: "
             "an image is mixed in one of the two ways",
         )
-        require(self.crop_padding >= 0, "data.crop_padding must not be negative")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Optimisation, precision and devices."""
 
-    epochs: int = 100
-    batch_size: int = 256  # global: split across the replicas
-    learning_rate: float = 1e-3  # peak of the schedule: linear warmup, then cosine decay to 0
-    warmup_fraction: float = 0.05  # of all steps
-    weight_decay: float = 0.05
-    clip_norm: float = 1.0  # maximum global norm of the gradients; 0: off
-    label_smoothing: float = 0.1
+    epochs: int = number(100, 1, 10**6)
+    batch_size: int = number(256, 1, 10**6)  # global: split across the replicas
+    learning_rate: float = number(1e-3, 1e-12, 1.0)  # peak of the schedule: linear warmup, then cosine decay to 0
+    warmup_fraction: float = number(0.05, 0.0, 0.99)  # of all steps
+    weight_decay: float = number(0.05, 0.0, 100.0)
+    clip_norm: float = number(1.0, 1e-6, 1e6, zero=True)  # maximum global norm of the gradients; 0: off
+    label_smoothing: float = number(0.1, 0.0, 0.99)
     class_weights: Literal["none", "balanced"] = "none"  # balanced: the training loss of rarer classes weighs more
-    ema_decay: float = 0.0  # decay of the average of the weights, which is evaluated and exported; 0: off
+    ema_decay: float = number(0.0, 0.0, 0.999999)  # of the average of weights that is evaluated and exported; 0: off
     initial_weights: str = ""  # file of official weights (.npz or .pth); empty: random initialisation
-    freeze: int = 0  # how many of the first stages keep the initial weights, with the stem and the merges before them
-    layer_decay: float = 1.0  # learning rate of each block as a share of the next one's; the head has the full rate
+    freeze: int = number(0, 0, 1000)  # stages that keep the initial weights, with the stem and the merges before them
+    layer_decay: float = number(1.0, 0.01, 1.0)  # learning rate of each block as a share of the next one's
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"  # auto: bfloat16 if the hardware has it
-    replicas: int = 0  # GPUs, 0: all; without GPUs, the number of logical CPU devices
-    steps_per_epoch: int = 0  # 0: as many as the training split has full batches
-    steps_per_execution: int = 1  # steps per host call; higher keeps accelerators busy
-    seed: int = 0
+    replicas: int = number(0, 0, 1024)  # GPUs, 0: all; without GPUs, the number of logical CPU devices
+    steps_per_epoch: int = number(0, 0, 10**9)  # 0: as many as the training split has full batches
+    steps_per_execution: int = number(1, 1, 10**6)  # steps per host call; higher keeps accelerators busy
+    seed: int = number(0, 0, MAX_SEED)
     deterministic: bool = False  # bit-identical weights every time, even if killed and resumed; slower
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "steps_per_execution", "learning_rate"):
-            require(getattr(self, name) > 0, f"train.{name} must be positive")
-        for name in ("replicas", "steps_per_epoch", "weight_decay", "clip_norm"):
-            require(getattr(self, name) >= 0, f"train.{name} must not be negative")
-        for name in ("warmup_fraction", "label_smoothing", "ema_decay"):
-            require(0 <= getattr(self, name) < 1, f"train.{name} must be in [0, 1)")
-        require(0 < self.layer_decay <= 1, f"train.layer_decay={self.layer_decay} must be above 0, and at most 1")
-        require(self.freeze >= 0, f"train.freeze={self.freeze} must not be negative")
+        check_ranges(self, "train")
         require(
             self.initial_weights or not self.freeze,
             f"train.freeze={self.freeze} needs train.initial_weights: frozen layers would keep random weights",
         )
+        self.check_devices(self.replicas)
+
+    def check_devices(self, devices: int) -> None:
+        """Raises ConfigError if so many devices cannot train together with these settings; 0 if they are unknown."""
         require(
-            self.batch_size % max(self.replicas, 1) == 0,
-            f"train.batch_size={self.batch_size} is not divisible by train.replicas={self.replicas}: "
-            "it is the global batch size, split evenly across them",
+            self.batch_size % max(devices, 1) == 0,
+            f"train.batch_size={self.batch_size} is not divisible by {devices}, the number of devices "
+            "(train.replicas): it is the global batch size, split evenly across them",
+        )
+        require(
+            self.steps_per_execution == 1 or devices <= 1,
+            f"train.steps_per_execution={self.steps_per_execution} needs a single device, because TensorFlow cannot "
+            f"loop over {devices} of them: set it to 1, or set train.replicas=1",
         )
 
 
@@ -255,6 +247,38 @@ def from_dict(cls: type[Config], values: typing.Mapping[str, Any], path: str = "
     return cls(**{key: _convert(value, types[key], _join(path, key)) for key, value in values.items()})
 
 
+def check_value(cls: type, key: str, value: Any) -> None:
+    """Checks the value of one setting by itself, whatever the others are.
+
+    Args:
+        cls: a tree of dataclasses.
+        key: dotted name of a setting in it.
+        value: plain data.
+
+    Raises:
+        ConfigError: for a wrong type, or a number outside the setting's range.
+    """
+    kind, limits = find_setting(cls, key)
+    converted = _convert(value, kind, key)
+    for each in converted if isinstance(converted, tuple) else (converted,):
+        if limits is not None:
+            limits.check(each, key)
+
+
+def find_setting(cls: type, key: str) -> tuple[Any, Range | None]:
+    """Returns the type and the range, if any, of the setting `key` in a tree of dataclasses.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    kind, limits, path = cls, None, ""
+    for name in key.split("."):
+        fields = {each.name: each for each in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
+        require(name in fields, f"unknown key {key}; {suggest(name, fields, path)}")
+        kind, limits, path = typing.get_type_hints(kind)[name], range_of(fields[name]), _join(path, name)
+    return kind, limits
+
+
 def suggest(name: str, known: typing.Iterable[str], path: str = "") -> str:
     """Returns the known names most similar to `name`, or all of them if none is similar, as part of a message.
 
@@ -287,7 +311,8 @@ def _convert(value: Any, kind: Any, path: str) -> Any:
         require(isinstance(value, dict), f"{path}={value!r} must be a table of keys")
         return {key: _convert(item, typing.get_args(kind)[1], _join(path, key)) for key, item in value.items()}
     if kind is float and type(value) is int:
-        value = float(value)
+        with contextlib.suppress(OverflowError):
+            value = float(value)
     require(
         type(value) is kind and (kind is not float or math.isfinite(value)),
         f"{path}={value!r} must be {_TYPE_NAMES[kind]}",

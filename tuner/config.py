@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from shiftvit.config import ExperimentConfig, require
-from shiftvit.metrics import OBJECTIVE
+from shiftvit.config import ExperimentConfig, require, suggest
+from shiftvit.metrics import OBJECTIVE, OBJECTIVES
+from shiftvit.ranges import check_ranges, number
 
 
 @dataclass(frozen=True)
@@ -18,18 +19,19 @@ class TuneConfig:
     algorithm: Literal["random", "hyperband", "bayesian"] = "random"
     objective: str = OBJECTIVE  # after a trial's last epoch, on the eval split: val_loss, val_top1 or val_top5
     space: str = "tuner.space.declare"  # dotted name of the function that declares the hyperparameters
-    trials: int = 4  # at most; 0: no search, train the configuration unchanged
-    minutes: float = 0.0  # at most, for the whole search; 0: no limit
-    epochs: int = 3  # per trial; the learning rate schedule has the same length
-    steps_per_epoch: int = 0  # 0: the whole training split
-    workers: int = 1  # trials at a time on this machine; they share its GPUs, or its cores if it has none
+    trials: int = number(4, 0, 10**6)  # at most; 0: no search, train the configuration unchanged
+    minutes: float = number(0.0, 0.0, 10.0**6)  # at most, for the whole search; 0: no limit
+    epochs: int = number(3, 1, 10**6)  # per trial; the learning rate schedule has the same length
+    steps_per_epoch: int = number(0, 0, 10**9)  # 0: the whole training split
+    workers: int = number(1, 0, 1024)  # trials at a time here; they share the GPUs or cores; 0: all on other hosts
     early_stop: bool = True  # stops a trial that is worse than the median of the others; not with hyperband
 
     def __post_init__(self) -> None:
-        for name in ("trials", "minutes", "steps_per_epoch"):
-            require(getattr(self, name) >= 0, f"tune.{name} must not be negative")
-        require(self.epochs > 0, "tune.epochs must be positive")
-        require(self.workers >= 0, "tune.workers must not be negative; 0 leaves all trials to workers on other hosts")
+        check_ranges(self, "tune")
+        require(
+            self.objective in OBJECTIVES,
+            f"tune.objective={self.objective} is not recorded; {suggest(self.objective, OBJECTIVES)}",
+        )
 
     def trial_of(self, experiment: ExperimentConfig) -> ExperimentConfig:
         """Returns `experiment` with the epochs and steps of one trial."""

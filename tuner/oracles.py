@@ -19,6 +19,7 @@ from keras_tuner.engine.trial import Trial as KerasTrial
 
 from shiftvit.files import atomic
 from shiftvit.metrics import OBJECTIVES
+from shiftvit.ranges import MAX_SEED
 from tuner.config import TuneConfig
 
 _COMPLETED, _FAILED, _STOPPED = "COMPLETED", "FAILED", "STOPPED"  # KerasTuner's states
@@ -141,7 +142,7 @@ def make_oracle(tune: TuneConfig, space: keras_tuner.HyperParameters, seed: int)
     settings = {
         "objective": make_objective(tune.objective),
         "hyperparameters": space,
-        "seed": seed + 1,  # KerasTuner treats 0 as no seed
+        "seed": (seed + 1) & MAX_SEED or 1,  # KerasTuner treats 0 as no seed
         "max_consecutive_failed_trials": _MAX_FAILURES_IN_A_ROW,
     }
     oracle: RecoverableOracle

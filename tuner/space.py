@@ -1,13 +1,15 @@
 """The search space. A hyperparameter's name is the dotted name of the setting that it changes."""
 
 import importlib
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras_tuner
 
-from shiftvit.config import ExperimentConfig, ModelConfig, from_dict, require, to_dict
+from shiftvit.config import ExperimentConfig, ModelConfig, check_value, find_setting, from_dict, require, to_dict
 from shiftvit.errors import ConfigError
+from shiftvit.ranges import Range
 from tuner.results import Dimension
 
 Space = Callable[[keras_tuner.HyperParameters, ExperimentConfig], None]
@@ -53,7 +55,15 @@ def _declare_augmentation(hp: keras_tuner.HyperParameters, experiment: Experimen
 
 
 def _around(hp: keras_tuner.HyperParameters, name: str, value: float, factor: float) -> None:
-    hp.Float(name, value / factor, value * factor, sampling="log", default=value)
+    limits = _limits(name)
+    least, most = max(value / factor, limits.least), min(value * factor, limits.most)
+    hp.Float(name, least, most, sampling="log", default=value)
+
+
+def _limits(name: str) -> Range:
+    _, limits = find_setting(ExperimentConfig, name)
+    assert limits is not None
+    return limits
 
 
 def _choice(hp: keras_tuner.HyperParameters, name: str, values: Sequence[Any], default: Any) -> None:
@@ -61,7 +71,8 @@ def _choice(hp: keras_tuner.HyperParameters, name: str, values: Sequence[Any], d
 
 
 def _scaled(model: ModelConfig, width: float) -> tuple[int, ...]:
-    return tuple(max(model.n_div, round(channels * width / 8) * 8) for channels in model.dims)
+    most = int(_limits("model.dims").most)
+    return tuple(min(max(model.n_div, round(channels * width / 8) * 8), most) for channels in model.dims)
 
 
 def _join(values: Sequence[int]) -> str:
@@ -91,13 +102,27 @@ def make(name: str, experiment: ExperimentConfig) -> keras_tuner.HyperParameters
     """Returns the space that the function `name` declares around `experiment`.
 
     Raises:
-        ConfigError: if the function cannot be imported, or the space is empty or does not fit the experiment.
+        ConfigError: if the function cannot be imported, or the space is empty, does not fit the experiment, or has
+            values that a setting cannot have.
     """
     hp = keras_tuner.HyperParameters()
     load(name)(hp, experiment)
     require(bool(hp.space), f"tune.space={name} declares no hyperparameter, so there is nothing to search")
-    apply(hp.values, experiment)
+    try:
+        apply(hp.values, experiment)
+        for dimension in describe(hp):
+            _check(dimension)
+    except ConfigError as error:
+        raise ConfigError(f"tune.space={name}: {error}") from error
     return hp
+
+
+def _check(dimension: Dimension) -> None:
+    """Raises ConfigError, which names the setting, for a value that it cannot have whatever the others are."""
+    kind, _ = find_setting(ExperimentConfig, dimension.name)
+    for value in dimension.choices or (dimension.low, dimension.high):
+        is_list = typing.get_origin(kind) is tuple
+        check_value(ExperimentConfig, dimension.name, _split(value) if is_list else value)
 
 
 def apply(values: Mapping[str, Any], experiment: ExperimentConfig) -> ExperimentConfig:

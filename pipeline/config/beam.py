@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from shiftvit.config import require
+from shiftvit.ranges import check_ranges, number
 
 Runner = Literal["local", "dask", "flink", "spark", "dataflow"]
 RUNNERS: tuple[Runner, ...] = get_args(Runner)
@@ -24,13 +25,13 @@ class BeamConfig:
 
     runner: Runner = "local"  # the engine
     address: str = ""  # of the engine; required for Flink and Spark; empty for Dask: start workers on this host
-    workers: int = 0  # Dask workers to start on this host; 0: one per core
+    workers: int = number(0, 0, 10_000)  # Dask workers to start on this host; 0: one per core
     image: str = ""  # Beam SDK image with this project, for Flink, Spark or Dataflow; empty: built from setup.py
     options: tuple[str, ...] = ()  # further Beam flags, such as --region=europe-west1
 
     def __post_init__(self) -> None:
+        check_ranges(self, "beam")
         self._check_address()
-        require(self.workers >= 0, "beam.workers must not be negative")
         require(
             not self.workers or (self.runner == "dask" and not self.address),
             f"beam.workers={self.workers} is the number of workers that Dask starts on this host: it needs "

@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, Any]:
         values = json.loads(utf8.read(path, ConfigError))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not a JSON configuration ({error})") from error
     try:
         from_dict(PipelineConfig, values if not isinstance(values, dict) else _top(values))

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from shiftvit.config import require
+from shiftvit.ranges import check_ranges, number
 
 GPU = "nvidia.com/gpu"
 QUANTITY = re.compile(r"\d+(\.\d+)?([munkMGTPE]|[KMGTPE]i)?")  # a Kubernetes quantity
@@ -39,13 +40,13 @@ class StepConfig:
 
     cpu: str = "1"  # cores, as a Kubernetes quantity; both request and limit
     memory: str = "4Gi"  # bytes, as a Kubernetes quantity; both request and limit
-    gpus: int = 0  # number of GPUs
+    gpus: int = number(0, 0, 64)  # number of GPUs
 
     def check(self, key: str) -> None:
         """Raises ConfigError, naming `key`, if Kubernetes would reject a value."""
+        check_ranges(self, key)
         for name, value in (("cpu", self.cpu), ("memory", self.memory)):
             require(QUANTITY.fullmatch(value), f"{key}.{name}={value} is not a Kubernetes quantity such as 500m or 8Gi")
-        require(self.gpus >= 0, f"{key}.gpus must not be negative")
 
 
 _LIGHT = StepConfig(cpu="500m", memory="2Gi")

@@ -59,5 +59,5 @@ def _parse(text: str, current: Any) -> Any:
         return [_parse(item, None) for item in text.split(",")] if text else []
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # not JSON, or with a number of thousands of digits, or far too deep
         return text

@@ -3,13 +3,13 @@
 The comment beside a field is the one place that says what the setting means, and in which unit.
 """
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from pipeline.config.beam import BeamConfig
 from pipeline.config.kubeflow import KubeflowConfig
 from pipeline.config.source import FORMS, SHAPES, absolute, absolute_source, names_data
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, require
+from shiftvit.ranges import MAX_SEED, check_ranges, number, share
 from tuner.config import TuneConfig
 
 
@@ -17,28 +17,28 @@ from tuner.config import TuneConfig
 class EvaluateConfig:
     """Thresholds that the model must meet on the test split before it is pushed."""
 
-    min_top1: float = 0.5  # least top-1 accuracy, from 0 to 1
-    min_top5: float = 0.0  # least top-5 accuracy; not with five classes or fewer
-    min_class_top1: float = 0.0  # least top-1 accuracy of each single class
-    max_top1_drop: float = 0.02  # largest drop in top-1 below the baseline, at the bad end of its 95% interval
-    max_ece: float = 0.2  # largest expected calibration error, the mean gap between confidence and accuracy
-    min_corrupted_top1: float = 0.0  # least top-1 accuracy under each single corruption; 0: no threshold
+    min_top1: float = share(0.5)  # least top-1 accuracy, from 0 to 1
+    min_top5: float = share(0.0)  # least top-5 accuracy; not with five classes or fewer
+    min_class_top1: float = share(0.0)  # least top-1 accuracy of each single class
+    max_top1_drop: float = share(0.02)  # largest drop in top-1 below the baseline, at the bad end of its 95% interval
+    max_ece: float = share(0.2)  # largest expected calibration error, the mean gap between confidence and accuracy
+    min_corrupted_top1: float = share(0.0)  # least top-1 accuracy under each single corruption; 0: no threshold
     beat_commonest: bool = False  # top-1, at the low end of its 95% interval, exceeds the share of the commonest class
 
     def __post_init__(self) -> None:
-        _require_shares("evaluate", self, *(f.name for f in fields(self)))
+        check_ranges(self, "evaluate")
 
 
 @dataclass(frozen=True)
 class CanaryConfig:
     """The test of the exported model in a process of its own."""
 
-    images: int = 32  # images of the test split that are sent through every signature
-    timeout: int = 300  # seconds that the whole test may take, including the start of the process
-    max_latency_ms: float = 1000.0  # largest median latency, in milliseconds, of a request with one image on the CPU
+    images: int = number(32, 1, 10**6)  # images of the test split that are sent through every signature
+    timeout: int = number(300, 1, 86_400)  # seconds that the whole test may take, including the start of the process
+    max_latency_ms: float = number(1000.0, 0.001, 1e9)  # largest median latency of a request with one image on the CPU
 
     def __post_init__(self) -> None:
-        _require_positive("canary", self, "images", "timeout", "max_latency_ms")
+        check_ranges(self, "canary")
 
 
 @dataclass(frozen=True)
@@ -46,53 +46,51 @@ class LiteConfig:
     """TFLite files of the model, for mobile devices; pushed in the folder of its version."""
 
     enabled: bool = False  # whether to make and push them
-    calibration_images: int = 200  # images of the training split that calibrate the ranges of int8
-    test_images: int = 1000  # images of the eval split that choose what stays float32, and of the test split that judge
-    min_float_agreement: float = 0.999  # least share of the test images that the float32 file classifies as the model
-    min_int8_agreement: float = 0.99  # the same for the int8 file; a file below its threshold is not pushed
+    calibration_images: int = number(200, 1, 10**6)  # images of the training split that calibrate the ranges of int8
+    test_images: int = number(1000, 1, 10**6)  # of eval, to choose what stays float32, and of test, to judge
+    min_float_agreement: float = share(0.999)  # least share of test images that the float32 file answers as the model
+    min_int8_agreement: float = share(0.99)  # the same for the int8 file; a file below its threshold is not pushed
 
     def __post_init__(self) -> None:
-        _require_positive("lite", self, "calibration_images", "test_images")
-        _require_shares("lite", self, "min_float_agreement", "min_int8_agreement")
+        check_ranges(self, "lite")
 
 
 @dataclass(frozen=True)
 class PushConfig:
     """The pushed versions."""
 
-    keep: int = 5  # newest versions kept in the serving folder; older ones can be restored from the archive
+    keep: int = number(5, 2, 10**6)  # newest versions in the serving folder, one to roll back to among them
 
     def __post_init__(self) -> None:
-        require(self.keep >= 2, f"push.keep={self.keep} must be at least 2: the served version and one to roll back to")
+        check_ranges(self, "push")
 
 
 @dataclass(frozen=True)
 class ShapesConfig:
     """The embedded data set, generated from a seed."""
 
-    train: int = 8000  # images in the training split
-    eval: int = 1000  # images in the eval split
-    test: int = 1000  # images in the test split
-    seed: int = 0  # of the random generator
+    train: int = number(8000, 10, 10**6)  # images in the training split
+    eval: int = number(1000, 10, 10**6)  # images in the eval split
+    test: int = number(1000, 10, 10**6)  # images in the test split
+    seed: int = number(0, 0, MAX_SEED)  # of the random generator
 
     def __post_init__(self) -> None:
-        require(min(self.train, self.eval, self.test) >= 10, "shapes.train, .eval and .test must be 10 or more")
+        check_ranges(self, "shapes")
 
 
 @dataclass(frozen=True)
 class IngestConfig:
     """Ingestion with Beam."""
 
-    images_per_shard: int = 5000  # images in each TFRecord file
-    max_bad_images: int = 10  # image files that may be left out because they do not decode; more of them stop the run
-    eval_share: float = 0.1  # part of each class that goes into the eval split, if the images come without splits
-    test_share: float = 0.1  # part of each class that goes into the test split, likewise
-    split_seed: int = 0  # chooses these images
+    images_per_shard: int = number(5000, 1, 10**6)  # images in each TFRecord file
+    max_bad_images: int = number(10, 0, 10**9)  # image files left out because they do not decode; more stop the run
+    eval_share: float = number(0.1, 1e-6, 0.99)  # part of each class for the eval split, if there are no splits
+    test_share: float = number(0.1, 1e-6, 0.99)  # part of each class for the test split, likewise
+    split_seed: int = number(0, 0, MAX_SEED)  # chooses these images
     tfds_dir: str = ""  # data_dir of tensorflow-datasets for tfds:NAME; empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
 
     def __post_init__(self) -> None:
-        _require_positive("ingest", self, "images_per_shard", "eval_share", "test_share")
-        require(self.max_bad_images >= 0, "ingest.max_bad_images must not be negative")
+        check_ranges(self, "ingest")
         require(
             self.eval_share + self.test_share < 1,
             f"ingest.eval_share={self.eval_share} and ingest.test_share={self.test_share} together must be below 1: "
@@ -104,13 +102,13 @@ class IngestConfig:
 class GateConfig:
     """Thresholds that the ingested data must meet before anything trains on it."""
 
-    min_class_share: float = 0.5  # least share of a class in a split, as a part of an even share: 0.5 of 10%, say
-    max_duplicates: float = 0.01  # largest share of a split that repeats earlier images of any split, pixel for pixel
-    max_label_drift: float = 0.05  # largest difference of a class's share from train, beyond that of random splits
-    max_image_drift: float = 0.1  # largest Jensen-Shannon divergence from train, of each colour's mean and of contrast
+    min_class_share: float = share(0.5)  # least share of a class in a split, as a part of an even share: 0.5 of 10%
+    max_duplicates: float = share(0.01)  # largest share of a split whose pixels repeat earlier images of any split
+    max_label_drift: float = share(0.05)  # largest difference of a class's share from train, beyond random splits'
+    max_image_drift: float = share(0.1)  # largest Jensen-Shannon divergence from train, of colours and of contrast
 
     def __post_init__(self) -> None:
-        _require_shares("gate", self, *(f.name for f in fields(self)))
+        check_ranges(self, "gate")
 
 
 @dataclass(frozen=True)
@@ -152,13 +150,3 @@ class PipelineConfig:
         ingest = replace(self.ingest, tfds_dir=str(absolute(tfds)) if tfds else "")
         source, workspace = absolute_source(self.source), str(absolute(self.workspace))
         return replace(self, source=source, workspace=workspace, train=train, ingest=ingest)
-
-
-def _require_positive(group: str, config: Any, *names: str) -> None:
-    for name in names:
-        require(getattr(config, name) > 0, f"{group}.{name} must be positive")
-
-
-def _require_shares(group: str, config: Any, *names: str) -> None:
-    for name in names:
-        require(0 <= getattr(config, name) <= 1, f"{group}.{name} must be in [0, 1]")

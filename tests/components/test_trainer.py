@@ -8,6 +8,7 @@ import executions
 import keras_tuner
 import pytest
 import tensorflow as tf
+import trainings
 from known_data import CIFAR10
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import standard_artifacts
@@ -125,17 +126,7 @@ def test_resume_folder_depends_on_experiment_data_and_stack(monkeypatch):
 
 
 def test_diverged_training_leaves_no_model(drawn_examples, tmp_path):
-    wild = from_dict(
-        ExperimentConfig,
-        to_dict(EXPERIMENT)
-        | {
-            "train": to_dict(
-                TrainConfig(epochs=3, batch_size=64, learning_rate=1e30, clip_norm=0.0, precision="float32")
-            )
-        },
-    )
-
     with pytest.raises(UserError, match="training diverged"):
-        execute(drawn_examples, tmp_path, wild)
+        execute(drawn_examples, tmp_path, trainings.diverging_experiment())
 
     assert not (tmp_path / "model").exists()

@@ -18,8 +18,8 @@ EXPERIMENT = ExperimentConfig(
     DataConfig(crop_padding=0, flip=False),
     TrainConfig(batch_size=32, precision="float32"),
 )
-CRASHING_IMAGE_SIZE = 20_000  # needs more memory than any machine has
-DIVERGING_RATE = 1e30
+CRASHING_IMAGE_SIZE = 1024  # of `dangerous`: needs more memory than any machine has
+DIVERGING_RATE, DIVERGING_DECAY, DIVERGING_STEPS = 1.0, 100.0, 20  # multiplies the weights by -99 at every step
 
 
 def rates(hp, experiment):
@@ -30,7 +30,11 @@ def rates(hp, experiment):
 def dangerous(hp, experiment):
     """Declares choices of which one runs out of memory and one diverges; the defaults do neither."""
     hp.Choice("model.image_size", [32, CRASHING_IMAGE_SIZE], default=32)
+    with hp.conditional_scope("model.image_size", [CRASHING_IMAGE_SIZE]):
+        hp.Fixed("model.patch_size", 1)
+        hp.Fixed("model.dims", "1024,1024")
     hp.Choice("train.learning_rate", [1e-3, 2e-3, DIVERGING_RATE], default=1e-3)
+    hp.Fixed("train.weight_decay", DIVERGING_DECAY)
 
 
 def hopeless(hp, experiment):
@@ -40,7 +44,8 @@ def hopeless(hp, experiment):
 
 def deadly(hp, experiment):
     """Declares choices that all diverge."""
-    hp.Choice("train.learning_rate", [DIVERGING_RATE, 2 * DIVERGING_RATE])
+    hp.Choice("train.learning_rate", [DIVERGING_RATE, 0.9 * DIVERGING_RATE])
+    hp.Fixed("train.weight_decay", DIVERGING_DECAY)
 
 
 def empty(hp, experiment):

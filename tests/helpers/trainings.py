@@ -26,6 +26,13 @@ def experiment(**train) -> ExperimentConfig:
     return small.for_data(CIFAR10)
 
 
+def diverging_experiment() -> ExperimentConfig:
+    """Returns an experiment whose every step multiplies the weights by about -99, until the loss is not finite."""
+    return experiment(
+        learning_rate=1.0, weight_decay=100.0, warmup_fraction=0.0, clip_norm=0.0, epochs=3, steps_per_epoch=64
+    )
+
+
 def random_experiment(**train) -> ExperimentConfig:
     """Returns the same experiment with all that is random: augmentation, dropout and drop path."""
     plain = experiment(**train)

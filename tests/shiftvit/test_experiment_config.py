@@ -64,64 +64,39 @@ def test_invalid_values_are_named_by_their_dotted_key(values, message):
     [
         (ModelConfig, {"dims": (8, 16)}, "one entry per stage"),
         (ModelConfig, {"dims": (), "depths": ()}, "one entry per stage"),
-        (ModelConfig, {"depths": (2, 0, 8, 2)}, "must be positive"),
-        (ModelConfig, {"dims": (8, 0, 8, 8)}, "must be positive"),
-        (ModelConfig, {"patch_size": -1}, "model.patch_size must not be negative"),
-        (ModelConfig, {"image_size": -1}, "model.image_size must not be negative"),
-        (ModelConfig, {"num_classes": -1}, "model.num_classes must not be negative"),
-        (ModelConfig, {"n_div": 3}, "model.n_div=3 must be from 4"),
-        (ModelConfig, {"n_div": 97}, "model.n_div=97 must be from 4.* to 96"),
+        (ModelConfig, {"n_div": 97}, "model.n_div=97 must be at most 96, the fewest channels"),
         (
             ModelConfig,
             {"stem": "conv", "patch_size": 3, "image_size": 48},
             "stem=conv .*patch_size=3 must be a power of 2",
         ),
-        (ModelConfig, {"shift_pixels": -1}, "model.shift_pixels must not be negative"),
         (
             ModelConfig,
             {"image_size": 32, "patch_size": 2, "shift_pixels": 16},
             "model.shift_pixels=16 must be less than 16, a side",
         ),
-        (ModelConfig, {"mlp_ratio": 0.0}, "model.mlp_ratio must be positive"),
-        (ModelConfig, {"drop_path": 1.0}, r"model.drop_path must be in \[0, 1\)"),
-        (ModelConfig, {"dropout": -0.1}, r"model.dropout must be in \[0, 1\)"),
-        (DataConfig, {"crop_padding": -1}, "data.crop_padding must not be negative"),
-        (DataConfig, {"memory": 0}, "data.memory must be positive; it is in MB"),
-        (DataConfig, {"randaugment_ops": -1}, "data.randaugment_ops must not be negative"),
-        (DataConfig, {"randaugment_magnitude": 1.1}, r"data.randaugment_magnitude must be in \[0, 1\]"),
-        (DataConfig, {"mixup": -0.1}, r"data.mixup must be in \[0, 1\]"),
-        (DataConfig, {"cutmix": 1.1}, r"data.cutmix must be in \[0, 1\]"),
-        (DataConfig, {"erasing": 1.1}, r"data.erasing must be in \[0, 1\]"),
         (
             DataConfig,
             {"mixup": 0.6, "cutmix": 0.5},
             "data.mixup=0.6 and data.cutmix=0.5 together must not exceed 1",
         ),
-        (TrainConfig, {"epochs": 0}, "train.epochs must be positive"),
-        (TrainConfig, {"batch_size": 0}, "train.batch_size must be positive"),
-        (TrainConfig, {"replicas": -1}, "train.replicas must not be negative"),
-        (TrainConfig, {"steps_per_epoch": -1}, "train.steps_per_epoch must not be negative"),
-        (TrainConfig, {"learning_rate": 0.0}, "train.learning_rate must be positive"),
-        (TrainConfig, {"warmup_fraction": 1.0}, r"train.warmup_fraction must be in \[0, 1\)"),
-        (TrainConfig, {"weight_decay": -1.0}, "train.weight_decay must not be negative"),
-        (TrainConfig, {"clip_norm": -1.0}, "train.clip_norm must not be negative"),
-        (TrainConfig, {"steps_per_execution": 0}, "train.steps_per_execution must be positive"),
-        (TrainConfig, {"ema_decay": 1.0}, r"train.ema_decay must be in \[0, 1\)"),
-        (TrainConfig, {"label_smoothing": 1.0}, r"train.label_smoothing must be in \[0, 1\)"),
-        (TrainConfig, {"layer_decay": 0.0}, "train.layer_decay=0.0 must be above 0, and at most 1"),
-        (TrainConfig, {"layer_decay": 1.1}, "train.layer_decay=1.1 must be above 0, and at most 1"),
-        (TrainConfig, {"freeze": -1, "initial_weights": "w.npz"}, "train.freeze=-1 must not be negative"),
         (TrainConfig, {"freeze": 1}, "train.freeze=1 needs train.initial_weights: .* random weights"),
     ],
 )
-def test_values_out_of_range_are_refused(kind, values, message):
+def test_values_that_do_not_fit_each_other_are_refused(kind, values, message):
     with pytest.raises(ConfigError, match=message):
         kind(**values)
 
 
 def test_replicas_must_divide_the_global_batch():
-    with pytest.raises(ConfigError, match=r"train\.batch_size=64 is not divisible by train\.replicas=3"):
+    with pytest.raises(ConfigError, match=r"train\.batch_size=64 is not divisible by 3, the number of devices \(train"):
         TrainConfig(batch_size=64, replicas=3)
+
+
+def test_several_steps_per_execution_need_a_single_device():
+    assert TrainConfig(replicas=1, steps_per_execution=4).steps_per_execution == 4
+    with pytest.raises(ConfigError, match=r"train\.steps_per_execution=2 needs a single device"):
+        TrainConfig(replicas=2, steps_per_execution=2)
 
 
 def test_the_data_fills_in_the_size_and_the_number_of_classes():

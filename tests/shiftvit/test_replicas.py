@@ -24,12 +24,3 @@ def test_one_and_two_replicas_have_the_same_losses(drawn_examples, tmp_path):
     assert losses[1].shape == (20, 3)
     assert losses[1][-1, 1] < losses[1][0, 1] - 1e-3, "a training that does not learn compares nothing"
     np.testing.assert_allclose(losses[2], losses[1], atol=1e-4)
-
-
-def test_several_steps_per_execution_need_a_single_device(drawn_examples, tmp_path):
-    """TensorFlow 2.15 would abort such a loop with an error that explains nothing."""
-    config = trainings.experiment(replicas=2, steps_per_execution=2, steps_per_epoch=2)
-
-    ended = trainings.attempt(config, drawn_examples, tmp_path)
-
-    assert "ConfigError: train.steps_per_execution=2 needs a single device" in ended.stderr

@@ -68,13 +68,9 @@ def test_training_reports_progress(trained):
 
 def test_divergence_is_reported_with_step_and_rate(drawn_examples, tmp_path):
     with pytest.raises(
-        UserError, match=r"at step 2, in epoch 1, at a learning rate of 1e\+30: .*no epoch was finished"
+        UserError, match=r"at step \d+, in epoch 1, at a learning rate of (1|0\.\d+): .*no epoch was finished"
     ):
-        run(
-            trainings.experiment(learning_rate=1e30, warmup_fraction=0.0, clip_norm=0.0, steps_per_execution=1),
-            drawn_examples,
-            tmp_path,
-        )
+        run(trainings.diverging_experiment(), drawn_examples, tmp_path)
 
 
 @pytest.mark.parametrize(("moment", "updates", "step"), [("on_epoch_begin", 8, 9), ("on_test_begin", 16, 16)])

@@ -95,7 +95,10 @@ def test_a_bayesian_search_chooses_by_the_scores_of_its_trials(drawn_examples, t
 
 @pytest.mark.slow
 def test_trials_that_crash_or_diverge_are_recorded_as_failed(drawn_examples, tmp_path):
-    search = searches.make(drawn_examples, tmp_path / "search", trials=6, space="searches.dangerous")
+    steps = searches.DIVERGING_STEPS
+    search = searches.make(
+        drawn_examples, tmp_path / "search", trials=6, space="searches.dangerous", steps_per_epoch=steps
+    )
 
     search.search()  # tries all six settings, of which four cannot be trained
 
@@ -109,7 +112,8 @@ def test_trials_that_crash_or_diverge_are_recorded_as_failed(drawn_examples, tmp
 
 @pytest.mark.slow
 def test_a_search_whose_trials_all_fail_is_an_error_with_the_cause(drawn_examples, tmp_path):
-    search = searches.make(drawn_examples, tmp_path / "search", space="searches.deadly")
+    steps = searches.DIVERGING_STEPS
+    search = searches.make(drawn_examples, tmp_path / "search", space="searches.deadly", steps_per_epoch=steps)
 
     with pytest.raises(UserError, match=r"every trial of the search failed; .* trial 0: training diverged"):
         search.search()

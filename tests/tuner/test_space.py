@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import keras_tuner
@@ -116,7 +117,7 @@ def test_a_space_of_ones_own_can_search_how_to_fine_tune():
         ("tranquil.seed", 1, "unknown key tranquil"),
         ("dropout", 0.1, "unknown key dropout"),
         ("model.n_div", 2.5, "model.n_div=2.5 must be a whole number"),
-        ("train.label_smoothing", 1.5, "train.label_smoothing must be in"),
+        ("train.label_smoothing", 1.5, "train.label_smoothing=1.5 must be from 0 to 0.99"),
         ("model.depths", 2, "model.dims and model.depths must have one entry per stage"),
         ("model.dims", "16,wide", "model.dims='16,wide' must be a list, such as 2,4,8"),
     ],
@@ -124,6 +125,36 @@ def test_a_space_of_ones_own_can_search_how_to_fine_tune():
 def test_an_invalid_hyperparameter_is_refused(name, value, message):
     with pytest.raises(ConfigError, match=message):
         space.apply({name: value}, EXPERIMENT)
+
+
+SPACES = {
+    "train.learning_rate=1e+20 must be from 1e-12 to 1": lambda hp: hp.Float("train.learning_rate", 1e-4, 1e20),
+    "train.learning_rate=1e-30 must": lambda hp: hp.Float("train.learning_rate", 1e-30, 1e-3, default=1e-4),
+    "train.batch_size=0 must be from 1": lambda hp: hp.Int("train.batch_size", 0, 64, default=64),
+    "model.dims=9999 must be from 1 to 8,192": lambda hp: hp.Choice("model.dims", ["16,32", "16,9999"]),
+    "model.norm='none' is not one of": lambda hp: hp.Choice("model.norm", ["layer", "none"]),
+    "train.seed=-1 must be from 0": lambda hp: hp.Choice("train.seed", [1, -1]),
+}
+
+
+def declare_what_a_setting_cannot_be(hp, experiment):
+    SPACES[experiment.train.initial_weights](hp)
+
+
+@pytest.mark.parametrize("message", SPACES)
+def test_a_space_outside_the_range_of_a_setting_is_refused(message):
+    experiment = replace(EXPERIMENT, train=replace(EXPERIMENT.train, initial_weights=message))
+
+    with pytest.raises(ConfigError, match=rf"tune\.space=\S+: {re.escape(message)}"):
+        space.make(f"{__name__}.declare_what_a_setting_cannot_be", experiment)
+
+
+@pytest.mark.parametrize(("rate", "decay", "channels"), [(1e-12, 1e-9, 4), (1.0, 100.0, 8192)])
+def test_the_built_in_space_stays_in_the_ranges_of_the_settings(rate, decay, channels):
+    model = ModelConfig(dims=(channels, channels), depths=(1, 1), n_div=4)
+    experiment = ExperimentConfig(model, train=TrainConfig(learning_rate=rate, weight_decay=decay))
+
+    assert space.apply(space.make(BUILT_IN, experiment).values, experiment) == experiment
 
 
 def test_the_bookkeeping_of_hyperband_is_ignored():

@@ -91,7 +91,7 @@ def test_a_file_with_an_invalid_preset_or_source_is_refused_with_its_name(tmp_pa
         (["--preset", "cifar"], "unknown preset 'cifar'; did you mean"),
         (["--set", "train.epoch=3"], "unknown key train.epoch; did you mean train.epochs"),
         (["--set", "train.epochs=many"], "train.epochs='many' must be a whole number"),
-        (["--set", "train.replicas=3"], "not divisible by train.replicas=3"),
+        (["--set", "train.replicas=3"], "not divisible by 3, the number of devices (train.replicas)"),
         (["--set", "workspace="], "workspace is empty"),
         (["--set", "source= "], "source=' ' names no data"),
         (["--data", "folder:"], "source='folder:' names no data"),

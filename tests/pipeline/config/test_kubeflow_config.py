@@ -35,7 +35,7 @@ def test_a_node_without_a_field_gets_the_default_resources():
             r"\.trainer\.memory=32GB is not a Kubernetes quantity such as .*8Gi",
         ),
         ("steps.tuner.cpu=two", r"kubeflow\.steps\.tuner\.cpu=two is not a Kubernetes quantity"),
-        ("steps.trainer.gpus=-1", r"kubeflow\.steps\.trainer\.gpus must not be negative"),
+        ("steps.trainer.gpus=-1", r"kubeflow\.steps\.trainer\.gpus=-1 must be from 0 to 64"),
         ("steps.trainr.gpus=1", r"unknown key kubeflow\.steps\.trainr\.gpus; did you mean kubeflow\.steps\.trainer"),
         ("env=A", r"kubeflow\.env: 'A' is not NAME=VALUE"),
         ("env=1A=b", r"kubeflow\.env: '1A=b' is not NAME=VALUE"),

@@ -5,10 +5,8 @@ import pytest
 from pipeline.config.config_file import load, save
 from pipeline.config.overrides import override
 from pipeline.config.presets import PRESETS, preset
-from pipeline.config.settings import CanaryConfig, EvaluateConfig, GateConfig, IngestConfig, PushConfig, ShapesConfig
 from shiftvit.config import ExperimentConfig
 from shiftvit.errors import ConfigError
-from tuner.config import TuneConfig
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -80,35 +78,14 @@ def test_overrides_are_validated_together_and_the_last_one_wins():
         ("train.epochs=", "train.epochs='' must be a whole number"),
         ("train.learning_rate=Infinity", "train.learning_rate=inf must be a finite number"),
         ("model.dims=8,x", "model.dims='x' must be a whole number"),
-        ("evaluate.min_top1=90", r"evaluate.min_top1 must be in \[0, 1\]"),
+        ("evaluate.min_top1=90", "evaluate.min_top1=90.0 must be from 0 to 1$"),
         ("train.freeze=1", "train.freeze=1 needs train.initial_weights"),
-        ("train.replicas=3", "train.batch_size=64 is not divisible by train.replicas=3"),
+        ("train.replicas=3", "train.batch_size=64 is not divisible by 3, the number of devices"),
     ],
 )
 def test_an_invalid_override_is_refused(setting, sentence):
     with pytest.raises(ConfigError, match=sentence):
         override(preset("quickstart"), [setting])
-
-
-@pytest.mark.parametrize(
-    "kind, values, sentence",
-    [
-        (EvaluateConfig, {"max_top1_drop": -0.1}, "evaluate.max_top1_drop must be in"),
-        (EvaluateConfig, {"max_ece": 1.1}, "evaluate.max_ece must be in"),
-        (EvaluateConfig, {"min_corrupted_top1": -0.1}, "evaluate.min_corrupted_top1 must be in"),
-        (CanaryConfig, {"images": 0}, "canary.images must be positive"),
-        (CanaryConfig, {"timeout": 0}, "canary.timeout must be positive"),
-        (PushConfig, {"keep": 1}, "push.keep=1 must be at least 2: the served version and one to roll back to"),
-        (CanaryConfig, {"max_latency_ms": 0.0}, "canary.max_latency_ms must be positive"),
-        (ShapesConfig, {"test": 9}, "must be 10 or more"),
-        (GateConfig, {"max_duplicates": 1.1}, r"gate.max_duplicates must be in \[0, 1\]"),
-        (IngestConfig, {"images_per_shard": 0}, "ingest.images_per_shard must be positive"),
-        (TuneConfig, {"trials": -1}, "tune.trials must not be negative"),
-    ],
-)
-def test_a_value_out_of_range_is_refused(kind, values, sentence):
-    with pytest.raises(ConfigError, match=sentence):
-        kind(**values)
 
 
 def test_load_reads_what_save_wrote(tmp_path):
