@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar
 
 from shiftvit.errors import ConfigError
 from shiftvit.features import MAX_SIZE, MIN_SIZE
-from shiftvit.patches import largest_patch, most_stages
-from shiftvit.ranges import MAX_SEED, Range, check_ranges, number, range_of, share
+from shiftvit.patches import check_patch, largest_patch, most_stages
+from shiftvit.ranges import MAX_SEED, check_ranges, number, share
 
 Config = TypeVar("Config")
 Resize = Literal["crop", "pad", "stretch"]  # how an image file that is not square becomes so
@@ -30,7 +30,7 @@ def require(condition: object, message: str) -> None:
 class ModelConfig:
     """The network (Wang et al., "When Shift Operation Meets Vision Transformer", AAAI 2022)."""
 
-    image_size: int = number(0, MIN_SIZE, 1024, zero=True)  # pixels a side that the network sees; 0: as they are stored
+    image_size: int = number(0, 0, 1024)  # pixels a side that the network sees; 0: as they are stored
     patch_size: int = number(0, 1, 1024, zero=True)  # pixels a side that the stem merges; 0: chosen by the image size
     stem: Literal["patch", "conv"] = "patch"  # patch: as published; conv: 3x3 convolutions of the same total stride
     dims: tuple[int, ...] = number((96, 192, 384, 768), 1, 8192)  # channels of each stage
@@ -58,7 +58,7 @@ class ModelConfig:
             f"model.stem=conv halves the image step by step: model.patch_size={self.patch_size} must be a power of 2",
         )
         if self.image_size and self.patch_size:
-            self._check_size()
+            check_patch(self.patch_size, self.image_size, len(self.dims), self.shift_pixels, self.stem == "conv")
 
     def for_images(self, size: int) -> "ModelConfig":
         """Returns the network for stored images of `size` pixels a side, with `image_size` and `patch_size` filled in.
@@ -71,34 +71,10 @@ class ModelConfig:
         size = self.image_size or size
         if self.patch_size:
             return dataclasses.replace(self, image_size=size)
-        patch = self._fitting_patch(size) or 1
+        patch = largest_patch(size, len(self.dims), self.shift_pixels, self.stem == "conv") or 1
         stages = most_stages(size, patch)
         dims, depths = self.dims[:stages], self.depths[:stages]
         return dataclasses.replace(self, image_size=size, patch_size=patch, dims=dims, depths=depths)
-
-    def _fitting_patch(self, size: int) -> int:
-        return largest_patch(size, len(self.dims), self.shift_pixels, power_of_2=self.stem == "conv")
-
-    def _check_size(self) -> None:
-        size, patch = self.image_size, self.patch_size
-        fitting = self._fitting_patch(size)
-        choice = f"set model.patch_size={fitting}, or 0 to have it chosen" if fitting else ""
-        require(
-            size % patch == 0,
-            f"model.patch_size={patch} does not divide images of {size} pixels a side; "
-            f"{choice or 'set model.image_size to a multiple of it'}",
-        )
-        stages = most_stages(size, patch)
-        require(
-            len(self.dims) <= stages,
-            f"images of {size} pixels a side are too small for model.patch_size={patch} and {len(self.dims)} stages, "
-            f"each of which halves the map; {choice and f'{choice}, or '}keep the first {stages} entries of model.dims "
-            "and model.depths",
-        )
-        require(
-            self.shift_pixels < size // patch,
-            f"model.shift_pixels={self.shift_pixels} must be less than {size // patch}, a side of the first map",
-        )
 
 
 @dataclass(frozen=True)
@@ -124,6 +100,10 @@ class DataConfig:
             self.mixup + self.cutmix <= 1,
             f"data.mixup={self.mixup} and data.cutmix={self.cutmix} together must not exceed 1: "
             "an image is mixed in one of the two ways",
+        )
+        require(
+            self.crop_padding < (self.image_size or MAX_SIZE),
+            f"data.crop_padding={self.crop_padding} must be less than {self.image_size}, a side of the images",
         )
 
 
@@ -171,6 +151,14 @@ class TrainConfig:
             f"loop over {devices} of them: set it to 1, or set train.replicas=1",
         )
 
+    def check_split(self, images: int) -> None:
+        """Raises ConfigError if the training split, of so many images, does not fill a batch."""
+        require(
+            self.steps_per_epoch or images >= self.batch_size,
+            f"train.batch_size={self.batch_size} is more than the {images:,} images of the training split: set a "
+            "smaller one",
+        )
+
 
 class ImageData(typing.Protocol):
     """What an experiment must know about its data."""
@@ -203,6 +191,8 @@ class ExperimentConfig:
             self.train.freeze <= stages,
             f"train.freeze={self.train.freeze} must be at most {stages}, the number of stages in model.depths",
         )
+        if size := self.model.image_size or self.data.image_size:
+            self.model.for_images(size)
 
     def for_data(self, data: ImageData) -> "ExperimentConfig":
         """Returns the experiment with what the model takes from the data: sizes and the number of classes.
@@ -214,10 +204,7 @@ class ExperimentConfig:
             self.model.num_classes in (0, data.num_classes),
             f"model.num_classes={self.model.num_classes}, but the data has {data.num_classes} classes; leave it at 0",
         )
-        require(
-            self.data.crop_padding < data.image_size,
-            f"data.crop_padding={self.data.crop_padding} must be less than {data.image_size}, a side of the images",
-        )
+        dataclasses.replace(self.data, image_size=data.image_size)  # checks the crops
         model = dataclasses.replace(self.model.for_images(data.image_size), num_classes=data.num_classes)
         return dataclasses.replace(self, model=model)
 
@@ -244,39 +231,7 @@ def from_dict(cls: type[Config], values: typing.Mapping[str, Any], path: str = "
     for key in values:
         if key not in types:
             raise ConfigError(f"unknown key {_join(path, key)}; {suggest(key, types, path)}")
-    return cls(**{key: _convert(value, types[key], _join(path, key)) for key, value in values.items()})
-
-
-def check_value(cls: type, key: str, value: Any) -> None:
-    """Checks the value of one setting by itself, whatever the others are.
-
-    Args:
-        cls: a tree of dataclasses.
-        key: dotted name of a setting in it.
-        value: plain data.
-
-    Raises:
-        ConfigError: for a wrong type, or a number outside the setting's range.
-    """
-    kind, limits = find_setting(cls, key)
-    converted = _convert(value, kind, key)
-    for each in converted if isinstance(converted, tuple) else (converted,):
-        if limits is not None:
-            limits.check(each, key)
-
-
-def find_setting(cls: type, key: str) -> tuple[Any, Range | None]:
-    """Returns the type and the range, if any, of the setting `key` in a tree of dataclasses.
-
-    Raises:
-        ConfigError: there is no such setting.
-    """
-    kind, limits, path = cls, None, ""
-    for name in key.split("."):
-        fields = {each.name: each for each in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
-        require(name in fields, f"unknown key {key}; {suggest(name, fields, path)}")
-        kind, limits, path = typing.get_type_hints(kind)[name], range_of(fields[name]), _join(path, name)
-    return kind, limits
+    return cls(**{key: convert(value, types[key], _join(path, key)) for key, value in values.items()})
 
 
 def suggest(name: str, known: typing.Iterable[str], path: str = "") -> str:
@@ -297,7 +252,8 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _convert(value: Any, kind: Any, path: str) -> Any:
+def convert(value: Any, kind: Any, path: str) -> Any:
+    """Returns plain data as a value of the type `kind`; raises ConfigError, naming `path`, if it is none."""
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return from_dict(kind, value, path)
     if typing.get_origin(kind) is Literal:
@@ -306,10 +262,10 @@ def _convert(value: Any, kind: Any, path: str) -> Any:
         return value
     if typing.get_origin(kind) is tuple:
         require(isinstance(value, (list, tuple)), f"{path}={value!r} must be a list, such as 2,4,8")
-        return tuple(_convert(item, typing.get_args(kind)[0], path) for item in value)
+        return tuple(convert(item, typing.get_args(kind)[0], path) for item in value)
     if typing.get_origin(kind) is dict:
         require(isinstance(value, dict), f"{path}={value!r} must be a table of keys")
-        return {key: _convert(item, typing.get_args(kind)[1], _join(path, key)) for key, item in value.items()}
+        return {key: convert(item, typing.get_args(kind)[1], _join(path, key)) for key, item in value.items()}
     if kind is float and type(value) is int:
         with contextlib.suppress(OverflowError):
             value = float(value)

@@ -1,5 +1,7 @@
 """Chooses the size of the patches that the stem merges, and the number of stages, by the size of the images."""
 
+from shiftvit.errors import ConfigError
+
 _FEW = ((48, 2), (256, 4))  # images up to so many pixels a side, and the largest patch for them
 _MOST = 8  # for larger ones; with these, most sizes have a first map of 16 to 64 pixels a side
 
@@ -22,6 +24,26 @@ def largest_patch(size: int, stages: int, shift: int = 1, power_of_2: bool = Fal
     most = next((patch for limit, patch in _FEW if size <= limit), _MOST)
     patches = range(most, 0, -1)
     return next((p for p in patches if _fits(size, p, stages, shift) and not (power_of_2 and p & (p - 1))), 0)
+
+
+def check_patch(patch: int, size: int, stages: int, shift: int, power_of_2: bool) -> None:
+    """Raises ConfigError, with the way out, unless the patches fit; the arguments are those of `largest_patch`."""
+    fitting = largest_patch(size, stages, shift, power_of_2)
+    choice = f"set model.patch_size={fitting}, or 0 to have it chosen" if fitting else ""
+    if size % patch:
+        raise ConfigError(
+            f"model.patch_size={patch} does not divide images of {size} pixels a side; "
+            f"{choice or 'set model.image_size to a multiple of it'}"
+        )
+    most = most_stages(size, patch)
+    if stages > most:
+        raise ConfigError(
+            f"images of {size} pixels a side are too small for model.patch_size={patch} and {stages} stages, each of "
+            f"which halves the map; {choice and f'{choice}, or '}keep the first {most} entries of model.dims and "
+            "model.depths"
+        )
+    if shift >= size // patch:
+        raise ConfigError(f"model.shift_pixels={shift} must be less than {size // patch}, a side of the first map")
 
 
 def _fits(size: int, patch: int, stages: int, shift: int) -> bool:

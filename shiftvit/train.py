@@ -12,7 +12,7 @@ from shiftvit import rng
 from shiftvit.augmentation import augment
 from shiftvit.callbacks import CSVHistory, EpochCheckpoint, StopOnDivergence
 from shiftvit.cluster import is_chief
-from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, require
+from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig
 from shiftvit.dataset import DatasetInfo, TrainingData, dataset_of_files
 from shiftvit.errors import ConfigError
 from shiftvit.features import TRAIN
@@ -55,17 +55,8 @@ def steps_per_epoch(config: TrainConfig, train_files: Sequence[str]) -> int:
     if config.steps_per_epoch:
         return config.steps_per_epoch
     records = len(RecordFiles(train_files))
-    check_batch_size(config, records)
+    config.check_split(records)
     return records // config.batch_size
-
-
-def check_batch_size(config: TrainConfig, images: int) -> None:
-    """Raises ConfigError if the training split, of so many images, does not fill a batch."""
-    require(
-        config.steps_per_epoch or images >= config.batch_size,
-        f"train.batch_size={config.batch_size} is more than the {images:,} images of the training split: set a smaller "
-        "one",
-    )
 
 
 def compile_model(config: ExperimentConfig, dataset: DatasetInfo, total_steps: int) -> tf.keras.Model:

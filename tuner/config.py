@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from shiftvit.config import ExperimentConfig, require, suggest
-from shiftvit.metrics import OBJECTIVE, OBJECTIVES
+from shiftvit.metrics import MIN_TOP5_CLASSES, OBJECTIVE, OBJECTIVES, TOP5, has_top5, of_eval
 from shiftvit.ranges import check_ranges, number
 
 
@@ -31,6 +31,14 @@ class TuneConfig:
         require(
             self.objective in OBJECTIVES,
             f"tune.objective={self.objective} is not recorded; {suggest(self.objective, OBJECTIVES)}",
+        )
+
+    def check_classes(self, classes: int) -> None:
+        """Raises ConfigError if the objective is not measured on data with so many classes; 0 if that is unknown."""
+        require(
+            self.objective != of_eval(TOP5) or classes == 0 or has_top5(classes),
+            f"tune.objective={self.objective} needs at least {MIN_TOP5_CLASSES} classes, and the data has {classes}: "
+            f"top-5 of so few is always 100%; use {OBJECTIVE}",
         )
 
     def trial_of(self, experiment: ExperimentConfig) -> ExperimentConfig:

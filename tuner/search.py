@@ -12,7 +12,7 @@ from keras_tuner.engine.trial import Trial as KerasTrial
 from shiftvit import progress
 from shiftvit.config import ExperimentConfig, require
 from shiftvit.errors import UserError
-from shiftvit.metrics import MIN_TOP5_CLASSES, OBJECTIVE, OBJECTIVES, TOP5, has_top5, of_eval
+from shiftvit.metrics import OBJECTIVES
 from tuner import chief, devices, space
 from tuner.config import TuneConfig
 from tuner.oracles import make_oracle
@@ -37,12 +37,7 @@ def check(tune: TuneConfig, experiment: ExperimentConfig) -> None:
         ConfigError: for an objective that is not measured on the data, a space that is empty or does not fit
             the experiment, more workers than devices, or an environment that makes this process a worker.
     """
-    classes = experiment.model.num_classes
-    require(
-        tune.objective != of_eval(TOP5) or classes == 0 or has_top5(classes),
-        f"tune.objective={tune.objective} needs at least {MIN_TOP5_CLASSES} classes, and the data has {classes}: "
-        f"top-5 of so few is always 100%; use {OBJECTIVE}",
-    )
+    tune.check_classes(experiment.model.num_classes)
     space.make(tune.space, experiment)
     devices.check(tune, experiment)
     if CHIEF_VARIABLES[0] in os.environ:

@@ -1,5 +1,6 @@
 """The search space. A hyperparameter's name is the dotted name of the setting that it changes."""
 
+import dataclasses
 import importlib
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -7,9 +8,9 @@ from typing import Any
 
 import keras_tuner
 
-from shiftvit.config import ExperimentConfig, ModelConfig, check_value, find_setting, from_dict, require, to_dict
+from shiftvit.config import ExperimentConfig, ModelConfig, convert, from_dict, require, suggest, to_dict
 from shiftvit.errors import ConfigError
-from shiftvit.ranges import Range
+from shiftvit.ranges import Range, range_of
 from tuner.results import Dimension
 
 Space = Callable[[keras_tuner.HyperParameters, ExperimentConfig], None]
@@ -61,7 +62,7 @@ def _around(hp: keras_tuner.HyperParameters, name: str, value: float, factor: fl
 
 
 def _limits(name: str) -> Range:
-    _, limits = find_setting(ExperimentConfig, name)
+    _, limits = _find_setting(name)
     assert limits is not None
     return limits
 
@@ -119,10 +120,23 @@ def make(name: str, experiment: ExperimentConfig) -> keras_tuner.HyperParameters
 
 def _check(dimension: Dimension) -> None:
     """Raises ConfigError, which names the setting, for a value that it cannot have whatever the others are."""
-    kind, _ = find_setting(ExperimentConfig, dimension.name)
+    kind, limits = _find_setting(dimension.name)
+    is_list = typing.get_origin(kind) is tuple
     for value in dimension.choices or (dimension.low, dimension.high):
-        is_list = typing.get_origin(kind) is tuple
-        check_value(ExperimentConfig, dimension.name, _split(value) if is_list else value)
+        converted = convert(_split(value) if is_list else value, kind, dimension.name)
+        for each in converted if is_list else (converted,):
+            if limits is not None:
+                limits.check(each, dimension.name)
+
+
+def _find_setting(name: str) -> tuple[Any, Range | None]:
+    """Returns the type and the range, if any, of a setting of an experiment; raises ConfigError if there is none."""
+    kind, limits, path = ExperimentConfig, None, ""
+    for part in name.split("."):
+        fields = {each.name: each for each in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
+        require(part in fields, f"unknown key {name}; {suggest(part, fields, path)}")
+        kind, limits, path = typing.get_type_hints(kind)[part], range_of(fields[part]), part
+    return kind, limits
 
 
 def apply(values: Mapping[str, Any], experiment: ExperimentConfig) -> ExperimentConfig:

@@ -16,6 +16,7 @@ from tfx.utils.typing_utils import ArtifactMultiDict
 from components.tuner.config import TunerConfig
 from shiftvit.config import from_dict, to_dict
 from shiftvit.dataset import dataset_of_files
+from shiftvit.features import TRAIN
 from shiftvit.stack import STACK
 from tuner.report.document import render
 from tuner.results import REPORT_FILE, RESULTS_FILE, to_json
@@ -30,6 +31,7 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     folder = Path(config.resume_root) / _digest(config, fn_args.train_files)
     dataset = dataset_of_files(fn_args.train_files)
     experiment = config.experiment.for_data(dataset)
+    experiment.train.check_split(sum(dataset.class_counts[TRAIN]))
     search = Search(config.tune, experiment, fn_args.train_files, fn_args.eval_files, folder)
     return TunerFnResult(tuner=search, fit_kwargs={})
 

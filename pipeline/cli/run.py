@@ -48,9 +48,11 @@ def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: st
     """Runs the graph in a process of its own, prints the outcome and returns it."""
     from pipeline.cli.terminal import make_display
     from pipeline.reports.run import document
+    from pipeline.runners import preflight
     from pipeline.runners.local import launch
     from pipeline.runs import run_folder, workspace_lock, workspace_stack
 
+    preflight.check(config)
     workspace = Workspace(Path(config.workspace))
     workspace_stack.check(workspace)  # before it waits for a lock, and before the lock creates a workspace
     with workspace_lock.acquire(workspace, arguments.wait) as lock:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.cli.options import add_command, add_settings, resolve
 from pipeline.graph.nodes import Node
+from pipeline.runners import preflight
 from pipeline.runs.events import Events
 from shiftvit import features, progress
 from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
@@ -69,11 +70,13 @@ def _run(arguments: argparse.Namespace) -> int:
     """
     silence_libraries()
     config = resolve(arguments).with_absolute_paths()
+    preflight.check_files(config.train)
     folders = Folders(*(path.expanduser().absolute() for path in (arguments.records, arguments.model, arguments.state)))
     cluster = read_cluster()
     _check_records(folders.records)
     dataset = read_dataset(folders.records)
     experiment = config.experiment.for_data(dataset)
+    experiment.train.check_split(sum(dataset.class_counts[features.TRAIN]))
     if _is_trained(experiment, folders.model):
         print(f"Nothing to train: {folders.model} is the model of this training.")
         return 0

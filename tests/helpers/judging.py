@@ -42,7 +42,7 @@ def evaluate(folder, examples, model, images, baseline=None, flags=None, num_cla
 def run_canary(folder, examples, model, **settings):
     """Runs the Canary, on 12 images by default; returns its blessing."""
     blessing = artifact(standard_artifacts.InfraBlessing, folder / "infra_blessing")
-    config = CanaryConfig(**{"images": 12, "timeout": HANG_SECONDS} | settings)
+    config = CanaryConfig(**{"images": 12, "timeout": int(HANG_SECONDS)} | settings)
     Canary.test_call(model=model, examples=examples, blessing=blessing, **asdict(config))
     return blessing
 

@@ -80,6 +80,7 @@ def test_invalid_values_are_named_by_their_dotted_key(values, message):
             {"mixup": 0.6, "cutmix": 0.5},
             "data.mixup=0.6 and data.cutmix=0.5 together must not exceed 1",
         ),
+        (DataConfig, {"image_size": 16, "crop_padding": 16}, "data.crop_padding=16 must be less than 16, a side"),
         (TrainConfig, {"freeze": 1}, "train.freeze=1 needs train.initial_weights: .* random weights"),
     ],
 )
@@ -217,6 +218,18 @@ def test_patches_that_do_not_fit_are_refused_with_the_way_out(model, size, messa
 def test_settings_that_do_not_fit_the_data_are_refused(config, message):
     with pytest.raises(ConfigError, match=message):
         config.for_data(DATA)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "message"),
+    [
+        (ModelConfig(patch_size=5), DataConfig(image_size=64), "model.patch_size=5 does not divide images of 64"),
+        (ModelConfig(image_size=16, shift_pixels=16), DataConfig(), "model.shift_pixels=16 must be less than"),
+    ],
+)
+def test_what_a_size_that_is_set_does_not_fit_is_refused_before_the_data_is_known(model, data, message):
+    with pytest.raises(ConfigError, match=message):
+        ExperimentConfig(model, data)
 
 
 def test_classes_are_balanced_in_one_way_only():

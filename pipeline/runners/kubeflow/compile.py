@@ -23,7 +23,7 @@ from pipeline.config.source import parse_source
 from pipeline.graph.dag import Site, create_pipeline
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import Node
-from pipeline.runners import beam
+from pipeline.runners import beam, preflight
 from pipeline.runners.kubeflow import acceptance
 from pipeline.runners.kubeflow.pipeline_file import Json
 from pipeline.runners.kubeflow.yaml_files import write
@@ -60,6 +60,7 @@ def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] 
     """
     config = config.with_absolute_paths()
     _check(config)
+    preflight.check(config)
     spec = _compile(config, command)
     _set_parameters(spec, config)
     code = graph_fingerprint()

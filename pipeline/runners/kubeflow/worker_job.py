@@ -56,6 +56,7 @@ class WorkerJob:
             f"train.batch_size={config.train.batch_size} is not divisible by the {devices} devices of "
             f"--workers {self.workers} with kubeflow.steps.trainer.gpus={config.kubeflow.steps.trainer.gpus}",
         )
+        config.train.check_devices(devices)
         paths = {"--records": self.records, "--model": self.model, "--state": self.state}
         for option, path in (paths | {"train.initial_weights": config.train.initial_weights or self.state}).items():
             config.kubeflow.require_volume(option, path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import logging as absl_logging
 
 from pipeline.config import config_file
-from pipeline.runners import beam
+from pipeline.runners import preflight
 from pipeline.runs.events import COMPLETE, FAILED, SOURCE, Events, ProgressHandler
 from pipeline.runs.workspace import RunFolder
 from pipeline.sources.prepare import prepare
@@ -19,8 +19,7 @@ from shiftvit import progress
 from shiftvit.errors import UserError
 from shiftvit.features import TRAIN
 from shiftvit.files import disk
-from shiftvit.strategy import make_strategy
-from shiftvit.train import check_batch_size, check_initial_weights
+from shiftvit.train import check_initial_weights
 
 
 def run(folder: RunFolder, events: Events, search_only: bool) -> int:
@@ -30,21 +29,15 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
         UserError: when the run fails for a reason that one sentence explains.
     """
     config = config_file.load(folder.config)
-    beam.arguments(config.beam)  # raises here, before any data is read, what it would raise when the graph is made
+    preflight.check(config)
     if config.tune.trials:  # trials run in other processes and need the GPU memory that this one would take
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    make_strategy(config.train.replicas)  # declares logical devices, which must happen before TensorFlow starts
-    if config.tune.trials:
-        from tuner import search  # imports KerasTuner
-
-        search.check(config.tune, config.experiment)
+    preflight.check_machine(config, config.experiment)
     events.plan([SOURCE])
     events.start(SOURCE)
     source = prepare(config)
-    experiment = config.experiment.for_data(source.identity)
-    check_batch_size(config.train, source.identity.counts[TRAIN])
-    if config.tune.trials:
-        search.check(config.tune, experiment)  # once more, now that the classes are known
+    experiment = preflight.check_data(config, source.identity, source.identity.counts[TRAIN])
+    preflight.check_machine(config, experiment)  # once more, with what is now known
     if config.train.initial_weights:
         for sentence in check_initial_weights(experiment.model, config.train.initial_weights):
             events.note(f"{config.train.initial_weights}: {sentence}")

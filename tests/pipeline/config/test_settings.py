@@ -79,6 +79,7 @@ def test_overrides_are_validated_together_and_the_last_one_wins():
         ("train.learning_rate=Infinity", "train.learning_rate=inf must be a finite number"),
         ("model.dims=8,x", "model.dims='x' must be a whole number"),
         ("evaluate.min_top1=90", "evaluate.min_top1=90.0 must be from 0 to 1$"),
+        ("tune.objective=val_accuracy", "tune.objective=val_accuracy is not recorded; .*val_top1"),
         ("train.freeze=1", "train.freeze=1 needs train.initial_weights"),
         ("train.replicas=3", "train.batch_size=64 is not divisible by 3, the number of devices"),
     ],

@@ -84,7 +84,7 @@ def test_workers_of_a_portable_runner_start_the_image():
         (["beam.runner=dask", "beam.address=a:1"], "beam.address=a:1 is not the address of a Dask scheduler, such as"),
         (["beam.runner=flink", "beam.address=master"], "beam.address=master is not the REST address of a Flink"),
         (["beam.runner=spark", "beam.address=spark://a:1"], "beam.address=spark://a:1 is not the endpoint of Beam's"),
-        (["beam.runner=dask", "beam.workers=-1"], "beam.workers must not be negative"),
+        (["beam.runner=dask", "beam.workers=-1"], "beam.workers=-1 must be from 0 to 10,000"),
         (["beam.workers=2"], "beam.workers=2 is the number of workers that Dask starts on this host"),
         (["beam.runner=dask", "beam.address=tcp://a:1", "beam.workers=2"], "beam.workers=2 .* without beam.address"),
         (["beam.runner=dask", "beam.image=i"], "beam.image=i is for flink, spark, dataflow"),
