@@ -13,7 +13,7 @@ from benchmarks.records import DATASET, random_pngs
 from benchmarks.table import Table, number, percent
 from benchmarks.timing import Turn, interleave, ratio, stopwatch
 from shiftvit.config import ExperimentConfig
-from shiftvit.export import IMAGE_BYTES_INPUT, SERVING_DEFAULT, export
+from shiftvit.export import IMAGE_BYTES_INPUT, SERVING_DEFAULT, export, load
 from shiftvit.model import build_model, build_network
 
 BATCH_SIZES = (1, 8, 64)
@@ -25,7 +25,7 @@ def run(config: ExperimentConfig, seconds: float) -> list[Table]:
     model = build_model(config.model, DATASET)
     with tempfile.TemporaryDirectory() as folder:
         export(model, config.model, DATASET, folder)
-        serve = tf.saved_model.load(folder).signatures[SERVING_DEFAULT]
+        serve = load(folder).signatures[SERVING_DEFAULT]
         return [_measure(config, serve, seconds)]
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from shiftvit import progress
 from shiftvit.cluster import is_chief
 from shiftvit.errors import UserError
+from shiftvit.files import paths
 from shiftvit.metrics import LOSS, OBJECTIVE, of_eval
 from shiftvit.optimizer import last_rate
 
@@ -94,12 +95,13 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
         self._epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(model=model, epochs=self._epochs)
         # Every worker must save, because some variables are spread over all of them.
-        self._own = directory if is_chief() else tempfile.mkdtemp()
+        self._is_temporary = not is_chief()
+        self._own = tempfile.mkdtemp() if self._is_temporary else paths.plain(directory)
         self._manager = tf.train.CheckpointManager(self._checkpoint, self._own, max_to_keep=1)
 
     def restore(self) -> int:
         """Restores the last checkpoint; returns the number of finished epochs, 0 if there is none."""
-        latest = tf.train.latest_checkpoint(self.directory)
+        latest = tf.train.latest_checkpoint(paths.plain(self.directory))
         if latest:
             self._checkpoint.restore(latest).expect_partial()  # the optimizer creates its slots at the first step
         self._remove_unfinished()
@@ -129,7 +131,7 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Removes the copy of a worker that is not the chief."""
-        if self._own != self.directory:
+        if self._is_temporary:
             tf.io.gfile.rmtree(self._own)
 
 

@@ -1,5 +1,6 @@
 """The exported SavedModel: its signatures and their inputs and outputs. It loads without this project's code."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 from shiftvit import features
 from shiftvit.config import ModelConfig, Resize
 from shiftvit.dataset import DATASET_FILE, EXTRA_FOLDER, DatasetInfo
+from shiftvit.files import paths
 from shiftvit.image_container import JPEG_SCAN, MAX_FILE_PIXELS, MAX_FILE_SCANS
 from shiftvit.model import build_model
 from shiftvit.tracing import function
@@ -80,6 +82,11 @@ class ServingModule(tf.Module):
         return tf.constant(self._resize)
 
 
+def load(folder: str | os.PathLike) -> Any:
+    """Loads an exported SavedModel from a folder of any name."""
+    return tf.saved_model.load(paths.plain(folder))
+
+
 def answer_of(loaded: Any) -> tuple[Callable[[tf.Tensor], Outputs], int]:
     """Returns `answer` of a loaded SavedModel, and the size of the square images that it takes, in pixels a side."""
     (function,) = loaded.answer.concrete_functions
@@ -141,9 +148,8 @@ def export(model: tf.keras.Model, config: ModelConfig, dataset: DatasetInfo, dir
     model.trainable = True  # Keras lists the weights of frozen layers in another order
     serving.set_weights(model.get_weights())
     server = ServingModule(serving, dataset.class_names, dataset.image_size, dataset.resize)
-    tf.saved_model.save(
-        server, directory, signatures={SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
-    )
     tf.io.gfile.makedirs(f"{directory}/{EXTRA_FOLDER}")
+    signatures = {SERVING_DEFAULT: server.serve_images, SERVING_EXAMPLES: server.serve_examples}
+    tf.saved_model.save(server, paths.plain(directory), signatures=signatures)
     with tf.io.gfile.GFile(f"{directory}/{EXTRA_FOLDER}/{DATASET_FILE}", "w") as file:
         file.write(dataset.to_json())

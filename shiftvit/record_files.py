@@ -8,6 +8,7 @@ reads such files in sequence only.
 import array
 import contextlib
 import functools
+import glob
 import io
 import os
 import re
@@ -28,8 +29,16 @@ _WRAPPED = re.compile(rf"{DataError.__module__}\.{DataError.__name__}: (.*)")
 
 
 def matching(patterns: Sequence[str]) -> list[str]:
-    """Returns the files that match the patterns, in the order in which their records are numbered."""
-    return sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
+    """Returns the files that match the patterns, in the order in which their records are numbered.
+
+    Only the last part of a pattern is one; the folder has the name as it is.
+    """
+    return sorted(path for pattern in patterns for path in _matching(pattern))
+
+
+def _matching(pattern: str) -> list[str]:
+    folder, name = os.path.split(pattern)
+    return tf.io.gfile.glob(pattern) if "://" in pattern else glob.glob(os.path.join(glob.escape(folder), name))
 
 
 class RecordFiles:

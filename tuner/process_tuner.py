@@ -10,6 +10,7 @@ import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial as KerasTrial
 
+from shiftvit.files import paths
 from shiftvit.processes import describe_signal
 from tuner import trial as trial_process
 from tuner.oracles import make_objective
@@ -34,7 +35,7 @@ class ProcessTuner(BaseTuner):
         self.task = self.folder.load_task()
         # Only its objective is used: all other requests go to the chief's oracle.
         oracle = keras_tuner.oracles.RandomSearchOracle(make_objective(self.task.tune.objective))
-        super().__init__(oracle, directory=str(folder.parent), project_name=folder.name)
+        super().__init__(oracle, directory=paths.plain(folder.parent), project_name=folder.name)
 
     def pre_create_trial(self) -> None:
         """Waits before each request for a trial."""

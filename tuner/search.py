@@ -12,6 +12,7 @@ from keras_tuner.engine.trial import Trial as KerasTrial
 from shiftvit import progress
 from shiftvit.config import ExperimentConfig, require
 from shiftvit.errors import UserError
+from shiftvit.files import paths
 from shiftvit.metrics import OBJECTIVES
 from tuner import chief, devices, space
 from tuner.config import TuneConfig
@@ -76,7 +77,7 @@ class Search(BaseTuner):
         self.space = space.make(tune.space, experiment)
         self.greater_is_better = OBJECTIVES[tune.objective]
         oracle = make_oracle(tune, self.space.copy(), experiment.train.seed)
-        super().__init__(oracle, directory=str(directory.parent), project_name=directory.name)
+        super().__init__(oracle, directory=paths.plain(directory.parent), project_name=directory.name)
         if oracle.is_started:
             oracle.reload()
         self._last_changes: dict[str, tuple[float, TrialProgress | None]] = {}  # of progress, by trial: when and what

@@ -22,6 +22,7 @@ from tfx.utils import path_utils
 from components.canary.report import REPORT_FILE, CanaryReport
 from shiftvit import export, features
 from shiftvit.errors import UserError
+from shiftvit.files import paths
 from shiftvit.input_pipeline import first_records
 from shiftvit.processes import describe_signal
 
@@ -60,7 +61,9 @@ def Canary(
         UserError: if the probe's process was killed, which says nothing about the model.
     """
     records = first_records(artifact_utils.get_split_uri([examples], features.TEST), images)
-    report = run_probe(_make_task(path_utils.serving_model_path(model.uri), records, max_latency_ms), timeout)
+    report = run_probe(
+        _make_task(paths.plain(path_utils.serving_model_path(model.uri)), records, max_latency_ms), timeout
+    )
     fileio.makedirs(blessing.uri)
     verdict = BLESSED_FILE if report.passed else NOT_BLESSED_FILE
     for name, text in ((REPORT_FILE, json.dumps(asdict(report), indent=2) + "\n"), (verdict, "")):

@@ -20,6 +20,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 from shiftvit import features
 from shiftvit.dataset import DatasetInfo
 from shiftvit.errors import DataError
+from shiftvit.record_files import matching
 
 IMAGE_FEATURES = ("red", "green", "blue", "contrast")  # means of the channels; standard deviation
 
@@ -70,7 +71,7 @@ def read_split(folder: str, name: str, dataset: DatasetInfo) -> Split:
         DataError: at the first image that cannot be decoded or has another size than `dataset.image_size`.
     """
     size = dataset.image_size
-    files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
+    files = matching([os.path.join(folder, "*")])
     blocks = tf.data.TFRecordDataset(files).batch(features.images_at_once(size, _BLOCK))
     labels, image_features = [], []
     digests: list[bytes] = []

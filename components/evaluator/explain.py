@@ -10,6 +10,7 @@ from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, v
 from components.evaluator.eval_config import ABOVE_COMMONEST, EXAMPLES, TOP1_CHANGE
 from components.evaluator.extraction import CLEAN, CORRUPTION
 from components.evaluator.results import read_change, read_commonest, slice_of
+from shiftvit.files import paths
 from shiftvit.metrics import ECE, TITLES, TOP1
 
 _TITLES = TITLES | {TOP1_CHANGE: "the change of top-1", ABOVE_COMMONEST: TITLES[TOP1]}
@@ -30,7 +31,7 @@ def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
         evaluation_uri: folder of the ModelEvaluation artifact.
         class_names: by class id; a class without a name is shown by its id.
     """
-    result = tfma.load_validation_result(evaluation_uri)
+    result = tfma.load_validation_result(paths.plain(evaluation_uri))
     failures = [
         (failure, _slice_title(validation.slice_key, class_names))
         for validation in sorted(result.metric_validations_per_slice, key=lambda found: _place(found.slice_key))

@@ -16,6 +16,7 @@ from components.evaluator.extraction import CLEAN, CORRUPTION
 from components.evaluator.intervals import paired_change, share_interval
 from components.evaluator.metrics import GAINED, LOST
 from shiftvit import features
+from shiftvit.files import paths
 from shiftvit.metrics import ECE, LOSS, TOP1, TOP5, of_class
 
 Values = dict[str, Any]  # of a slice, by the name of the metric
@@ -60,7 +61,7 @@ def read_metrics(evaluation_uri: str, num_classes: int) -> dict[str, Any]:
 def _read_slices(evaluation_uri: str) -> dict[tuple[str, int | None], Values]:
     """Returns the metrics by corruption and class id; a class id of None stands for all classes."""
     slices = {}
-    for record in tfma.load_metrics(evaluation_uri):
+    for record in tfma.load_metrics(paths.plain(evaluation_uri)):
         slices[slice_of(record.slice_key)] = dict(_candidate_values(record))
     return slices
 

@@ -109,7 +109,8 @@ def _write(
             tf.io.gfile.makedirs(folder)
         with beam_pipeline as pipeline:
             _ = pipeline | "Shards" >> beam.Create(shards, reshuffle=False) | "WriteShards" >> WriteShards()
-        measured = [measure.load(path) for path in tf.io.gfile.glob(f"{unfinished}/*{_MEASURED}")]
+        names = tf.io.gfile.listdir(unfinished)
+        measured = [measure.load(f"{unfinished}/{name}") for name in sorted(names) if name.endswith(_MEASURED)]
         bad = file_checks.check_decoded(measured, max_bad_images)
         file_checks.check_labels(measured, shards, source.class_names)
         counts = {split: count - len(bad.get(split, ())) for split, count in source.counts.items()}

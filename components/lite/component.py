@@ -21,7 +21,7 @@ from tfx.utils import path_utils
 
 from components.lite import convert
 from components.lite.report import FLOAT32, INT8, REPORT_FILE, LiteFile, LiteReport
-from shiftvit import features, progress
+from shiftvit import export, features, progress
 from shiftvit.dataset import read_dataset
 from shiftvit.export import CLASS_ID
 from shiftvit.files import disk
@@ -77,7 +77,7 @@ def LiteExport(
         DataError: if a split holds no records.
         DiskFullError: if there is no room for the files.
     """
-    loaded = tf.saved_model.load(path_utils.serving_model_path(model.uri))
+    loaded = export.load(path_utils.serving_model_path(model.uri))
     quantizer = convert.Int8(loaded, _read(examples, features.TRAIN, calibration_images))
     reference = Reference(loaded, _read(examples, features.EVAL, test_images))
     products = choose_float32_products(quantizer, reference, min_int8_agreement)

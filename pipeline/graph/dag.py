@@ -8,9 +8,7 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2
 from tensorflow_model_analysis.proto import config_pb2
-from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
@@ -23,6 +21,7 @@ from components.evaluator import eval_config
 from components.example_gen.component import ImageExampleGen
 from components.example_gen.source_identity import SourceIdentity
 from components.lite.component import LiteExport
+from components.plain_uris import Evaluator, StatisticsGen
 from components.pusher import Pusher
 from components.schema import DatasetSchema
 from components.trainer.config import TrainerConfig

@@ -140,9 +140,9 @@ def _predict(model: str, records: _Records) -> tuple[np.ndarray, np.ndarray]:
     """Returns the answered class ids and their probabilities."""
     import tensorflow as tf
 
-    from shiftvit.export import CLASS_ID, EXAMPLES_INPUT, PROBABILITIES, SERVING_EXAMPLES
+    from shiftvit.export import CLASS_ID, EXAMPLES_INPUT, PROBABILITIES, SERVING_EXAMPLES, load
 
-    signature = tf.saved_model.load(model).signatures[SERVING_EXAMPLES]
+    signature = load(model).signatures[SERVING_EXAMPLES]
     answers: list[int] = []
     confidences: list[float] = []
     for block in records.blocks(_BATCH):

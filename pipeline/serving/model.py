@@ -14,6 +14,7 @@ from components import serving_folder
 from pipeline.serving.protocol import DEFAULT_SIGNATURE
 from pipeline.serving.signature_defs import read_signature_defs
 from shiftvit import features
+from shiftvit.files import paths
 
 Item = bytes | np.ndarray  # a record, or the pixels of an image, uint8 (size, size, 3)
 
@@ -55,14 +56,12 @@ class Model:
     """
 
     def __init__(self, folder: Path, hold: contextlib.ExitStack):
-        import tensorflow as tf
-
-        from shiftvit.export import answer_of, resize_of
+        from shiftvit.export import answer_of, load, resize_of
 
         self.number = int(folder.name)
         self.signature_defs = read_signature_defs(folder)
         self._hold = hold
-        self._loaded = tf.saved_model.load(str(folder))
+        self._loaded = load(folder)
         self.inputs = {name: key for name, key in map(_only_input, self._loaded.signatures.items()) if key}
         self._answer: Any
         self._answer, self.image_size = answer_of(self._loaded)
@@ -121,7 +120,7 @@ def load_newest(base: Path, max_batch: int) -> Model | None:
             model = Model(folder, stack.pop_all())
             _warm_up(model, max_batch)
         except Exception as error:  # a broken SavedModel can make the libraries raise anything
-            raise LoadError(int(folder.name), _reason(error)) from error
+            raise LoadError(int(folder.name), paths.real(_reason(error))) from error
         return model
 
 

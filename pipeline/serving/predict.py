@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from shiftvit.errors import UserError
-from shiftvit.files import atomic
+from shiftvit.files import atomic, paths
 from shiftvit.image_files import check_image, decode_image
 
 _BATCH = 64  # images per call of the model
@@ -50,12 +50,12 @@ def predict(model: Path, images: Sequence[Path]) -> list[Prediction]:
 
 
 def _load(model: Path) -> Any:
-    import tensorflow as tf
+    from shiftvit.export import load
 
     try:
-        return tf.saved_model.load(str(model))
+        return load(model)
     except OSError as error:
-        raise UserError(f"{model}: not a SavedModel that loads ({error})") from error
+        raise UserError(f"{model}: not a SavedModel that loads ({paths.real(str(error))})") from error
 
 
 def _classify(model: Any, images: Sequence[Path]) -> Iterator[Prediction]:

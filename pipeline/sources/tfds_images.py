@@ -14,6 +14,7 @@ from pipeline.sources.tfds_source import prepare_errors, require_network
 from shiftvit import progress
 from shiftvit.errors import DataError, one_line
 from shiftvit.features import TRAIN
+from shiftvit.files import paths
 
 _PNG = b"\x89PNG"
 _REPORTED = 1000  # images between two reports of progress
@@ -109,7 +110,7 @@ def find(name: str, config: IngestConfig) -> TfdsImages:
 
     folder = config.tfds_dir or tfds.core.constants.DATA_DIR
     try:
-        builder = tfds.builder(name, data_dir=config.tfds_dir or None)
+        builder = tfds.builder(name, data_dir=paths.plain(config.tfds_dir) if config.tfds_dir else None)
     except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError, OSError) as error:
         reason = one_line(error)[:100]
         raise DataError(
@@ -124,7 +125,8 @@ def find(name: str, config: IngestConfig) -> TfdsImages:
 def _prepare(builder: Any, name: str) -> None:
     import tensorflow_datasets as tfds
 
-    way_out = f"prepare it elsewhere, and set ingest.tfds_dir to its data_dir (it is not in {builder.data_dir})"
+    place = paths.real(str(builder.data_dir))
+    way_out = f"prepare it elsewhere, and set ingest.tfds_dir to its data_dir (it is not in {place})"
     for url in list(getattr(builder, "url_infos", None) or ())[:1]:
         require_network(url, f"tfds:{name}", way_out)
     tfds.disable_progress_bar()

@@ -14,7 +14,7 @@ from pipeline.sources.cifar_layouts import TEST_BATCH
 from pipeline.sources.cifar_reader import Sink
 from shiftvit import progress
 from shiftvit.errors import DataError
-from shiftvit.files import atomic
+from shiftvit.files import atomic, paths
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 ARCHIVE = "cifar-10-binary.tar.gz"  # file name of a local copy that tensorflow-datasets looks for
@@ -55,7 +55,7 @@ def read(archive: Path | None, workspace: Path, sink: Sink) -> tuple[str, ...]:
         way_out = f"use a local copy with --data tfds:{ARCHIVE}, or the path of a CIFAR-10 archive or folder"
         require_network(URL, "tfds", way_out)
     with atomic.scratch(workspace / "sources" / "tfds") as scratch:
-        builder = _prepare(archive, scratch)
+        builder = _prepare(archive, Path(paths.plain(scratch)))
         for split, prefix, numbers in (
             ("train", "train_", range(1, cifar_published.BATCHES)),
             ("test", "test_", [TEST_BATCH]),

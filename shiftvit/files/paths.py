@@ -1,0 +1,60 @@
+r"""Paths as strings: names that libraries take for patterns, and characters that cannot work. Standard library only.
+
+TensorFlow and Apache Beam take `* ? [ ] { } \` in a folder's name for a pattern, also where they expect one path, and
+have no escape that works everywhere. So they get another name of the same folder, which Linux has for each open one:
+`/proc/PID/fd/N`. Child processes on this machine can use it too, as long as this process lives.
+"""
+
+import os
+import re
+import unicodedata
+from pathlib import Path
+
+from shiftvit.errors import ConfigError
+
+_PATTERN = frozenset("*?[]{}\\")
+_REFUSED = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, bytes that are no text, and ends of lines
+_REMOTE = "://"  # in the address of an object store
+
+_open: dict[str, int] = {}  # descriptors by folder; they stay open, because their names may be in use
+
+
+def check(path: str | os.PathLike, option: str) -> None:
+    r"""Raises ConfigError if the absolute path has a character that ML Metadata, logs or file lists cannot hold.
+
+    >>> check("/data/proj [2024]", "--workspace")
+    >>> check("/data/a\nb", "--workspace")
+    Traceback (most recent call last):
+    shiftvit.errors.ConfigError: --workspace: the character '\n' in '/data/a\nb' cannot be used; rename the folder
+    """
+    absolute = os.path.abspath(path)
+    found = next((char for char in absolute if unicodedata.category(char) in _REFUSED), None)
+    if found:
+        raise ConfigError(f"{option}: the character {found!a} in {absolute!a} cannot be used; rename the folder")
+
+
+def plain(path: str | os.PathLike) -> str:
+    """Returns a name of the same file or folder that has no pattern in it: the path itself, if it has none.
+
+    Raises:
+        OSError: there is no folder of that name, as far as its last part with a pattern.
+    """
+    text = os.fspath(path)
+    if _REMOTE in text or _PATTERN.isdisjoint(text) or not hasattr(os, "O_PATH"):
+        return text
+    parts = Path(os.path.abspath(text)).parts
+    end = 1 + max(index for index, part in enumerate(parts) if not _PATTERN.isdisjoint(part))
+    return os.path.join(f"/proc/{os.getpid()}/fd/{_descriptor(os.path.join(*parts[:end]))}", *parts[end:])
+
+
+def real(text: str) -> str:
+    """Returns text, such as a message, in which folders have their own names again instead of `plain` ones."""
+    names = {str(descriptor): folder for folder, descriptor in _open.items()}
+    return re.sub(rf"/proc/{os.getpid()}/fd/(\d+)", lambda found: names.get(found[1], found[0]), text)
+
+
+def _descriptor(folder: str) -> int:
+    descriptor = _open.get(folder)
+    if descriptor is None or not os.path.samestat(os.stat(folder), os.fstat(descriptor)):
+        descriptor = _open[folder] = os.open(folder, os.O_PATH)
+    return descriptor
