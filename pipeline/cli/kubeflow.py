@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.options import add_command, add_configuration, add_settings, resolve
+from pipeline.cli.options import add_command, add_configuration, add_settings, folder_of, resolve
 from pipeline.cli.output import print_json
 from pipeline.graph.nodes import Node
 from shiftvit.errors import NotBlessedError
@@ -114,7 +114,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     parameters = pipeline_file.load(arguments.file).read_parameters(arguments.set_parameter)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the steps end with this process
     with make_display() as display:
-        rehearsed = rehearse(arguments.file, parameters, arguments.folder, display.show)
+        rehearsed = rehearse(arguments.file, parameters, folder_of(arguments, "folder"), display.show)
     if Node.PUSHER in rehearsed.outputs and not rehearsed.metadata(Node.PUSHER, "pushed_model")["pushed"]:
         raise NotBlessedError(f"all steps ran, but the model was not pushed: {_refusal(rehearsed)}")
     print(f"All steps ran. Their logs, the object store and the volumes are in {arguments.folder}.")

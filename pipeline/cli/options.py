@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import FOLDER, FORMS, IMAGE_FILES, PATH, TFDS_SET, parse_source
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
+from shiftvit.files import paths
 
 DEFAULT_WORKSPACE = PipelineConfig.workspace
 _DEFAULT_PRESET, _IMAGES_PRESET = "quickstart", "images"  # the latter for image files
@@ -85,7 +87,18 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def workspace_of(arguments: argparse.Namespace) -> Workspace:
     """Returns the workspace that --workspace names, by default DEFAULT_WORKSPACE."""
-    return Workspace(Path(arguments.workspace or DEFAULT_WORKSPACE))
+    return Workspace(folder_of(arguments, "workspace", DEFAULT_WORKSPACE))
+
+
+def folder_of(arguments: argparse.Namespace, option: str, default: str = "") -> Path:
+    """Returns the folder that an option names, with `~` expanded.
+
+    Raises:
+        ConfigError: a character in its path cannot be used.
+    """
+    path = Path(os.path.expanduser(getattr(arguments, option) or default))
+    paths.check(path, f"--{option}")
+    return path
 
 
 def resolve(arguments: argparse.Namespace) -> PipelineConfig:
@@ -115,6 +128,7 @@ def resolve(arguments: argparse.Namespace) -> PipelineConfig:
     config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
     engine = [] if arguments.beam is None else [f"beam.runner={arguments.beam}"]
     config = override(config, [*engine, *arguments.set])
+    config = dataclasses.replace(config, workspace=os.path.expanduser(config.workspace))
     require(
         parse_source(config.source) != (FOLDER, None),
         f"preset {config.preset} needs your images: --data PATH names a folder with a folder for each class, "

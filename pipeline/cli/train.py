@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.options import add_command, add_settings, resolve
+from pipeline.cli.options import add_command, add_settings, folder_of, resolve
 from pipeline.graph.nodes import Node
 from pipeline.runners import preflight
 from pipeline.runs.events import Events
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
         ("model", "folder to create with the SavedModel when the training ends"),
         ("state", "folder for checkpoints, from which a killed training resumes; all workers need to share it"),
     ):
-        parser.add_argument(f"--{name}", metavar="DIR", type=Path, required=True, help=summary)
+        parser.add_argument(f"--{name}", metavar="DIR", required=True, help=summary)
     wait = "minutes to wait for the other workers (default: %(default)g)"
     parser.add_argument("--wait", metavar="MINUTES", type=float, default=60.0, help=wait)
     add_settings(parser)
@@ -71,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> int:
     silence_libraries()
     config = resolve(arguments).with_absolute_paths()
     preflight.check_files(config.train)
-    folders = Folders(*(path.expanduser().absolute() for path in (arguments.records, arguments.model, arguments.state)))
+    folders = Folders(*(folder_of(arguments, name).absolute() for name in ("records", "model", "state")))
     cluster = read_cluster()
     _check_records(folders.records)
     dataset = read_dataset(folders.records)

@@ -1,5 +1,6 @@
 """How the setting `source`, or `--data`, names a data set. Imports nothing heavy."""
 
+import os
 from pathlib import Path
 
 SHAPES = "shapes"  # the embedded set
@@ -54,5 +55,5 @@ def absolute_source(source: str) -> str:
 
 
 def absolute(path: str) -> Path:
-    """Returns the absolute path, with `~` expanded."""
-    return Path(path).expanduser().absolute()
+    """Returns the absolute path, with `~` expanded, but for that of a user whom the system does not know."""
+    return Path(os.path.expanduser(path)).absolute()

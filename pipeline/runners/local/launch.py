@@ -78,7 +78,7 @@ def _start(
     reading, writing = os.pipe()
     try:
         child = subprocess.Popen(
-            [*command, "--run-dir", str(folder.path), "--events-fd", str(writing)],
+            [*command, "--run-dir", str(folder.path.absolute()), "--events-fd", str(writing)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
