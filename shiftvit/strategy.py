@@ -5,6 +5,7 @@ import signal
 
 import tensorflow as tf
 
+from shiftvit import proxies
 from shiftvit.cluster import TF_CONFIG, Cluster, read_cluster
 from shiftvit.config import require
 from shiftvit.errors import ConfigError, UserError, one_line
@@ -40,6 +41,7 @@ def _join(cluster: Cluster, replicas: int, devices: int) -> tf.distribute.MultiW
         f"train.replicas={replicas}, but {TF_CONFIG} names several workers, and each of them trains on all its devices "
         f"(here {devices}): leave it at 0",
     )
+    proxies.bypass(address.rpartition(":")[0].strip("[]") for address in cluster.workers)
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()

@@ -4,7 +4,8 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence, Set
 from concurrent import futures
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from shiftvit import processes
+from shiftvit import processes, progress, proxies
 from shiftvit.errors import ConfigError, UserError
 from shiftvit.files import disk
 from tuner.devices import DeviceSet
@@ -21,6 +22,7 @@ from tuner.worker import CHIEF_VARIABLES, DISK_FULL_STATUS, ID_VARIABLE
 
 _MAX_DEATHS = 3  # of one worker while no trial ends
 _GRACE_SECONDS = 10.0
+_SILENT_SECONDS = 60.0  # a worker that loads TensorFlow on a busy machine has asked for a trial by then
 
 Address = tuple[str, str]  # host and port
 
@@ -37,6 +39,7 @@ def serve(oracle: RecoverableOracle) -> Iterator[Address]:
     """
     host, port = (os.environ.get(name) for name in CHIEF_VARIABLES)
     host = host or "127.0.0.1"
+    proxies.bypass([host])
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     try:
@@ -61,6 +64,7 @@ class WorkerPool:
         self.deaths = [0] * len(device_sets)
         self.ended_trials = 0
         self.workers: list[subprocess.Popen] = []
+        self.silent_since: dict[str, float] = {}  # by name: start of each worker that has not asked for a trial yet
 
     def __enter__(self) -> "WorkerPool":
         self.workers = [self._start(index) for index in range(len(self.device_sets))]
@@ -96,17 +100,38 @@ class WorkerPool:
                 if self.deaths[index] == _MAX_DEATHS:
                     raise UserError(
                         f"worker {index} of the search died {_MAX_DEATHS} times in a row, last with exit status "
-                        f"{worker.returncode}; the log has its output"
+                        f"{worker.returncode}; see {_log()}"
                     )
                 self.workers[index] = self._start(index)
+
+    def name_silent(self, heard: Set[str]) -> None:
+        """Reports, once, each worker that lives but does not ask for a trial.
+
+        Args:
+            heard: names of the workers that have asked for one.
+        """
+        for name, started in list(self.silent_since.items()):
+            silent = time.monotonic() - started > _SILENT_SECONDS
+            if silent and name not in heard:
+                progress.note(f"{name} of the search has not asked for a trial for a minute; see {_log()}")
+            if silent or name in heard:
+                del self.silent_since[name]
 
     def _start(self, index: int) -> subprocess.Popen:
         devices = self.device_sets[index]
         chief = dict(zip(CHIEF_VARIABLES, self.chief, strict=True))
         # The worker finds the same modules as this process, whatever the working directory of either.
         path = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+        name = f"worker{index}"
+        self.silent_since[name] = time.monotonic()
         return subprocess.Popen(
             [sys.executable, "-m", "tuner.worker", str(self.folder), "--end-with-stdin", *devices.arguments],
             stdin=subprocess.PIPE,
-            env={**os.environ, **path, **chief, **devices.environment, ID_VARIABLE: f"worker{index}"},
+            env={**os.environ, **path, **chief, **devices.environment, ID_VARIABLE: name},
         )
+
+
+def _log() -> str:
+    """Names where the output of the workers goes, which is that of this process."""
+    target = os.path.realpath("/proc/self/fd/2")
+    return target if os.path.isfile(target) else "its output"

@@ -103,6 +103,7 @@ class Search(BaseTuner):
                 time.sleep(_POLL_SECONDS)
                 self.oracle.seconds = time.monotonic() - started
                 workers.replace_dead(len(self.oracle.end_order))
+                workers.name_silent(self.oracle.tuner_ids)
                 budget.stop_when_over()
                 self._fail_lost_trials()
                 self._report()

@@ -20,11 +20,13 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from shiftvit import proxies
 from shiftvit.errors import UserError
 
 CHIEF_VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 ID_VARIABLE = "KERASTUNER_TUNER_ID"
 DISK_FULL_STATUS = errno.ENOSPC  # exit status
+_CONNECT_SECONDS = 15.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,10 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missing = [name for name in (ID_VARIABLE, *CHIEF_VARIABLES) if name not in os.environ]
     if missing:
         parser.error(f"{' and '.join(missing)} must be set; see --help")
+    chief_host, chief_port = (os.environ[name] for name in CHIEF_VARIABLES)
+    proxies.bypass([chief_host])
     if options.cores:
         os.sched_setaffinity(0, options.cores)
     if options.end_with_stdin:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
+        if not _answers(f"{chief_host}:{chief_port}"):
+            print(f"tuner.worker: no answer from the search at {chief_host}:{chief_port}", file=sys.stderr)
+            return 1
     logging.basicConfig(level=logging.INFO)
     context = _start_fork_server()
     # These imports load TensorFlow, while the fork server loads it too.
@@ -57,6 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tuner.worker: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _answers(address: str) -> bool:
+    """Returns whether the chief answers within seconds; KerasTuner itself would wait for an hour."""
+    import grpc
+
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(_CONNECT_SECONDS)
+        except grpc.FutureTimeoutError:
+            return False
+    return True
 
 
 def _end_with_stdin() -> None:

@@ -13,6 +13,7 @@ from pipeline.cli import bench, completion, data, kubeflow, models, past_runs, r
 from pipeline.cli.epilogs import EPILOGS
 from pipeline.cli.output import fail
 from pipeline.cli.parser import Parser
+from shiftvit import proxies
 from shiftvit.errors import UserError
 
 DISTRIBUTION = "shiftvit-pipeline"
@@ -21,6 +22,7 @@ DISTRIBUTION = "shiftvit-pipeline"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     try:
+        proxies.bypass()
         parser = make_parser()
         completion.answer(parser)
         arguments = parser.parse_args(argv)

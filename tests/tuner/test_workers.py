@@ -1,7 +1,9 @@
 """Workers of other hosts, and the address at which they reach the chief."""
 
+import os
 import socket
 import subprocess
+import sys
 
 import pytest
 import searches
@@ -9,6 +11,7 @@ from ports import free_ports
 from waiting import HANG_SECONDS
 
 from shiftvit.errors import ConfigError
+from tuner import chief
 from tuner.results import COMPLETED
 
 
@@ -59,3 +62,43 @@ def test_a_search_refuses_to_start_in_the_environment_of_a_worker(drawn_examples
 
     with pytest.raises(ConfigError, match=r"KERASTUNER_TUNER_ID must be chief for this command.*tuner.worker FOLDER"):
         searches.make(drawn_examples, tmp_path / "search")
+
+
+@pytest.mark.slow
+def test_a_search_behind_a_dead_proxy_ends_as_without(drawn_examples, tmp_path, monkeypatch):
+    for name in ("http", "https", "all", "grpc"):
+        for variable in (f"{name}_proxy", f"{name}_PROXY".upper()):
+            monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    search = searches.make(drawn_examples, tmp_path / "search", trials=2)
+    search.search()
+
+    assert [trial.state for trial in search.results().trials] == [COMPLETED] * 2
+
+
+def test_a_worker_of_this_machine_that_reaches_no_search_ends_with_its_address(tmp_path):
+    program = "import sys; from tuner import worker; worker._CONNECT_SECONDS = 0.1; sys.exit(worker.main())"
+    address = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_ports(1)[0])}
+    started = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path), "--end-with-stdin"],
+        env=os.environ | searches.PYTHON_PATH | address | {"KERASTUNER_TUNER_ID": "worker0"},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    message = started.stderr.read().splitlines()[-1]
+    assert message == f"tuner.worker: no answer from the search at 127.0.0.1:{address['KERASTUNER_ORACLE_PORT']}"
+    assert started.wait(HANG_SECONDS) == 1
+    started.stdin.close()
+
+
+def test_a_worker_that_asks_for_no_trial_is_named_once_with_the_log(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(chief, "_SILENT_SECONDS", 0.0)
+    pool = chief.WorkerPool(tmp_path, ("127.0.0.1", "1"), ())
+    pool.silent_since = {"worker0": 0.0, "worker1": 0.0}
+    for _ in range(2):
+        pool.name_silent({"worker1"})
+
+    assert [record.getMessage() for record in caplog.records if "worker" in record.getMessage()] == [
+        f"worker0 of the search has not asked for a trial for a minute; see {chief._log()}"
+    ]

@@ -26,6 +26,7 @@ from pipeline.config.settings import PipelineConfig
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow.pipeline_file import Json
 from pipeline.sources.prepare import prepare
+from shiftvit import proxies
 from shiftvit.config import from_dict, require, to_dict
 from shiftvit.errors import UserError
 from shiftvit.features import TEST
@@ -220,6 +221,7 @@ def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> Non
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one step with the arguments that TFX's compiler wrote; returns the exit code."""
+    proxies.bypass()
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--executor_class_path", required=True, help="import path of the TFX executor")
     parser.add_argument("--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput")

@@ -76,6 +76,15 @@ def start_both(arguments, first="worker"):
     return [start(arguments, tf_config) for tf_config in clusters(first)]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def dead_proxy():
+    """The workers' environment names proxies that do not answer."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+            environment.setenv(name, "http://127.0.0.1:9")
+        yield
+
+
 def end(process):
     """Returns exit code, stdout and stderr."""
     try:
