@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pipeline.config.image import FORM, is_image
 from shiftvit.config import require
 from shiftvit.ranges import check_ranges, number
 
@@ -42,6 +43,7 @@ class BeamConfig:
             f"beam.image={self.image} is for {', '.join(SHIPPED_CODE)}: workers of beam.runner={self.runner} run where "
             "this project is already installed",
         )
+        require(not self.image or is_image(self.image), f"beam.image={self.image!r} is not {FORM}")
         self._check_options()
 
     def _check_address(self) -> None:

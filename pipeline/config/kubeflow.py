@@ -1,30 +1,35 @@
 """Settings for Kubeflow: image, resources, environment, volumes and placement of the steps. Imports nothing heavy."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
 
+from pipeline.config.image import FORM, is_image
 from shiftvit.config import require
 from shiftvit.ranges import check_ranges, number
 
 GPU = "nvidia.com/gpu"
-QUANTITY = re.compile(r"\d+(\.\d+)?([munkMGTPE]|[KMGTPE]i)?")  # a Kubernetes quantity
+QUANTITY = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?([munkMGTPE]|[KMGTPE]i)?")  # a Kubernetes quantity
 
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
-_LABEL = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
-_VALUE = r"[A-Za-z0-9._-]*"
-_NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"  # of a Kubernetes object
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_NAME = rf"(?=[^:/]{{1,253}}([:/]|$)){_DNS_LABEL}(\.{_DNS_LABEL})*"  # of a Kubernetes object
+_WORD = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+_LABEL, _VALUE = rf"({_NAME}/)?{_WORD}", rf"({_WORD})?"
+_PATH = r"/(?!(.*/)?\.\.(/|$))[^:]*"  # absolute, without ..
 _CLAIM = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # shorter: the claim's name is also the name of the pod's volume
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _FOLDER_ON_VOLUME = "the absolute path of a folder on a volume"
 _FORMS = {  # pattern and description of a setting, or of each of its entries
     "pipeline_root": (r"((minio|s3|gs)://[^/].*)?", "a folder in a bucket of minio://, s3:// or gs://"),
-    "state": (r"(/.*)?", _FOLDER_ON_VOLUME),
-    "push_destination": (r"/.*", _FOLDER_ON_VOLUME),
+    "image_pull_secret": (rf"({_NAME})?", "the name of a Kubernetes secret"),
+    "state": (rf"({_PATH})?", _FOLDER_ON_VOLUME),
+    "push_destination": (_PATH, _FOLDER_ON_VOLUME),
     "env": (rf"{_VARIABLE}=.*", "NAME=VALUE"),
     "secrets": (rf"{_VARIABLE}={_NAME}:[A-Za-z0-9._-]+", "NAME=SECRET:KEY, such as TOKEN=my-secret:token"),
-    "volumes": (rf"{_CLAIM}:/.+", "CLAIM:/PATH, such as datasets:/data"),
+    "volumes": (rf"{_CLAIM}:{_PATH}", "CLAIM:/PATH, such as datasets:/data"),
     "node_selector": (rf"{_LABEL}={_VALUE}", "LABEL=VALUE, such as disktype=ssd"),
     "tolerations": (
         rf"{_LABEL}(={_VALUE})?:({'|'.join(_EFFECTS)})",
@@ -47,6 +52,7 @@ class StepConfig:
         check_ranges(self, key)
         for name, value in (("cpu", self.cpu), ("memory", self.memory)):
             require(QUANTITY.fullmatch(value), f"{key}.{name}={value} is not a Kubernetes quantity such as 500m or 8Gi")
+            require(re.search("[1-9]", value), f"{key}.{name}={value} must be more than nothing")
 
 
 _LIGHT = StepConfig(cpu="500m", memory="2Gi")
@@ -101,6 +107,7 @@ class KubeflowConfig:
     steps: StepsConfig = StepsConfig()
 
     def __post_init__(self) -> None:
+        require(not self.image or is_image(self.image), f"kubeflow.image={self.image!r} is not {FORM}")
         for name, (pattern, form) in _FORMS.items():
             value = getattr(self, name)
             for text in [value] if isinstance(value, str) else value:
@@ -108,6 +115,10 @@ class KubeflowConfig:
         require(
             len(self.mounts) == len(self.volumes),
             f"kubeflow.volumes={','.join(self.volumes)}: Kubernetes mounts each claim only once in a step",
+        )
+        require(
+            len(set(self.mounts.values())) == len(self.mounts),
+            f"kubeflow.volumes={','.join(self.volumes)}: two claims cannot have the same path",
         )
 
     @property
@@ -138,11 +149,16 @@ class KubeflowConfig:
 
     def require_volume(self, key: str, path: str) -> None:
         """Raises ConfigError, naming `key`, unless `path` is on a volume: elsewhere it is lost with the container."""
-        require(
-            any(PurePosixPath(path).is_relative_to(mount) for mount in self.mounts.values()),
-            f"{key}={path} is on no volume (mounted: {', '.join(self.mounts.values()) or 'none'}): "
-            "--set kubeflow.volumes=CLAIM:/PATH mounts a persistent volume claim",
-        )
+        require_mounted(key, path, self.mounts.values())
+
+
+def require_mounted(key: str, path: str, mounts: Collection[str]) -> None:
+    """Raises ConfigError, naming `key`, unless `path` is below one of the mount paths."""
+    require(
+        any(PurePosixPath(path).is_relative_to(mount) for mount in mounts),
+        f"{key}={path} is on no volume (mounted: {', '.join(mounts) or 'none'}): --set kubeflow.volumes=CLAIM:/PATH "
+        "mounts a persistent volume claim",
+    )
 
 
 def _toleration(text: str) -> dict[str, str]:

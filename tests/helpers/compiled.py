@@ -33,6 +33,7 @@ SMALL = [
 FULL = [
     "tune.trials=2",
     "train.epochs=7",
+    "train.batch_size=48",
     "kubeflow.steps.trainer.gpus=4",
     "kubeflow.steps.evaluator.memory=3Gi",
     "kubeflow.steps.evaluator.cpu=1500m",

@@ -25,10 +25,10 @@ from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import Node
 from pipeline.runners import beam, preflight
 from pipeline.runners.kubeflow import acceptance
-from pipeline.runners.kubeflow.pipeline_file import Json
+from pipeline.runners.kubeflow.pipeline_file import DATA, EPOCHS, PUSH_DESTINATION, Json
 from pipeline.runners.kubeflow.yaml_files import write
 from pipeline.sources.prepare import SOURCE_SETTINGS, Source
-from shiftvit.config import ModelConfig, require, to_dict
+from shiftvit.config import ModelConfig, TrainConfig, require, to_dict
 from shiftvit.features import SPLITS
 from shiftvit.train import check_initial_weights
 from shiftvit.variants import OFFICIAL_PATCH
@@ -60,6 +60,7 @@ def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] 
     """
     config = config.with_absolute_paths()
     _check(config)
+    _check_devices(config)
     preflight.check(config)
     spec = _compile(config, command)
     _set_parameters(spec, config)
@@ -99,6 +100,23 @@ def _check(config: PipelineConfig) -> None:
     if config.train.initial_weights:
         kubeflow.require_volume("train.initial_weights", config.train.initial_weights)
         check_initial_weights(_for_unknown_data(config.model), config.train.initial_weights)
+
+
+def _check_devices(config: PipelineConfig) -> None:
+    """Raises ConfigError if the GPUs of the Trainer's or the Tuner's step do not fit the training or the search."""
+    trainer, tuner, workers = config.kubeflow.steps.trainer, config.kubeflow.steps.tuner, max(config.tune.workers, 1)
+    _check_gpus(config.train, "kubeflow.steps.trainer.gpus", trainer.gpus)
+    if config.tune.trials and tuner.gpus:
+        key = "kubeflow.steps.tuner.gpus"
+        require(workers <= tuner.gpus, f"tune.workers={workers} is more than {key}={tuner.gpus}: each needs its own")
+        _check_gpus(config.train, key, tuner.gpus // workers)
+
+
+def _check_gpus(train: TrainConfig, key: str, gpus: int) -> None:
+    """Raises ConfigError if so many GPUs, which the setting `key` gives a training, do not fit it; 0: it has none."""
+    if gpus:
+        require(train.replicas <= gpus, f"train.replicas={train.replicas} is more than {key} gives a training: {gpus}")
+        train.check_devices(train.replicas or gpus)
 
 
 def _for_unknown_data(model: ModelConfig) -> ModelConfig:
@@ -148,9 +166,9 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
         del spec["components"][node]["inputDefinitions"]["parameters"][name]
     declared = {}
     for name, kind, default, nodes in (
-        ("data", "STRING", config.source, [Node.EXAMPLE_GEN]),
-        ("epochs", "NUMBER_INTEGER", config.train.epochs, [Node.TRAINER]),
-        ("push_destination", "STRING", config.kubeflow.push_destination, [Node.BASELINE, Node.PUSHER]),
+        (DATA, "STRING", config.source, [Node.EXAMPLE_GEN]),
+        (EPOCHS, "NUMBER_INTEGER", config.train.epochs, [Node.TRAINER]),
+        (PUSH_DESTINATION, "STRING", config.kubeflow.push_destination, [Node.BASELINE, Node.PUSHER]),
     ):
         declared[name] = {"parameterType": kind, "defaultValue": default}
         for node in nodes:

@@ -8,6 +8,10 @@ from typing import Any
 
 import yaml
 
+from pipeline.config.kubeflow import require_mounted
+from pipeline.config.overrides import override
+from pipeline.config.settings import PipelineConfig
+from pipeline.config.source import parse_source
 from shiftvit.config import suggest
 from shiftvit.errors import ConfigError
 from shiftvit.files import utf8
@@ -22,6 +26,11 @@ PARAMETER_TYPES: dict[str, tuple[type, str]] = {  # of KFP: the type of a value,
     "LIST": (list, "a list as JSON, such as [1, 2]"),
     "STRUCT": (dict, 'an object as JSON, such as {"a": 1}'),
 }
+
+
+# Parameters of a run that `compile` declares, and the setting that each stands for and whose rules it obeys.
+DATA, EPOCHS, PUSH_DESTINATION = "data", "epochs", "push_destination"
+_SETTINGS = {DATA: "source", EPOCHS: "train.epochs", PUSH_DESTINATION: "kubeflow.push_destination"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,8 @@ class PipelineFile:
         """Returns the values of NAME=VALUE settings, converted to the types of the parameters.
 
         Raises:
-            ConfigError: a parameter is unknown, a value has the wrong type, or a required parameter has no value.
+            ConfigError: a parameter is unknown or has no value, or a value has the wrong type or breaks a rule of the
+                setting that the parameter stands for.
         """
         values = {}
         for setting in settings:
@@ -71,10 +81,33 @@ class PipelineFile:
             if name not in self.parameters:
                 raise ConfigError(f"{self.path}: has no parameter {name}; {suggest(name, self.parameters)}")
             values[name] = _read(text, name, self.parameters[name].get("parameterType"))
+            self._check_rules(name, text)
         for name, definition in self.parameters.items():
             if name not in values and "defaultValue" not in definition and not definition.get("isOptional"):
                 raise ConfigError(f"{self.path}: parameter {name} has no default: add --set-parameter {name}=VALUE")
         return values
+
+    def check_data(self, values: Json) -> None:
+        """Raises ConfigError if the path in `data` is on no volume, where only a rehearsal can read it."""
+        _, path = parse_source(values[DATA]) if DATA in values else ("", None)
+        if path is not None:
+            require_mounted(f"--set-parameter {DATA}", str(path), self._mounts)
+
+    def _check_rules(self, name: str, text: str) -> None:
+        if name not in _SETTINGS:
+            return
+        try:
+            override(PipelineConfig(), [f"{_SETTINGS[name]}={text}"])
+        except ConfigError as error:
+            raise ConfigError(f"--set-parameter {name}={text}: {error}") from error
+        if name == PUSH_DESTINATION:
+            require_mounted(f"--set-parameter {name}", text, self._mounts)
+
+    @property
+    def _mounts(self) -> set[str]:
+        """The mount paths of the volumes, which are the same for every step."""
+        executors = self.spec.get("deploymentSpec", {}).get("executors", {})
+        return {path for executor in executors for path in self.volumes(executor)}
 
 
 def load(path: Path) -> PipelineFile:

@@ -118,6 +118,7 @@ def submit(path: Path, host: str, settings: Iterable[str] = (), names: Names = N
     """
     file = load(path)
     parameters = file.read_parameters(settings)
+    file.check_data(parameters)
     names = names.complete(file)
     api = Api(host)
     if api.serves_many_users() and not names.namespace:

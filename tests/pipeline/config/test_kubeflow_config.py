@@ -51,6 +51,15 @@ def test_a_node_without_a_field_gets_the_default_resources():
             "pipeline_root=/local",
             r"kubeflow\.pipeline_root: '/local' is not a folder in a bucket of minio://, s3:// or gs://",
         ),
+        ("image_pull_secret=My_Secret", r"kubeflow\.image_pull_secret: 'My_Secret' is not the name of a Kubernetes"),
+        ("secrets=TOKEN=a..b:key", r"kubeflow\.secrets: 'TOKEN=a\.\.b:key' is not NAME=SECRET:KEY"),
+        ("node_selector=-a=b", r"kubeflow\.node_selector: '-a=b' is not LABEL=VALUE"),
+        ("node_selector=a=b-", r"kubeflow\.node_selector: 'a=b-' is not LABEL=VALUE"),
+        ("volumes=a:/b:c", r"kubeflow\.volumes: 'a:/b:c' is not CLAIM:/PATH"),
+        ("volumes=a:/b,c:/b", r"kubeflow\.volumes=a:/b,c:/b: two claims cannot have the same path"),
+        ("state=/a/../b", r"kubeflow\.state: '/a/\.\./b' is not the absolute path"),
+        ("steps.trainer.cpu=0", r"kubeflow\.steps\.trainer\.cpu=0 must be more than nothing"),
+        ("steps.trainer.memory=1e99Gi", r"memory=1e99Gi is not a Kubernetes quantity"),
         ("state=there", r"kubeflow\.state: 'there' is not the absolute path"),
         ("push_destination=there", r"kubeflow\.push_destination: 'there' is not the absolute path"),
     ],
@@ -58,3 +67,55 @@ def test_a_node_without_a_field_gets_the_default_resources():
 def test_a_value_that_kubernetes_would_reject_is_refused(setting, sentence):
     with pytest.raises(ConfigError, match=sentence):
         override(PipelineConfig(), [f"kubeflow.{setting}"])
+
+
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "shiftvit",
+        "shiftvit:1",
+        "team/shift-vit__x.y:1.0-rc_1",
+        "registry.example.org:5000/team/shiftvit:1",
+        "localhost/shiftvit",
+        "[::1]:5000/shiftvit",
+        f"gcr.io/p/shiftvit@{DIGEST}",
+        f"shiftvit:1@{DIGEST}",
+    ],
+)
+def test_the_name_of_an_image_is_accepted(image):
+    assert override(PipelineConfig(), [f"kubeflow.image={image}"]).kubeflow.image == image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        " ",
+        "Shift ViT",
+        "-x",
+        "ShiftViT:1",
+        "registry/Team/shiftvit",
+        "shiftvit:",
+        "shiftvit:-1",
+        f"shiftvit:{'1' * 129}",
+        "shiftvit@sha256:12",
+        "a//b",
+        "/shiftvit",
+        "shiftvit/",
+        "https://registry/shiftvit",
+        "registry:port/shiftvit",
+        "shift___vit",
+        "shiftvit\n",
+        "\u0661",
+        "a" * 256,
+        "a-" * 5000,
+    ],
+)
+@pytest.mark.parametrize("setting", ["kubeflow.image", "beam.image"])
+def test_what_is_no_image_is_refused(setting, image):
+    engine = ["beam.runner=spark", "beam.address=a:1"] if setting == "beam.image" else []
+
+    with pytest.raises(ConfigError, match=rf"{setting}=.* is not an image such as registry\.example\.org"):
+        override(PipelineConfig(), [*engine, f"{setting}={image}"])

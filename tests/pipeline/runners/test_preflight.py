@@ -31,6 +31,8 @@ BAD = {  # settings that each command refuses, with the one that the message mus
     "canary.timeout": ["canary.timeout=0"],
     "beam.address": ["beam.runner=flink"],
     "workspace": ["workspace="],
+    "kubeflow.image": ["kubeflow.image=My Image"],
+    "kubeflow.steps.trainer.cpu": ["kubeflow.steps.trainer.cpu=lots"],
     "preset": ["preset=nothing"],
 }
 BAD_FOR_A_RUN = {  # on the embedded data, of 8,000 images of 32 pixels
@@ -75,6 +77,20 @@ def test_what_does_not_fit_a_known_data_set_is_refused_before_it_is_made(command
 @pytest.mark.parametrize("command", ["run", "train"])
 def test_weights_that_are_not_there_are_refused_before_anything_is_written(command, tmp_path, capsys):
     assert_refused(command, ["train.initial_weights=absent.npz"], "train.initial_weights=", tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["train.batch_size=9"], "train.batch_size=9 is not divisible by 4"),
+        (["train.replicas=8"], "train.replicas=8 is more than kubeflow.steps.trainer.gpus gives a training: 4"),
+        (["train.steps_per_execution=2"], "train.steps_per_execution=2 needs a single device"),
+        (["tune.trials=1", "tune.workers=3"], "tune.workers=3 is more than kubeflow.steps.tuner.gpus=2"),
+    ],
+)
+def test_the_gpus_of_a_step_fit_its_training(settings, message, tmp_path, capsys):
+    gpus = ["kubeflow.steps.trainer.gpus=4", "kubeflow.steps.tuner.gpus=2"]
+    assert_refused("kubeflow compile", [*gpus, *settings], message, tmp_path, capsys)
 
 
 def test_each_preset_passes():

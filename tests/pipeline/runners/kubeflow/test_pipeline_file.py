@@ -1,5 +1,6 @@
 import pytest
 import yaml
+from compiled import compile_small
 from refusal import refusal
 
 from pipeline.runners.kubeflow.pipeline_file import load
@@ -46,6 +47,36 @@ def test_a_value_of_the_wrong_type_is_refused(path, setting):
     file = write(path, PARAMETERS)
 
     assert f"--set-parameter {setting}: expected" in refusal(ConfigError, file.read_parameters, [setting])
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs=0", "train.epochs=0 must be from 1 to 1,000,000"),
+        ("epochs=18446744073709551616", "train.epochs=18446744073709551616 must be from 1"),
+        ("data=", "source='' names no data"),
+        ("data=folder:", "source='folder:' names no data"),
+        ("push_destination=models", "kubeflow.push_destination: 'models' is not the absolute path"),
+        ("push_destination=/serving/../etc", "kubeflow.push_destination: '/serving/../etc' is not the absolute path"),
+    ],
+)
+def test_a_parameter_obeys_the_rules_of_the_setting_that_it_stands_for(path, setting, message):
+    file = write(path, PARAMETERS | {"push_destination": {"parameterType": "STRING", "defaultValue": "/serving"}})
+
+    assert f"--set-parameter {setting}: {message}" in refusal(ConfigError, file.read_parameters, [setting])
+
+
+def test_a_path_in_a_parameter_is_on_a_volume(tmp_path):
+    file = load(compile_small(tmp_path / "p.yaml"))
+
+    assert file.read_parameters(["push_destination=/state/models"]) == {"push_destination": "/state/models"}
+    message = refusal(ConfigError, file.read_parameters, ["push_destination=/elsewhere"])
+    assert "--set-parameter push_destination=/elsewhere is on no volume (mounted: /se" in message
+    for data in ("shapes", "tfds", "folder:/state/photos"):
+        file.check_data(file.read_parameters([f"data={data}"]))
+    assert "--set-parameter data=/photos is on no volume" in refusal(
+        ConfigError, file.check_data, file.read_parameters(["data=folder:/photos"])
+    )
 
 
 def test_a_parameter_that_the_command_line_cannot_set_is_refused(path):
