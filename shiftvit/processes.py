@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
-_EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$", re.MULTILINE)
+_EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*_?[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*$", re.MULTILINE)
 
 
 def end_with_parent() -> Callable[[], Any] | None:
@@ -55,5 +55,14 @@ def last_exception(log: Path) -> str | None:
     """Returns the last exception at the end of a log, as its traceback names it, or None."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - (1 << 16)))
-        exceptions = _EXCEPTION.findall(file.read().decode(errors="backslashreplace"))
+        return last_exception_in(file.read().decode(errors="backslashreplace"))
+
+
+def last_exception_in(text: str) -> str | None:
+    r"""Returns the last exception in a text that holds tracebacks, or None.
+
+    >>> last_exception_in("Traceback ...\n  File ...\nValueError: 7\n")
+    'ValueError: 7'
+    """
+    exceptions = _EXCEPTION.findall(text)
     return exceptions[-1].strip()[:300] if exceptions else None

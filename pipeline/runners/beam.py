@@ -4,12 +4,15 @@ The workers, wherever they are, must see the workspace under the same path as th
 """
 
 import importlib.util
+import socket
 from pathlib import Path
 
 from pipeline.config.beam import SHIPPED_CODE, BeamConfig
 from shiftvit.config import require
+from shiftvit.errors import ConfigError
 
 _SETUP = Path(__file__).parents[2] / "setup.py"
+_CONNECT_SECONDS = 5.0
 
 
 def arguments(config: BeamConfig) -> list[str]:
@@ -19,6 +22,20 @@ def arguments(config: BeamConfig) -> list[str]:
         ConfigError: when the engine's library is not installed, or its workers cannot get this project.
     """
     return [*_engine(config), *_project_code(config), *config.options]
+
+
+def check_engine(config: BeamConfig) -> None:
+    """Raises ConfigError when nothing listens at the engine's address. Beam would wait for minutes without a word."""
+    host, _, port = config.address.rpartition("/")[2].rpartition(":")
+    if not config.address:
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ConfigError(
+            f"beam.address={config.address}: nothing answers there ({error.strerror or error}); start the engine, or "
+            "correct the address"
+        ) from error
 
 
 def _engine(config: BeamConfig) -> list[str]:
@@ -35,8 +52,8 @@ def _engine(config: BeamConfig) -> list[str]:
             f"--dask_address={config.address}",
             f"--dask_workers={config.workers}",
         ],
-        "flink": ["--runner=FlinkRunner", f"--flink_master={config.address}"],
-        "spark": ["--runner=PortableRunner", f"--job_endpoint={config.address}"],
+        "flink": ["--runner=pipeline.runners.portable.FlinkRunner", f"--flink_master={config.address}"],
+        "spark": ["--runner=pipeline.runners.portable.PortableRunner", f"--job_endpoint={config.address}"],
         "dataflow": ["--runner=DataflowRunner"],
     }[config.runner]
 

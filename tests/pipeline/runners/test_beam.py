@@ -1,7 +1,9 @@
+import socket
 import sys
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from ports import free_ports
 
 from pipeline.cli.main import make_parser
 from pipeline.cli.options import resolve
@@ -27,12 +29,12 @@ def configure(*options):
         ({}, ["--runner=FnApiRunner", "--sdk_container_image=unused"]),
         (
             {"runner": "flink", "address": "master:8081", "options": ("--parallelism=4",)},
-            ["--runner=FlinkRunner", "--flink_master=master:8081", SETUP, "--parallelism=4"],
+            ["--runner=pipeline.runners.portable.FlinkRunner", "--flink_master=master:8081", SETUP, "--parallelism=4"],
         ),
         (
             {"runner": "flink", "address": "http://master:8081", "image": "registry/shiftvit:1"},
             [
-                "--runner=FlinkRunner",
+                "--runner=pipeline.runners.portable.FlinkRunner",
                 "--flink_master=http://master:8081",
                 "--environment_type=DOCKER",
                 "--environment_config=registry/shiftvit:1",
@@ -41,7 +43,7 @@ def configure(*options):
         ),
         (
             {"runner": "spark", "address": "master:8099"},
-            ["--runner=PortableRunner", "--job_endpoint=master:8099", SETUP],
+            ["--runner=pipeline.runners.portable.PortableRunner", "--job_endpoint=master:8099", SETUP],
         ),
         (
             {"runner": "dataflow", "options": GOOGLE, "image": "registry/shiftvit:1"},
@@ -127,3 +129,17 @@ def test_remote_workers_need_a_setup_file_or_an_image(monkeypatch, tmp_path):
         arguments(BeamConfig(**spark))
     assert arguments(BeamConfig(**spark, image="i"))[-1] == "--sdk_container_image=i"
     assert arguments(BeamConfig())[0] == "--runner=FnApiRunner"
+
+
+def test_address_where_nothing_listens_is_refused_in_seconds():
+    [port] = free_ports(1)
+    for settings in (
+        {"runner": "spark", "address": f"127.0.0.1:{port}"},
+        {"runner": "flink", "address": f"http://127.0.0.1:{port}"},
+        {"runner": "dask", "address": f"tcp://127.0.0.1:{port}"},
+    ):
+        with pytest.raises(ConfigError, match=rf"beam.address={settings['address']}: nothing answers there \("):
+            beam.check_engine(BeamConfig(**settings))
+    with socket.create_server(("127.0.0.1", port)):
+        beam.check_engine(BeamConfig(runner="spark", address=f"127.0.0.1:{port}"))
+    beam.check_engine(BeamConfig())
