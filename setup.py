@@ -46,8 +46,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=[f"{name}{sub}" for name in PACKAGES for sub in ("", ".*")]),
+    py_modules=["shiftvit_pipeline"],
     package_data={name: ["py.typed"] for name in PACKAGES} | {"pipeline": ["py.typed", "serving/*.html"]},
-    entry_points={"console_scripts": ["shiftvit = pipeline.cli.main:main"]},
+    entry_points={"console_scripts": ["shiftvit = shiftvit_pipeline:main"]},
     # None for other Pythons: old versions of pip read `python_requires` last, and complain of some package first.
     install_requires=REQUIREMENTS if (3, 10) <= sys.version_info < (3, 14) else [],
     extras_require={

@@ -13,7 +13,6 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from pipeline.cli.options import DEFAULT_WORKSPACE
 from pipeline.graph.nodes import PIPELINE_NAME
 from pipeline.runs.workspace import Workspace
 from pipeline.serving import protocol
+from shiftvit.processes import python
 from shiftvit.quiet import silence_libraries
 
 IMAGES = 16  # different images; also the largest number per request, and of connections
@@ -131,7 +131,7 @@ def _body(images: Sequence[bytes]) -> str:
 @contextlib.contextmanager
 def _server(workspace: Path) -> Iterator[str]:
     """Runs a server for the block; yields its address once it serves a version."""
-    command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--workspace", str(workspace), "--port", "0"]
+    command = [*python("pipeline.cli.main"), "serve", "--workspace", str(workspace), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         try:

@@ -125,7 +125,7 @@ class WorkerPool:
         name = f"worker{index}"
         self.silent_since[name] = time.monotonic()
         return subprocess.Popen(
-            [sys.executable, "-m", "tuner.worker", str(self.folder), "--end-with-stdin", *devices.arguments],
+            [*processes.python("tuner.worker"), str(self.folder), "--end-with-stdin", *devices.arguments],
             stdin=subprocess.PIPE,
             env={**os.environ, **path, **chief, **devices.environment, ID_VARIABLE: name},
         )

@@ -2,9 +2,9 @@
 
 import statistics
 import subprocess
-import sys
 
 from shiftvit.errors import ConfigError, UserError
+from shiftvit.processes import python
 from tuner.config import TuneConfig
 from tuner.oracles import RecoverableOracle
 from tuner.results import FAILED
@@ -60,7 +60,7 @@ class TimeBudget:
 def _measure_trial(folder: SearchFolder) -> float:
     """Runs `tuner.measure_trial` in its own process, because it occupies the devices of the trials."""
     ended = subprocess.run(
-        [sys.executable, "-m", "tuner.measure_trial", str(folder.path)],
+        [*python("tuner.measure_trial"), str(folder.path)],
         stdout=subprocess.PIPE,
         encoding="utf-8",
         check=False,

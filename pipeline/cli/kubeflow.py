@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +111,6 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     from pipeline.runners.kubeflow.rehearse import rehearse
 
     parameters = pipeline_file.load(arguments.file).read_parameters(arguments.set_parameter)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the steps end with this process
     with make_display() as display:
         rehearsed = rehearse(arguments.file, parameters, folder_of(arguments, "folder"), display.show)
     if Node.PUSHER in rehearsed.outputs and not rehearsed.metadata(Node.PUSHER, "pushed_model")["pushed"]:

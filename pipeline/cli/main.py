@@ -1,41 +1,61 @@
-"""`shiftvit`: parses all commands, and turns their errors into sentences and exit codes.
+"""`shiftvit`: parses all commands, and turns their errors into sentences and exit codes, and signals into interrupts.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 bad data; 4 the model was not blessed; 130 interrupted.
 """
 
 import argparse
-import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.cli import bench, completion, data, kubeflow, models, past_runs, run, serve, train
+from pipeline.cli import bench, completion, crash, data, kubeflow, models, past_runs, run, serve, train
 from pipeline.cli.epilogs import EPILOGS
 from pipeline.cli.output import fail
 from pipeline.cli.parser import Parser
-from shiftvit import proxies
+from shiftvit import interrupts, proxies, streams, surroundings
 from shiftvit.errors import UserError
 
 DISTRIBUTION = "shiftvit-pipeline"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns the exit code."""
+def program() -> int:
+    """Runs the command line in this process, whatever its surroundings, and returns the exit code."""
+    streams.repair()
     try:
-        proxies.bypass()
-        parser = make_parser()
-        completion.answer(parser)
-        arguments = parser.parse_args(argv)
-        exit_code = arguments.command(arguments)
-        sys.stdout.flush()
-        return exit_code
-    except UserError as error:
-        return fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return fail("interrupted", 130)
-    except BrokenPipeError:  # the reader of our output closed the pipe; no error, so keep Python from printing one
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        exit_code = main(before=surroundings.prepare)
+    except SystemExit as end:  # --help
+        exit_code = int(end.code or 0)
+    failure = streams.describe_failure()
+    if failure:
+        exit_code = fail(failure, max(exit_code, UserError.exit_code))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to clean up any more
+    return exit_code
+
+
+def main(argv: Sequence[str] | None = None, before: Callable[[], None] = lambda: None) -> int:
+    """Runs the command line and returns the exit code.
+
+    Args:
+        argv: the arguments; by default those of this process.
+        before: is called first; its errors are handled like those of a command.
+    """
+    with interrupts.once():
+        try:
+            before()
+            proxies.bypass()
+            parser = make_parser()
+            completion.answer(parser)
+            arguments = parser.parse_args(argv)
+            return arguments.command(arguments)
+        except UserError as error:
+            return fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            return fail("interrupted", interrupts.EXIT_CODE)
+        except Exception as error:
+            if crash.is_debugging(argv):
+                raise
+            return fail(crash.describe(error), UserError.exit_code)
 
 
 def make_parser() -> Parser:
@@ -62,4 +82,4 @@ class _ShowVersion(argparse.Action):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from shiftvit.config import suggest
 from shiftvit.errors import ConfigError
 
+DEBUG = "--debug"
 _KINDS = {"int": "a whole number", "float": "a number"}
 
 
@@ -21,6 +22,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any):
         super().__init__(**options, allow_abbrev=False)
+        summary = "show the traceback of an unexpected error"
+        self.add_argument(DEBUG, action="store_true", default=argparse.SUPPRESS, help=summary)
 
     # argparse declares overloads that differ in the type of the namespace.
     def parse_known_args(  # type: ignore[override]

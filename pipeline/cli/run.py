@@ -1,6 +1,7 @@
 """`shiftvit run` and `tune`: the commands that run the graph or a part of it. Imports nothing heavy."""
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from pipeline.cli.options import add_command, add_configuration, add_json, add_w
 from pipeline.cli.output import fail, print_json
 from pipeline.cli.train import refuse_cluster
 from pipeline.config.settings import PipelineConfig
-from pipeline.runs.outcome import DONE, Outcome
+from pipeline.runs.outcome import DONE, FAILED, Outcome
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
@@ -51,6 +52,7 @@ def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: st
     from pipeline.runners import preflight
     from pipeline.runners.local import launch
     from pipeline.runs import run_folder, workspace_lock, workspace_stack
+    from shiftvit.processes import last_traceback
 
     preflight.check(config)
     workspace = Workspace(Path(config.workspace))
@@ -64,6 +66,8 @@ def _execute(config: PipelineConfig, arguments: argparse.Namespace, *options: st
         report = document.try_write(workspace, folder)
     if arguments.json:
         print_json({"run": folder.id, **asdict(outcome)})
+    if outcome.exit_code == FAILED and "debug" in arguments:
+        print(last_traceback(folder.log), file=sys.stderr)
     _print_outcome(outcome, arguments.json)
     if report and not arguments.json:
         print(report)

@@ -5,7 +5,6 @@ import contextlib
 import json
 import re
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,7 +81,6 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     with disk.explain_write_errors(f"--state {folders.state}"):
         folders.state.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's first process ignores it by default
     with _display() as events:
         if cluster:
             events.note(f"Waiting for the workers {', '.join(cluster.workers)}; this is {cluster.address}.")

@@ -12,7 +12,7 @@ from components.example_gen import records
 from pipeline.sources import cifar, cifar_published
 from pipeline.sources.cifar_layouts import TEST_BATCH
 from pipeline.sources.cifar_reader import Sink
-from shiftvit import progress
+from shiftvit import certificates, progress
 from shiftvit.errors import DataError
 from shiftvit.files import atomic, paths
 
@@ -69,6 +69,7 @@ def read(archive: Path | None, workspace: Path, sink: Sink) -> tuple[str, ...]:
 
 def require_network(url: str, source: str, way_out: str) -> None:
     """Raises DataError if the download's host does not answer; tensorflow-datasets itself would retry for minutes."""
+    certificates.check()
     answered = threading.Event()
     failures: list[str] = []
 

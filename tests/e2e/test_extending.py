@@ -20,7 +20,13 @@ def extended(tmp_path_factory):
     folder = tmp_path_factory.mktemp("extended")
     for package in PACKAGES:
         shutil.copytree(documents.ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (documents.ROOT / "pyproject.toml", EXTENDING, TESTS, documents.__file__):
+    for file in (
+        documents.ROOT / "pyproject.toml",
+        documents.ROOT / "shiftvit_pipeline.py",
+        EXTENDING,
+        TESTS,
+        documents.__file__,
+    ):
         shutil.copy(file, folder)
     documents.write_files(EXTENDING, folder)
     for patch in documents.blocks(EXTENDING, "diff"):

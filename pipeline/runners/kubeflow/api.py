@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from shiftvit import certificates
 from shiftvit.errors import ConfigError, UserError
 
 TOKEN_VARIABLE = "KUBEFLOW_TOKEN"
@@ -36,6 +37,7 @@ class Api:
 
     def __init__(self, host: str):
         self.host = _check(host)
+        certificates.check()
         self._token = _read_token()
         self._session = requests.Session()
         # A function rather than a session header, because requests prefers a .netrc entry over such a header.

@@ -9,7 +9,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,11 +18,12 @@ from pipeline.runs.events import Event
 from pipeline.runs.outcome import DONE, FAILED, INTERRUPTED, Outcome, record
 from pipeline.runs.run_result import RunResult
 from pipeline.runs.workspace import RunFolder
+from shiftvit import interrupts
 from shiftvit.errors import NotBlessedError
 from shiftvit.files import locks
-from shiftvit.processes import describe_signal, end_with_parent, last_exception, stop
+from shiftvit.processes import describe_signal, end_with_parent, last_exception, python, send, stop
 
-CHILD = (sys.executable, "-m", "pipeline.runners.local.process")
+CHILD = python("pipeline.runners.local.process")
 _GRACE = 10.0  # seconds that an interrupted child has to end before it is killed
 
 
@@ -32,7 +32,7 @@ def execute(
 ) -> Outcome:
     """Runs the graph in a child process until it ends, and records the outcome in the run's folder.
 
-    An interrupt (Ctrl-C or SIGTERM) stops the child; the exit code is then 130.
+    An interrupt (Ctrl-C, SIGTERM or SIGHUP) stops the child, and a second one kills it; the exit code is then 130.
 
     Args:
         folder: of the run, from `pipeline.runs.run_folder.create`.
@@ -41,7 +41,7 @@ def execute(
         lock: descriptor of the workspace's lock, which the child inherits.
     """
     started = time.monotonic()
-    with folder.log.open("ab") as log:
+    with interrupts.once(), folder.log.open("ab") as log:
         locks.acquire(log)  # inherited by every process of the run: see run_folder.is_alive
         outcome = _watch(folder, show, command, log, [] if lock is None else [lock])
         outcome.seconds = round(time.monotonic() - started, 1)
@@ -53,22 +53,21 @@ def _watch(
     folder: RunFolder, show: Callable[[Event], None], command: Sequence[str], log: BinaryIO, inherited: list[int]
 ) -> Outcome:
     outcome = Outcome(FAILED)
-    previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     pipe, child = _start(folder, command, log, inherited)
-    try:
-        for event in _events(pipe, child):
-            if event["event"] == "error":
-                outcome.message, outcome.exit_code = event["message"], event["exit_code"]
-            elif event["event"] == "result":
-                outcome.result = RunResult.from_dict(event)
-            show(event)
-        return _finish(outcome, child.wait(), folder.log)
-    except KeyboardInterrupt:
-        return Outcome(INTERRUPTED, "interrupted; repeat the command to continue where the run stopped")
-    finally:
-        stop(child, _GRACE, group=True)
-        os.close(pipe)
-        signal.signal(signal.SIGTERM, previous_handler)
+    with interrupts.hurried_by(lambda: send(child, signal.SIGKILL, group=True)):
+        try:
+            for event in _events(pipe, child):
+                if event["event"] == "error":
+                    outcome.message, outcome.exit_code = event["message"], event["exit_code"]
+                elif event["event"] == "result":
+                    outcome.result = RunResult.from_dict(event)
+                show(event)
+            return _finish(outcome, child.wait(), folder.log)
+        except KeyboardInterrupt:
+            return Outcome(INTERRUPTED, "interrupted; repeat the command to continue where the run stopped")
+        finally:
+            stop(child, _GRACE, group=True)
+            os.close(pipe)
 
 
 def _start(
