@@ -21,7 +21,7 @@ from pathlib import Path
 from pipeline.cli import main, past_runs
 def command(arguments):
     try:
-        os.write(1, b"started\n")
+        os.write(1, b"started\\n")
         time.sleep(3600)
     finally:
         print("stopping", flush=True)
