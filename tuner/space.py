@@ -9,7 +9,7 @@ from typing import Any
 import keras_tuner
 
 from shiftvit.config import ExperimentConfig, ModelConfig, convert, from_dict, require, suggest, to_dict
-from shiftvit.errors import ConfigError
+from shiftvit.errors import ConfigError, one_line
 from shiftvit.ranges import Range, range_of
 from tuner.results import Dimension
 
@@ -107,7 +107,11 @@ def make(name: str, experiment: ExperimentConfig) -> keras_tuner.HyperParameters
             values that a setting cannot have.
     """
     hp = keras_tuner.HyperParameters()
-    load(name)(hp, experiment)
+    declare = load(name)
+    try:
+        declare(hp, experiment)
+    except Exception as error:  # it may be the user's own function
+        raise ConfigError(f"tune.space={name}: {type(error).__name__}: {one_line(error)}") from error
     require(bool(hp.space), f"tune.space={name} declares no hyperparameter, so there is nothing to search")
     try:
         apply(hp.values, experiment)

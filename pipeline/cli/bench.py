@@ -10,8 +10,9 @@ from pipeline.cli.options import add_command, add_json, add_overrides
 from pipeline.cli.output import print_json
 from pipeline.config.overrides import last_value, override
 from pipeline.config.presets import PRESETS, preset
-from shiftvit.config import ExperimentConfig, require
+from shiftvit.config import ExperimentConfig
 from shiftvit.quiet import silence_libraries, silence_xla
+from shiftvit.ranges import Range
 
 _SECONDS = 60.0
 
@@ -42,7 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
         ConfigError: for an unknown benchmark or an invalid configuration.
     """
     benchmarks.check_names(arguments.names)
-    require(arguments.seconds >= 0, f"--seconds {arguments.seconds:g} must not be negative")
+    Range(0.0, 86_400.0).check(arguments.seconds, "--seconds")
     chosen = arguments.preset or last_value(arguments.set, "preset")
     settings = () if chosen else benchmarks.SETTINGS
     experiment = override(preset(chosen or benchmarks.PRESET), [*settings, *arguments.set]).experiment

@@ -22,6 +22,7 @@ from shiftvit.dataset import EXTRA_FOLDER, read_dataset
 from shiftvit.errors import DataError, UserError
 from shiftvit.files import atomic, disk
 from shiftvit.quiet import silence_libraries, silence_xla
+from shiftvit.ranges import Range
 from shiftvit.training_record import EXPERIMENT_FILE
 
 
@@ -67,15 +68,13 @@ def _run(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: when the training fails for a reason that one sentence explains.
     """
+    Range(0.0, 1e6).check(arguments.wait, "--wait")
     silence_libraries()
     config = resolve(arguments).with_absolute_paths()
     preflight.check_files(config.train)
     folders = Folders(*(folder_of(arguments, name).absolute() for name in ("records", "model", "state")))
     cluster = read_cluster()
-    _check_records(folders.records)
-    dataset = read_dataset(folders.records)
-    experiment = config.experiment.for_data(dataset)
-    experiment.train.check_split(sum(dataset.class_counts[features.TRAIN]))
+    experiment = _fit(config.experiment, folders.records)
     if _is_trained(experiment, folders.model):
         print(f"Nothing to train: {folders.model} is the model of this training.")
         return 0
@@ -102,12 +101,15 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_records(records: Path) -> None:
-    """Raises DataError if a split that training reads has no files."""
+def _fit(experiment: ExperimentConfig, records: Path) -> ExperimentConfig:
+    """Returns the experiment made for the records; raises DataError if a split that training reads has no files."""
     for split in (features.TRAIN, features.EVAL):
         folder = features.split_folder(records, split)
         if not any(Path(folder).glob("*")):
             raise DataError(f"{folder}: holds no records; --records takes the examples that a run ingested")
+    dataset = read_dataset(records)
+    experiment.train.check_split(sum(dataset.class_counts[features.TRAIN]))
+    return experiment.for_data(dataset)
 
 
 def _is_trained(experiment: ExperimentConfig, model: Path) -> bool:

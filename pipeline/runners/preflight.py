@@ -3,14 +3,18 @@
 Whatever runs, trains, searches or compiles calls these, so none of them fails late at what another knows early.
 """
 
+import contextlib
+import io
 from dataclasses import dataclass
 
 from components.example_gen.records import IMAGE_SIZE
+from pipeline.config.beam import BeamConfig
 from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import SHAPES, TFDS, absolute, parse_source
 from pipeline.runners import beam
 from pipeline.sources.shapes import CLASS_NAMES
 from shiftvit.config import ExperimentConfig, ImageData, TrainConfig, require
+from shiftvit.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def check_data(config: PipelineConfig, data: ImageData, images: int) -> Experime
 
 
 def check_machine(config: PipelineConfig, experiment: ExperimentConfig) -> None:
-    """Checks the devices of this machine and the search; imports TensorFlow, and KerasTuner if there is a search.
+    """Checks what needs the large libraries: the devices of this machine, Beam's flags and the search.
 
     It declares logical devices, so it must run before TensorFlow starts.
 
@@ -68,12 +72,27 @@ def check_machine(config: PipelineConfig, experiment: ExperimentConfig) -> None:
         experiment: that of `config`, or the same made for its data.
 
     Raises:
-        ConfigError: the devices, or what the search needs, are not there.
+        ConfigError: the devices, or what the search needs, are not there; a flag has a value that Beam cannot read.
     """
     from shiftvit.strategy import make_strategy
 
+    check_flags(config.beam)
     config.train.check_devices(make_strategy(config.train.replicas).num_replicas_in_sync)
     if config.tune.trials:
         from tuner import search
 
         search.check(config.tune, experiment)
+
+
+def check_flags(config: BeamConfig) -> None:
+    """Raises ConfigError if Beam cannot read the value of a flag; later, Beam would end the process with its usage."""
+    if not config.options:
+        return
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            PipelineOptions(beam.arguments(config)).get_all_options()
+    except SystemExit as error:
+        raise ConfigError(f"beam.options: {said.getvalue().strip().rpartition('error: ')[2]}") from error

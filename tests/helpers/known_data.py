@@ -13,7 +13,7 @@ IMAGE_BYTES = math.prod(IMAGE_SHAPE)
 CIFAR10 = DatasetInfo(
     image_size=32,
     class_names=CLASS_NAMES,
-    class_counts=dict.fromkeys(SPLITS, (1,) * NUM_CLASSES),
+    class_counts=dict.fromkeys(SPLITS, (1000,) * NUM_CLASSES),
     pixel_mean=(0.4914, 0.4822, 0.4465),
     pixel_std=(0.2470, 0.2435, 0.2616),
 )

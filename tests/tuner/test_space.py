@@ -149,6 +149,15 @@ def test_a_space_outside_the_range_of_a_setting_is_refused(message):
         space.make(f"{__name__}.declare_what_a_setting_cannot_be", experiment)
 
 
+def fail(hp, experiment):
+    hp.Float("train.learning_rate", 1e-2, 1e-4)
+
+
+def test_a_space_that_fails_is_refused_with_its_error():
+    with pytest.raises(ConfigError, match=rf"tune\.space={__name__}\.fail: ValueError: .*min_value"):
+        space.make(f"{__name__}.fail", EXPERIMENT)
+
+
 @pytest.mark.parametrize(("rate", "decay", "channels"), [(1e-12, 1e-9, 4), (1.0, 100.0, 8192)])
 def test_the_built_in_space_stays_in_the_ranges_of_the_settings(rate, decay, channels):
     model = ModelConfig(dims=(channels, channels), depths=(1, 1), n_div=4)

@@ -62,6 +62,7 @@ def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] 
     _check(config)
     _check_devices(config)
     preflight.check(config)
+    preflight.check_flags(config.beam)
     spec = _compile(config, command)
     _set_parameters(spec, config)
     code = graph_fingerprint()

@@ -15,6 +15,7 @@ from pipeline.config.settings import PipelineConfig
 from shiftvit.cluster import TF_CONFIG
 from shiftvit.config import require, to_dict
 from shiftvit.errors import ConfigError, DataError
+from shiftvit.ranges import Range
 
 Manifest = dict[str, Any]
 
@@ -42,7 +43,7 @@ class WorkerJob:
             f"--name {self.name}: must be at most {_LONGEST_NAME} lower-case letters, digits and dashes, "
             "beginning with a letter",
         )
-        require(self.workers > 0, f"--workers {self.workers} must be positive")
+        Range(1, 10_000).check(self.workers, "--workers")
         require(config.kubeflow.image, "--image is missing: set it to the name by which the cluster pulls the image")
         own_devices = max(config.kubeflow.steps.trainer.gpus, 1)
         require(

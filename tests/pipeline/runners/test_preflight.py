@@ -93,6 +93,20 @@ def test_the_gpus_of_a_step_fit_its_training(settings, message, tmp_path, capsys
     assert_refused("kubeflow compile", [*gpus, *settings], message, tmp_path, capsys)
 
 
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--direct_num_workers=abc", "beam.options: argument --direct_num_workers: invalid int value: 'abc'"),
+        ("--direct_running_mode=turbo", "beam.options: argument --direct_running_mode: invalid choice: 'turbo'"),
+    ],
+)
+def test_a_value_that_beam_cannot_read_is_refused(flag, message, tmp_path, capsys):
+    assert_refused("kubeflow compile", [f"beam.options={flag}"], message, tmp_path, capsys)
+    config = override(preset("quickstart"), [f"beam.options={flag}"])
+    assert message in refusal(ConfigError, preflight.check_machine, config, config.experiment)
+    preflight.check_flags(override(config, ["beam.options=--direct_num_workers=2,--flag_of_another_engine"]).beam)
+
+
 def test_each_preset_passes():
     for name in ("quickstart", "cifar10-cpu", "cifar10", "keras-example", "images"):
         preflight.check(preset(name))

@@ -143,7 +143,7 @@ def test_pods_without_gpus_get_no_gpu_placement(tmp_path):
     ("options", "message"),
     [
         ({"image": ""}, "--image is missing"),
-        ({"workers": 0}, "--workers 0 must be positive"),
+        ({"workers": 0}, "--workers=0 must be from 1 to 10,000"),
         ({"workers": 3}, "train.batch_size=256 is not divisible by the 3 devices"),
         ({"settings": ()}, "--records=/data/examples is on no volume"),
         ({"settings": ("kubeflow.volumes=data:/data",)}, "--state=/scratch/state is on no volume"),
