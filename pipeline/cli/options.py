@@ -129,6 +129,7 @@ def resolve(arguments: argparse.Namespace) -> PipelineConfig:
     engine = [] if arguments.beam is None else [f"beam.runner={arguments.beam}"]
     config = override(config, [*engine, *arguments.set])
     config = dataclasses.replace(config, workspace=os.path.expanduser(config.workspace))
+    config.check_paths()
     require(
         parse_source(config.source) != (FOLDER, None),
         f"preset {config.preset} needs your images: --data PATH names a folder with a folder for each class, "
@@ -142,6 +143,8 @@ def _preset_for(source: str | None) -> str:
     if source is None:
         return _DEFAULT_PRESET
     kind, path = parse_source(source)
+    if path is not None:
+        paths.check(path, "source")
     if kind == PATH and path is not None and path.exists():
         from pipeline.sources import detect
 

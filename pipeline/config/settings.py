@@ -3,9 +3,7 @@
 The comment beside a field is the one place that says what the setting means, and in which unit.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from pipeline.config.beam import BeamConfig
 from pipeline.config.kubeflow import KubeflowConfig
@@ -138,17 +136,19 @@ class PipelineConfig:
     def __post_init__(self) -> None:
         require(self.workspace.strip(), "workspace is empty: it is the folder of everything that runs write")
         require(names_data(self.source), f"source={self.source!r} names no data; it can be {FORMS}")
-        for name, path in self._paths():
-            paths.check(path, name)
         ExperimentConfig(self.model, self.data, self.train)  # checks that they fit each other
 
-    def _paths(self) -> Iterator[tuple[str, Path]]:
-        """Yields each setting that names a file or folder, and the absolute path of it."""
+    def check_paths(self) -> None:
+        """Raises ConfigError if a path, seen from the working directory, cannot be used; reads no file."""
         _, source = parse_source(self.source)
-        if source is not None:
-            yield "source", source
-        settings = {"train.initial_weights": self.train.initial_weights, "ingest.tfds_dir": self.ingest.tfds_dir}
-        yield from ((name, absolute(path)) for name, path in ({"workspace": self.workspace} | settings).items() if path)
+        paths.check(self.workspace, "workspace")
+        for name, path in (
+            ("source", source),
+            ("train.initial_weights", self.train.initial_weights),
+            ("ingest.tfds_dir", self.ingest.tfds_dir),
+        ):
+            if path:
+                paths.check(path, name)
 
     @property
     def experiment(self) -> ExperimentConfig:

@@ -14,23 +14,34 @@ from shiftvit.errors import ConfigError
 
 _PATTERN = frozenset("*?[]{}\\")
 _REFUSED = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, bytes that are no text, and ends of lines
+_MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 3500  # Linux takes 255 and 4,095; the rest is for what lies in the folder
+_SHOWN = 40  # characters of a long name in a message
 _REMOTE = "://"  # in the address of an object store
 
 _open: dict[str, int] = {}  # descriptors by folder; they stay open, because their names may be in use
 
 
 def check(path: str | os.PathLike, option: str) -> None:
-    r"""Raises ConfigError if the absolute path has a character that ML Metadata, logs or file lists cannot hold.
+    r"""Raises ConfigError if the absolute path is too long, or has a character that logs and file lists cannot hold.
 
     >>> check("/data/proj [2024]", "--workspace")
     >>> check("/data/a\nb", "--workspace")
     Traceback (most recent call last):
     shiftvit.errors.ConfigError: --workspace: the character '\n' in '/data/a\nb' cannot be used; rename the folder
     """
-    absolute = os.path.abspath(path)
+    try:
+        absolute = os.path.abspath(path)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{option}: the current folder does not exist any more; change to another one") from error
     found = next((char for char in absolute if unicodedata.category(char) in _REFUSED), None)
     if found:
         raise ConfigError(f"{option}: the character {found!a} in {absolute!a} cannot be used; rename the folder")
+    longest = max(absolute.split(os.sep), key=lambda name: len(os.fsencode(name)))
+    if len(os.fsencode(longest)) > _MAX_NAME_BYTES or len(os.fsencode(absolute)) > _MAX_PATH_BYTES:
+        raise ConfigError(
+            f"{option}: {longest[:_SHOWN]!r}… is too long: a name has {_MAX_NAME_BYTES} bytes at most, and a path "
+            f"{_MAX_PATH_BYTES:,}"
+        )
 
 
 def plain(path: str | os.PathLike) -> str:

@@ -1,5 +1,6 @@
 """Data sets of tensorflow-datasets by name: a small one, prepared in a local data_dir by another process."""
 
+import shutil
 import subprocess
 import sys
 
@@ -55,6 +56,15 @@ def prepare_tfds(name, data_dir, tmp_path, **data):
     ingest = IngestConfig(tfds_dir=str(data_dir))
     config = PipelineConfig(source=f"tfds:{name}", workspace=str(tmp_path), ingest=ingest, data=DataConfig(**data))
     return prepare(config)
+
+
+def test_a_data_dir_may_have_any_name(data_dir, tmp_path):
+    odd = shutil.copytree(data_dir, tmp_path / "[2024]*{a,b}?\\")
+
+    assert prepare_tfds("tiny_grey", odd, tmp_path / "work").identity.counts["test"] == 30
+    with pytest.raises(DataError) as caught:
+        prepare_tfds("unknown_set", odd, tmp_path / "work")
+    assert f"neither prepared in {odd} nor" in str(caught.value)
 
 
 def test_a_prepared_set_of_grey_images_becomes_image_files_with_its_classes(data_dir, tmp_path):
