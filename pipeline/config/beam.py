@@ -46,6 +46,11 @@ class BeamConfig:
         require(not self.image or is_image(self.image), f"beam.image={self.image!r} is not {FORM}")
         self._check_options()
 
+    @property
+    def has_workers_elsewhere(self) -> bool:
+        """Whether workers may run on other machines or in containers, rather than in processes of this machine."""
+        return bool(self.image) or self.runner == "dataflow" or (self.runner == "dask" and bool(self.address))
+
     def _check_address(self) -> None:
         pattern, description = _ADDRESSES.get(self.runner, ("", ""))
         require(

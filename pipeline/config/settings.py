@@ -142,6 +142,8 @@ class PipelineConfig:
         """Raises ConfigError if a path, seen from the working directory, cannot be used; reads no file."""
         _, source = parse_source(self.source)
         paths.check(self.workspace, "workspace")
+        if self.beam.has_workers_elsewhere:
+            paths.check_plain(self.workspace, "workspace")
         for name, path in (
             ("source", source),
             ("train.initial_weights", self.train.initial_weights),

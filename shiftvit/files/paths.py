@@ -44,6 +44,17 @@ def check(path: str | os.PathLike, option: str) -> None:
         )
 
 
+def check_plain(path: str | os.PathLike, option: str) -> None:
+    """Raises ConfigError if `plain` would give another name than the path, which means nothing on other machines."""
+    absolute = os.path.abspath(path)
+    found = next((char for char in absolute if char in _PATTERN), None)
+    if found:
+        raise ConfigError(
+            f"{option}: the character {found!a} in {absolute!r} is part of a pattern to Beam's workers, unless all "
+            "are processes of this machine; rename the folder"
+        )
+
+
 def plain(path: str | os.PathLike) -> str:
     """Returns a name of the same file or folder that has no pattern in it: the path itself, if it has none.
 

@@ -12,6 +12,7 @@ from tfx.types import standard_artifacts
 from components.data_gate.quality import read_split
 from components.example_gen.component import ImageExampleGen
 from pipeline.cli.main import main
+from pipeline.config.beam import BeamConfig
 from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import absolute
 from shiftvit import features
@@ -62,6 +63,18 @@ def test_every_form_of_a_source_is_ingested(tmp_path):
 def test_characters_that_cannot_work_are_refused_by_the_configuration(setting, name, tmp_path):
     with pytest.raises(ConfigError, match=f"^{setting}: the character .* cannot be used; rename the folder"):
         PipelineConfig(**{setting: str(tmp_path / name / "x")}).check_paths()
+
+
+@pytest.mark.parametrize(
+    "beam_settings", [{"runner": "dask", "address": "tcp://10.0.0.1:8786"}, {"runner": "dataflow"}]
+)
+def test_patterns_are_refused_if_workers_are_elsewhere(beam_settings, tmp_path):
+    options = ("--project=p", "--region=r", "--temp_location=gs://t") if beam_settings["runner"] == "dataflow" else ()
+    elsewhere = BeamConfig(**beam_settings, options=options)
+    PipelineConfig(workspace=str(tmp_path), beam=elsewhere).check_paths()
+    PipelineConfig(workspace=str(tmp_path / "[x]"), beam=BeamConfig("dask")).check_paths()
+    with pytest.raises(ConfigError, match=r"workspace: the character '\[' in .* is part of a pattern"):
+        PipelineConfig(workspace=str(tmp_path / "[x]"), beam=elsewhere).check_paths()
 
 
 def test_the_home_of_an_unknown_user_is_a_name_like_any_other(tmp_path, monkeypatch):
