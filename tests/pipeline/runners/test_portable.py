@@ -1,4 +1,4 @@
-"""Jobs on Beam's own job server, in a process of its own; their workers are threads of the process that submits them."""
+"""Jobs on Beam's own job server, in a process of its own; their workers are threads of the process that submits."""
 
 import os
 import shutil
