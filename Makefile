@@ -23,7 +23,7 @@ test: .venv .tools/kfp
 test-fast: .venv .tools/kfp
 	$(PYTEST) -m "not slow"
 
-# Everything that can go wrong, at length: an hour and a half on 2 cores. Prints the table of docs/reliability.md.
+# Everything that can go wrong, at length: two hours on 2 cores. Prints the table of docs/reliability.md.
 # `make test` runs FAULTS too.
 FAULTS = shiftvit/test_resume $(addprefix shiftvit/files/test_,atomic disk) tuner/test_search_disk \
 	$(addprefix components/test_,data_gate model_gates component_disk pusher serving_folder) \
@@ -32,6 +32,7 @@ FAULTS = shiftvit/test_resume $(addprefix shiftvit/files/test_,atomic disk) tune
 
 soak: .venv
 	.venv/bin/pytest -rP tests/soak/soak_*.py $(FAULTS:%=tests/%.py)
+	.venv/bin/pytest -n 2 tests/hostile/soak_*.py
 
 bench: .venv
 	.venv/bin/shiftvit bench

@@ -1,0 +1,1 @@
+from soak_table import pytest_configure  # noqa: F401  # prints the table of results
