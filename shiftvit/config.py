@@ -54,6 +54,11 @@ class ModelConfig:
             f"model.n_div={self.n_div} must be at most {min(self.dims)}, the fewest channels in model.dims",
         )
         require(
+            min(self.dims) * self.mlp_ratio >= 1,
+            f"model.mlp_ratio={self.mlp_ratio} leaves a hidden layer without a channel where model.dims has "
+            f"{min(self.dims)}",
+        )
+        require(
             self.stem == "patch" or self.patch_size & (self.patch_size - 1) == 0,
             f"model.stem=conv halves the image step by step: model.patch_size={self.patch_size} must be a power of 2",
         )

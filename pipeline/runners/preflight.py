@@ -5,13 +5,14 @@ Whatever runs, trains, searches or compiles calls these, so none of them fails l
 
 import contextlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.example_gen.records import IMAGE_SIZE
 from pipeline.config.beam import BeamConfig
 from pipeline.config.settings import PipelineConfig
-from pipeline.config.source import SHAPES, TFDS, absolute, parse_source
+from pipeline.config.source import CSV, FOLDER, SHAPES, TFDS, absolute, parse_source
 from pipeline.runners import beam
+from pipeline.sources.file_sources import DEFAULT_SIZE
 from pipeline.sources.shapes import CLASS_NAMES
 from shiftvit.config import ExperimentConfig, ImageData, TrainConfig, require
 from shiftvit.errors import ConfigError
@@ -38,6 +39,9 @@ def check(config: PipelineConfig) -> None:
     beam.arguments(config.beam)
     check_files(config.train)
     kind, _ = parse_source(config.source)
+    if kind in (FOLDER, CSV):  # whose images are stored in a known size
+        data = replace(config.data, image_size=config.data.image_size or DEFAULT_SIZE)
+        ExperimentConfig(config.model, data, config.train)
     if kind in _KNOWN:
         check_data(config, _KNOWN[kind], config.shapes.train if kind == SHAPES else _CIFAR10_IMAGES)
 
@@ -63,7 +67,7 @@ def check_data(config: PipelineConfig, data: ImageData, images: int) -> Experime
 
 
 def check_machine(config: PipelineConfig, experiment: ExperimentConfig) -> None:
-    """Checks what needs the large libraries: the devices of this machine, Beam's flags and the search.
+    """Checks what needs the network or a large library: Beam's engine and flags, the devices here, and the search.
 
     It declares logical devices, so it must run before TensorFlow starts.
 
@@ -72,10 +76,11 @@ def check_machine(config: PipelineConfig, experiment: ExperimentConfig) -> None:
         experiment: that of `config`, or the same made for its data.
 
     Raises:
-        ConfigError: the devices, or what the search needs, are not there; a flag has a value that Beam cannot read.
+        ConfigError: the engine, the devices or what the search needs are not there, or Beam cannot read a flag.
     """
     from shiftvit.strategy import make_strategy
 
+    beam.check_engine(config.beam)
     check_flags(config.beam)
     config.train.check_devices(make_strategy(config.train.replicas).num_replicas_in_sync)
     if config.tune.trials:

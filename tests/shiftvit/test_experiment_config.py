@@ -65,6 +65,7 @@ def test_invalid_values_are_named_by_their_dotted_key(values, message):
         (ModelConfig, {"dims": (8, 16)}, "one entry per stage"),
         (ModelConfig, {"dims": (), "depths": ()}, "one entry per stage"),
         (ModelConfig, {"n_div": 97}, "model.n_div=97 must be at most 96, the fewest channels"),
+        (ModelConfig, {"mlp_ratio": 0.2, "dims": (4, 8), "depths": (1, 1), "n_div": 4}, "model.mlp_ratio=0.2 leaves"),
         (
             ModelConfig,
             {"stem": "conv", "patch_size": 3, "image_size": 48},

@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import logging as absl_logging
 
 from pipeline.config import config_file
-from pipeline.runners import beam, preflight
+from pipeline.runners import preflight
 from pipeline.runs.events import COMPLETE, FAILED, SOURCE, Events, ProgressHandler
 from pipeline.runs.workspace import RunFolder
 from pipeline.sources.prepare import prepare
@@ -30,7 +30,6 @@ def run(folder: RunFolder, events: Events, search_only: bool) -> int:
     """
     config = config_file.load(folder.config)
     preflight.check(config)
-    beam.check_engine(config.beam)
     if config.tune.trials:  # trials run in other processes and need the GPU memory that this one would take
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     preflight.check_machine(config, config.experiment)

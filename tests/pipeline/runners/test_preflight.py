@@ -74,6 +74,13 @@ def test_what_does_not_fit_a_known_data_set_is_refused_before_it_is_made(command
     assert_refused(command, BAD_FOR_A_RUN[key], key, tmp_path, capsys)
 
 
+@pytest.mark.parametrize("command", ["run", "kubeflow compile"])
+def test_what_does_not_fit_the_size_of_image_files_is_refused_before_they_are_listed(command, tmp_path, capsys):
+    settings = ["source=folder:/data/photos", "model.patch_size=5"]
+    message = "model.patch_size=5 does not divide images of 64 pixels"
+    assert_refused(command, settings, message, tmp_path, capsys)
+
+
 @pytest.mark.parametrize("command", ["run", "train"])
 def test_weights_that_are_not_there_are_refused_before_anything_is_written(command, tmp_path, capsys):
     assert_refused(command, ["train.initial_weights=absent.npz"], "train.initial_weights=", tmp_path, capsys)
