@@ -13,7 +13,6 @@ from typing import Any
 
 from pipeline.cli.options import add_command, add_settings, folder_of, resolve
 from pipeline.graph.nodes import Node
-from pipeline.runners import preflight
 from pipeline.runs.events import Events
 from shiftvit import features, progress
 from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
@@ -70,6 +69,8 @@ def _run(arguments: argparse.Namespace) -> int:
     """
     Range(0.0, 1e6).check(arguments.wait, "--wait")
     silence_libraries()
+    from pipeline.runners import preflight
+
     config = resolve(arguments).with_absolute_paths()
     preflight.check_files(config.train)
     folders = Folders(*(folder_of(arguments, name).absolute() for name in ("records", "model", "state")))
