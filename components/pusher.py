@@ -25,7 +25,7 @@ from components.example_gen import source_identity
 from shiftvit.dataset import EXTRA_FOLDER
 from shiftvit.errors import DataError
 from shiftvit.features import TEST
-from shiftvit.files import disk
+from shiftvit.files import disk, paths
 from shiftvit.training_record import EXPERIMENT_FILE
 
 LITE_KEY = "lite_model"  # the input with the TFLite files
@@ -56,7 +56,8 @@ class Executor(standard.Executor):
             self._MarkNotPushed(pushed)
             return
         keep = json_utils.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])[_KEEP]
-        origin = serving_folder.Origin(model=artifact_utils.get_single_uri(input_dict[specs.MODEL_KEY]), keep=keep)
+        model = paths.relative(artifact_utils.get_single_uri(input_dict[specs.MODEL_KEY]), base)
+        origin = serving_folder.Origin(model=model, keep=keep)
         folders = [source, *(lite.uri for lite in input_dict.get(LITE_KEY, ()))]
         size = sum(disk.folder_size(Path(folder)) for folder in folders)
         with disk.ensure_space(base, 2 * size, "the pushed model and its archived copy"):

@@ -10,6 +10,7 @@ import contextlib
 import filecmp
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -37,7 +38,7 @@ _DESCRIPTIONS = {_ORIGIN_FILE, CARD_FILE}  # files about the model, which differ
 class Origin:
     """Where a version comes from; stored in its folder, so that a crash cannot separate them."""
 
-    model: str | None = None  # uri of the Model artifact, if a run pushed it
+    model: str | None = None  # uri of the Model artifact, if a run pushed it; relative to the base if it is a path
     rollback_of: int | None = None  # the version that it restores, if a rollback made it
     keep: int | None = None  # number of versions to keep, as configured when it was published
 
@@ -130,9 +131,15 @@ def _find(source: Path, base: Path, origin: Origin) -> int | None:
     """
     for number in numbers(base):
         version = base / str(number)
-        if origin.model and read_origin(version).model == origin.model and _is_copy(version, source):
+        earlier = read_origin(version).model
+        is_same = origin.model and earlier and _place(earlier, base) == _place(origin.model, base)
+        if is_same and _is_copy(version, source):
             return number
     return None
+
+
+def _place(model: str, base: Path) -> str:
+    return os.path.normpath(base / model)
 
 
 def _is_copy(version: Path, source: Path) -> bool:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from shiftvit.config import ExperimentConfig, to_dict
 from shiftvit.dataset import dataset_of_files
 from shiftvit.export import export
-from shiftvit.files import disk
+from shiftvit.files import disk, paths
 from shiftvit.stack import STACK
 from shiftvit.train import train
 from shiftvit.training_record import EXPERIMENT_FILE, HISTORY_FILE
@@ -21,9 +21,12 @@ _GRAPH_BYTES = 4_000_000  # of a SavedModel beside its weights, generously
 def resume_folder(root: str, experiment: ExperimentConfig, train_files: Sequence[str]) -> str:
     """Returns the folder for the state of this training, named by a digest so that a later attempt resumes from it.
 
+    The digest stays the same if the folder and the files move together.
+
     A later attempt on the other stack starts anew: it cannot read the state of the optimizer.
     """
-    content = json.dumps([to_dict(experiment), list(train_files), STACK], sort_keys=True)
+    files = [paths.relative(file, root) for file in train_files]
+    content = json.dumps([to_dict(experiment), files, STACK], sort_keys=True)
     return os.path.join(root, hashlib.sha256(content.encode()).hexdigest()[:16])
 
 

@@ -17,6 +17,7 @@ from components.tuner.config import TunerConfig
 from shiftvit.config import from_dict, to_dict
 from shiftvit.dataset import dataset_of_files
 from shiftvit.features import TRAIN
+from shiftvit.files import paths
 from shiftvit.stack import STACK
 from tuner.report.document import render
 from tuner.results import REPORT_FILE, RESULTS_FILE, to_json
@@ -39,8 +40,10 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
 def _digest(config: TunerConfig, train_files: list[str]) -> str:
     """Returns a name for the state of the search, the same for searches on one stack that differ only in budget."""
     settings = to_dict(config)
+    root = settings.pop("resume_root")
     settings["tune"] = {name: value for name, value in settings["tune"].items() if name not in _BUDGET}
-    content = json.dumps([settings, list(train_files), STACK], sort_keys=True)
+    files = [paths.relative(file, root) for file in train_files]
+    content = json.dumps([settings, files, STACK], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -14,6 +14,7 @@ from pipeline.config.overrides import last_value, override
 from pipeline.config.presets import PRESETS, preset
 from pipeline.config.settings import PipelineConfig
 from pipeline.config.source import FOLDER, FORMS, IMAGE_FILES, PATH, TFDS_SET, parse_source
+from pipeline.runs import run_folder
 from pipeline.runs.workspace import Workspace
 from shiftvit.config import require
 from shiftvit.files import paths
@@ -124,6 +125,7 @@ def resolve(arguments: argparse.Namespace) -> PipelineConfig:
     source = last_value(arguments.set, "source") or arguments.data or file.get("source")
     base = next(iter(named.values()), None) or _preset_for(source)
     config = preset(base) if path is None else config_file.build(path, file, base)
+    config = config if path is None else run_folder.in_its_workspace(config, path)
     given = {"source": arguments.data, "workspace": arguments.workspace}
     config = dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
     engine = [] if arguments.beam is None else [f"beam.runner={arguments.beam}"]

@@ -1,8 +1,9 @@
 """Reads ML Metadata: what each node of a run did, and what an artifact was made from. Imports no TensorFlow."""
 
+import itertools
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +17,14 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.example_gen.source_identity import CLASS_NAMES
 from components.serving_folder import PUSHED_VERSION
 from pipeline.graph.nodes import PIPELINE_NAME
+from pipeline.runs import relocation
 
 PUSHED_MODEL = "PushedModel"
 ROLLBACK_OF = "rollback_of"
 
 _PIPELINE, _PIPELINE_RUN, _NODE = "pipeline", "pipeline_run", "node"  # TFX's context types
 _BASELINE_INPUT = "baseline_model"  # of the Evaluator: its outputs compare with that model and are not made from it
+_BLESSING, _BLESSED, _MODEL_ID = "ModelBlessing", "blessed", "current_model_id"  # TFX's type and properties
 _INPUTS = (mlmd.Event.INPUT, mlmd.Event.DECLARED_INPUT)
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
 _HYPERPARAMETERS, _HYPERPARAMETERS_FILE = "HyperParameters", "best_hyperparameters.txt"
@@ -104,6 +107,14 @@ class Lineage:
         found = self.store.get_executions_by_context(context.id)
         return [self._execution(execution) for execution in sorted(found, key=lambda e: e.id)]
 
+    def deleted_baselines(self) -> list[str]:
+        """Returns the folders of blessed models that were deleted, those newer than the newest that is still there."""
+        found = self.store.get_artifacts_by_type(_BLESSING) if self._exists() else ()
+        blessed = [a.custom_properties for a in found if a.custom_properties[_BLESSED].int_value]
+        ids = sorted({properties[_MODEL_ID].int_value for properties in blessed}, reverse=True)
+        folders = [self._artifact(model).uri for model in self.store.get_artifacts_by_id(ids)] if ids else []
+        return list(itertools.takewhile(lambda folder: not Path(folder).exists(), folders))
+
     def pushed(self) -> dict[str, tuple[Artifact, Execution]]:
         """Returns the PushedModel of each pushed version, and the execution that pushed it.
 
@@ -112,7 +123,7 @@ class Lineage:
         versions: dict[str, tuple[Artifact, Execution]] = {}
         found = self.store.get_artifacts_by_type(PUSHED_MODEL) if self._exists() else ()
         for artifact in sorted(found, key=lambda artifact: artifact.id):
-            plain = _artifact(artifact)
+            plain = self._artifact(artifact)
             maker = self._maker(artifact.id)
             if maker is not None and PUSHED_VERSION in plain.properties:
                 versions.setdefault(plain.properties[PUSHED_VERSION], (plain, maker))
@@ -160,12 +171,31 @@ class Lineage:
 
     def _artifacts(self, execution_id: int, types: tuple[int, ...]) -> dict[str, tuple[Artifact, ...]]:
         events = [e for e in self.store.get_events_by_execution_ids([execution_id]) if e.type in types]
-        found = {a.id: _artifact(a) for a in self.store.get_artifacts_by_id([e.artifact_id for e in events])}
+        found = {a.id: self._artifact(a) for a in self.store.get_artifacts_by_id([e.artifact_id for e in events])}
         groups: dict[str, tuple[Artifact, ...]] = {}
         for event in events:
             key = next((step.key for step in event.path.steps if step.key), "")
             groups[key] = (*groups.get(key, ()), found[event.artifact_id])
         return groups
+
+    def _artifact(self, artifact: mlmd.Artifact) -> Artifact:
+        properties = {
+            name: self._plain(getattr(value, value.WhichOneof("value")))
+            for group in (artifact.properties, artifact.custom_properties)
+            for name, value in group.items()
+            if value.WhichOneof("value")
+        }
+        return Artifact(artifact.id, artifact.type, self._follow(artifact.uri), properties)
+
+    def _plain(self, value: Any) -> Any:
+        """Returns a property's value as plain data; ExampleValidator's verdict by split is a protocol buffer."""
+        if isinstance(value, Message):
+            return json_format.MessageToDict(value)
+        return self._follow(value) if isinstance(value, str) else value
+
+    @cached_property
+    def _follow(self) -> Callable[[str], str]:
+        return relocation.follower(self._path)
 
     @cached_property
     def _context_types(self) -> dict[int, str]:
@@ -180,18 +210,3 @@ def _read_hyperparameters(artifact: Artifact) -> dict[str, Any]:
         return json.loads((Path(artifact.uri) / _HYPERPARAMETERS_FILE).read_text(encoding="utf-8"))["values"]
     except FileNotFoundError:
         return {}
-
-
-def _plain(value: Any) -> Any:
-    """Returns a property's value as plain data; ExampleValidator's verdict by split is a protocol buffer."""
-    return json_format.MessageToDict(value) if isinstance(value, Message) else value
-
-
-def _artifact(artifact: mlmd.Artifact) -> Artifact:
-    properties = {
-        name: _plain(getattr(value, value.WhichOneof("value")))
-        for group in (artifact.properties, artifact.custom_properties)
-        for name, value in group.items()
-        if value.WhichOneof("value")
-    }
-    return Artifact(artifact.id, artifact.type, artifact.uri, properties)

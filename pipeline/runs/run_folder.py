@@ -1,6 +1,7 @@
 """The folder of a run: creating it, and finding out whether the run is alive."""
 
 import contextlib
+import dataclasses
 import itertools
 import time
 from pathlib import Path
@@ -28,6 +29,17 @@ def create(config: PipelineConfig) -> RunFolder:
         folder = RunFolder(_make_folder(runs, time.strftime("%Y%m%d-%H%M%S")))
         config_file.save(config, folder.config)
     return folder
+
+
+def in_its_workspace(config: PipelineConfig, file: Path) -> PipelineConfig:
+    """Returns the configuration with the workspace that its file is in, if the file is that of a run.
+
+    The file names the workspace where it was when the run was made; it may have moved since, or be a copy.
+    """
+    folder = RunFolder(file.resolve().parent)
+    workspace = Workspace(folder.path.parent.parent)
+    is_of_run = file.name == folder.config.name and folder.path.parent == workspace.runs and workspace.lock.exists()
+    return dataclasses.replace(config, workspace=str(workspace.root)) if is_of_run else config
 
 
 def _make_folder(runs: Path, stamp: str) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.runs.search import SearchSummary
-from pipeline.runs.workspace import RunFolder
+from pipeline.runs.workspace import RunFolder, Workspace
 from shiftvit.files import atomic
 
 
@@ -49,9 +49,13 @@ class RunResult:
 def read(folder: RunFolder) -> RunResult | None:
     """Returns the result from the folder of a run, or None if the run did not get that far."""
     try:
-        return RunResult.from_dict(json.loads(folder.result.read_text(encoding="utf-8")))
+        result = RunResult.from_dict(json.loads(folder.result.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    if result.pushed_version is None:
+        return result
+    serving = Workspace(folder.path.parent.parent).serving  # which may have moved since the run
+    return dataclasses.replace(result, destination=str(serving / result.pushed_version))
 
 
 def write(folder: RunFolder, result: RunResult) -> None:

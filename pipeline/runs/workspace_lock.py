@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pipeline.runs import relocation
 from pipeline.runs.workspace import Workspace
 from shiftvit.errors import UserError
 from shiftvit.files import disk, locks
@@ -36,7 +37,7 @@ class WorkspaceLock:
 
 @contextlib.contextmanager
 def acquire(workspace: Workspace, wait: bool, notify: Callable[[str], None] = print) -> Iterator[WorkspaceLock]:
-    """Locks the workspace for the duration of the block; creates it if it does not exist.
+    """Locks the workspace for the duration of the block; creates it if it does not exist, and follows it if it moved.
 
     Args:
         workspace: to lock.
@@ -60,6 +61,7 @@ def acquire(workspace: Workspace, wait: bool, notify: Callable[[str], None] = pr
                 )
             notify(f"Waiting for {owner} in {workspace.root}.")
             locks.acquire(file)
+        relocation.follow(workspace)
         yield WorkspaceLock(file)
     finally:
         os.close(file)

@@ -69,6 +69,15 @@ def plain(path: str | os.PathLike) -> str:
     return os.path.join(f"/proc/{os.getpid()}/fd/{_descriptor(os.path.join(*parts[:end]))}", *parts[end:])
 
 
+def relative(path: str, start: str | os.PathLike) -> str:
+    """Returns a path from `start`, which stays the same if both move together; an address is returned as it is.
+
+    >>> relative("/a/artifacts/Trainer/model/5", "/a/serving/shiftvit")
+    '../../artifacts/Trainer/model/5'
+    """
+    return path if _REMOTE in path else os.path.relpath(real(path), real(os.fspath(start)))
+
+
 def real(text: str) -> str:
     """Returns text, such as a message, in which folders have their own names again instead of `plain` ones."""
     names = {str(descriptor): folder for folder, descriptor in _open.items()}

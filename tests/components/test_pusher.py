@@ -78,7 +78,7 @@ def test_blessed_model_is_archived_and_served(tmp_path, model):
     assert pushed.get_string_custom_property("pushed_destination") == str(version)
     assert (tmp_path / "pushed" / "saved_model.pb").read_text() == "the model"
     assert (version / "saved_model.pb").read_text() == "the model"
-    assert serving_folder.read_origin(version) == serving_folder.Origin(model=model.uri, keep=2)
+    assert serving_folder.read_origin(version) == serving_folder.Origin(model="../model", keep=2)
 
 
 def test_unblessed_model_is_neither_archived_nor_served(tmp_path, model):

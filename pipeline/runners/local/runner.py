@@ -29,6 +29,7 @@ from pipeline.config.settings import PipelineConfig
 from pipeline.graph.dag import Site, create_pipeline
 from pipeline.graph.nodes import Node
 from pipeline.runners import beam
+from pipeline.runners.local import cache
 from pipeline.runners.local.result import Executions, build_run_result, build_search_result, output
 from pipeline.runs import machine, predictions, run_result, workspace_stack
 from pipeline.runs.events import CACHED, COMPLETE, FAILED, PREDICTIONS, Events
@@ -120,6 +121,8 @@ def run(config: PipelineConfig, source: Source, folder: RunFolder, events: Event
     atomic.write_file(folder.graph, json.dumps(upstream, indent=2) + "\n")
     nodes = [node.id for node in pipeline.components]
     events.plan(nodes[: nodes.index(Node.TUNER) + 1] if search_only else [*nodes, PREDICTIONS])
+    for deleted in lineage.deleted_baselines():
+        events.note(f"{deleted} was deleted: the model is compared with the newest older one that is there, if any")
     joules = _run_nodes(pipeline, folder, events, lineage, RunOptions(to_nodes=[Node.TUNER]) if search_only else None)
     executions = {execution.node: execution for execution in lineage.executions(folder.id)}
     unfinished = [node for node, execution in executions.items() if execution.state not in (COMPLETE, CACHED)]
@@ -143,7 +146,8 @@ def _run_nodes(
     watcher = NodeWatcher(events, lambda: lineage.executions(folder.id))
     absl_logging.get_absl_logger().addHandler(watcher)
     try:
-        with machine.EnergyMeter() as energy:
+        root = Path(pipeline.pipeline_info.pipeline_root).parent
+        with machine.EnergyMeter() as energy, cache.independent_of(root):
             NamedRunner(folder.id).run(pipeline, options)
     finally:
         absl_logging.get_absl_logger().removeHandler(watcher)

@@ -171,7 +171,7 @@ def test_show_has_class_names_and_the_lineage_of_the_pushed_model(metadata, caps
         "blur  50.0% of 1,200 images",
         "request with 1 image    12.5 ms",
         "none found",
-        "Pushed version 12 to serving: top-1 75.0%",
+        f"Pushed version 12 to {folder.path.parents[1]}/serving/shiftvit: top-1 75.0%",
         str(folder.config),
     ):
         assert text in page
