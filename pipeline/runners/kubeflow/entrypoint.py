@@ -184,7 +184,7 @@ PREPARATIONS: dict[str, Callable[[Json, Json, Path], None]] = {
     "components.tuner.component.Executor": _search,
     "tfx.components.trainer.executor.GenericExecutor": _train,
     "components.baseline.PushedBaseline_Executor": _find_baseline,
-    "tfx.components.evaluator.executor.Executor": _evaluate,
+    "components.plain_uris.EvaluatorExecutor": _evaluate,
     "components.pusher.Executor": _push,
 }
 

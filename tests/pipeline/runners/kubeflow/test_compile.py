@@ -9,7 +9,7 @@ from compiled import FULL, compile_small, compiled
 import components
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import Node
-from pipeline.runners.kubeflow import compile
+from pipeline.runners.kubeflow import compile, entrypoint
 from shiftvit.config import ModelConfig
 from shiftvit.errors import ConfigError
 
@@ -36,6 +36,13 @@ def test_every_node_runs_our_entrypoint_in_the_image(documents, containers):
     for container in containers.values():
         assert container["image"] == "registry/shiftvit:1"
         assert container["command"] == ["python", "-m", "pipeline.runners.kubeflow.entrypoint"]
+
+
+def test_every_executor_whose_parameters_the_entrypoint_converts_is_in_the_graph(containers):
+    commands = [[*container["command"], *container["args"]] for container in containers.values()]
+    executors = {command[command.index("--executor_class_path") + 1] for command in commands}
+
+    assert entrypoint.PREPARATIONS.keys() <= executors
 
 
 def test_every_node_of_the_graph_compiles(tmp_path):

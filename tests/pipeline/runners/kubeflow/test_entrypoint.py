@@ -18,7 +18,7 @@ from shiftvit.errors import ConfigError, DataError
 INGEST = "components.example_gen.component.ImageExampleGen_Executor"
 TUNE = "components.tuner.component.Executor"
 TRAIN = "tfx.components.trainer.executor.GenericExecutor"
-EVALUATE = "tfx.components.evaluator.executor.Executor"
+EVALUATE = "components.plain_uris.EvaluatorExecutor"
 BASELINE = "components.baseline.PushedBaseline_Executor"
 PUSH = "components.pusher.Executor"
 MODEL = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
