@@ -7,14 +7,12 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 import tempfile
-from pathlib import Path
 
 from shiftvit.errors import ConfigError
 
 MIN_OPEN_FILES = 256
-# Variables of Python's that are for developing with Python: libraries fail at warnings and without docstrings.
-_DEVELOPERS = ("PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONSTARTUP")
 
 
 def prepare() -> None:
@@ -23,14 +21,20 @@ def prepare() -> None:
     Raises:
         ConfigError: for what cannot be made good, with the way out.
     """
-    for name in _DEVELOPERS:
-        os.environ.pop(name, None)
+    _have_plain_python()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the exit codes of children would be lost
     _allow_open_files()
     _have_working_folder()
     _have_temporary_folder()
     _have_home()
+
+
+def _have_plain_python() -> None:
+    """Drops what is for developing with Python: libraries fail if warnings are errors, or without their docstrings."""
+    os.environ.pop("PYTHONWARNINGS", None)
+    if os.environ.pop("PYTHONOPTIMIZE", None) and sys.flags.optimize:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _allow_open_files() -> None:
@@ -64,8 +68,9 @@ def _have_temporary_folder() -> None:
 
 def _have_home() -> None:
     """Sets HOME and USER for a user without either, as a container's may be."""
-    home = Path(os.path.expanduser("~"))
-    if not home.is_absolute():
+    if not os.environ.get("HOME"):
+        os.environ.pop("HOME", None)  # so that the user database is asked
+    if not os.path.isabs(os.path.expanduser("~")):
         os.environ["HOME"] = tempfile.gettempdir()
     if not any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")):
         os.environ["USER"] = f"user{os.getuid()}"

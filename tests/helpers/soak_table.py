@@ -6,7 +6,7 @@ from collections import Counter
 TITLES = {
     "soak_kills.py": "A run killed (`kill -9`) at random moments and in every step pushes the same weights in the end",
     "soak_disk.py": "A disk that fills up in any step: one clear message, no partial files, and the next run continues",
-    "soak_surroundings.py": "The quickstart in odd folders, streams, limits, signals, users, variables: a model or one sentence",
+    "soak_surroundings.py": "The quickstart in odd folders, streams, limits, users, environments: a model or why not",
     "test_resume.py": "A training killed within an epoch ends with the weights of an undisturbed one",
     "test_readers.py": "Loading the newest version in a loop during 50 pushes and rollbacks never fails",
     "test_serving_folder.py": "Versions appear and disappear atomically despite crashes and concurrent readers",
