@@ -1,6 +1,8 @@
 """A search through the Tuner's executor, whose best hyperparameters the Trainer applies."""
 
+import dataclasses
 import json
+from types import SimpleNamespace
 
 import executions
 import pytest
@@ -11,6 +13,7 @@ from components.tuner import component
 from components.tuner.component import Executor
 from components.tuner.config import TunerConfig
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, to_dict
+from shiftvit.errors import ConfigError
 from tuner import results
 from tuner.config import TuneConfig
 from tuner.results import REPORT_FILE, RESULTS_FILE
@@ -92,3 +95,15 @@ def test_a_search_is_not_resumed_on_the_other_stack(monkeypatch):
 
     monkeypatch.setattr(component, "STACK", "another")
     assert component._digest(config, ["train"]) != name
+
+
+def test_a_batch_that_the_training_split_does_not_fill_is_refused_before_the_first_trial(drawn_examples, tmp_path):
+    large = dataclasses.replace(EXPERIMENT, train=TrainConfig(batch_size=20_000))
+    files = [f"{drawn_examples}/Split-{split}/*" for split in ("train", "eval")]
+    config = to_dict(TunerConfig(TUNE, large, "", "", str(tmp_path / "resume")))
+
+    with pytest.raises(
+        ConfigError, match=r"train\.batch_size=20000 is more than the 10,000 images of the training split"
+    ):
+        component.tuner_fn(SimpleNamespace(custom_config=config, train_files=files[:1], eval_files=files[1:]))
+    assert not (tmp_path / "resume").exists()
