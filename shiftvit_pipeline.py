@@ -31,6 +31,10 @@ def order_path() -> None:
     So a file of the user's, in a folder of PYTHONPATH or in the working directory, never replaces a module that this
     project or a library imports. Children that are started in another way get this folder first.
     """
+    try:
+        os.getcwd()
+    except OSError:  # it was removed, which the command line reports
+        return
     given = os.environ.get("PYTHONPATH", "")
     users = [os.path.abspath(path) for path in ("", os.path.dirname(sys.argv[0]), *given.split(os.pathsep))]
 

@@ -66,6 +66,15 @@ def test_script_of_an_installation_starts_in_such_a_project(project, tmp_path):
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("shiftvit ")
 
 
+def test_working_directory_that_was_removed_is_reported(tmp_path):
+    (tmp_path / "gone").mkdir()
+    command = f'rmdir "$PWD"; {sys.executable} {ENTRY} pipeline.cli.main runs'
+
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path / "gone", capture_output=True, text=True)
+
+    assert done.returncode == 2 and done.stderr.startswith("shiftvit: the working directory was removed"), done.stderr
+
+
 def test_entry_point_runs_a_module_as_python_does(project):
     (project / "show.py").write_text("import sys; print(__name__, sys.argv[1:], __spec__.name)")
 
