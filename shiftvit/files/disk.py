@@ -71,6 +71,11 @@ def folder_size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
+def fullest(*folders: str | os.PathLike) -> str | os.PathLike:
+    """Returns the folder with the least free space."""
+    return min(folders, key=lambda folder: _free_bytes(folder) or 0)
+
+
 def full_error(folder: str | os.PathLike, reason: str) -> DiskFullError:
     """Returns the error for a folder on a full disk; `reason` says what does not fit."""
     return DiskFullError(

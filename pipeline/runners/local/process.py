@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +62,8 @@ def explain(error: Exception, folder: RunFolder, node: str | None) -> UserError 
             return cause
     if disk.is_full(error):
         workspace = config_file.load(folder.config).workspace
-        return disk.full_error(workspace, f"{node or 'the run'} ran out of space")
+        place = disk.fullest(workspace, tempfile.gettempdir())
+        return disk.full_error(place, f"{node or 'the run'} ran out of space")
     return None
 
 

@@ -1,3 +1,4 @@
+import errno
 import sys
 
 import pytest
@@ -80,3 +81,13 @@ def test_full_disk_is_explained_whichever_library_raises(words, folder, tmp_path
 
 def test_unexplained_error_keeps_its_traceback(folder):
     assert process.explain(ValueError("disk"), folder, "Trainer") is None
+
+
+def test_full_folder_for_temporary_files_is_the_one_that_is_named(folder, small_disk, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(small_disk.folder))
+    error = OSError(errno.ENOSPC, "No space left on device")
+
+    with small_disk.filled(left=0):
+        assert str(process.explain(error, folder, "Trainer")).startswith(
+            f"{small_disk.folder}: the disk is full: Trainer"
+        )
