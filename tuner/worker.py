@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cores", type=int, nargs="*", help="cores to use (default: all)")
     parser.add_argument("--end-with-stdin", action="store_true", help="exit when standard input closes")
     options = parser.parse_args(arguments)
-    missing = [name for name in (ID_VARIABLE, *CHIEF_VARIABLES) if name not in os.environ]
+    missing = [name for name in (ID_VARIABLE, *CHIEF_VARIABLES) if not os.environ.get(name)]
     if missing:
         parser.error(f"{' and '.join(missing)} must be set; see --help")
     chief_host, chief_port = (os.environ[name] for name in CHIEF_VARIABLES)

@@ -11,7 +11,7 @@ from ports import free_ports
 from waiting import HANG_SECONDS
 
 from shiftvit.errors import ConfigError
-from tuner import chief
+from tuner import chief, worker
 from tuner.results import COMPLETED
 
 
@@ -102,3 +102,12 @@ def test_a_worker_that_asks_for_no_trial_is_named_once_with_the_log(tmp_path, mo
     assert [record.getMessage() for record in caplog.records if "worker" in record.getMessage()] == [
         f"worker0 of the search has not asked for a trial for a minute; see {chief._log()}"
     ]
+
+
+def test_a_variable_that_is_empty_is_not_set(monkeypatch, capsys):
+    for name, value in {"KERASTUNER_TUNER_ID": "w", "KERASTUNER_ORACLE_IP": "", "KERASTUNER_ORACLE_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit, match="2"):
+        worker.main(["folder"])
+    assert "KERASTUNER_ORACLE_IP must be set" in capsys.readouterr().err
