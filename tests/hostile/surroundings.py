@@ -23,6 +23,7 @@ class Surrounding:
         environment: variables to set, or to remove with None.
         folder: name of the working directory.
         codes: exit codes that keep the promise.
+        unseen: whether nobody sees stderr.
         needs: a command that fails where this surrounding cannot be made.
         settings: of the run, besides those of all.
     """
@@ -32,13 +33,26 @@ class Surrounding:
     environment: dict[str, str | None] = field(default_factory=dict)
     folder: str = "project"
     codes: tuple[int, ...] = (0,)
+    unseen: bool = False
     needs: str = "true"
     settings: tuple[str, ...] = ()
 
 
 def surroundings() -> list[Surrounding]:
     """Returns all surroundings."""
-    kinds = (_proxies, _folders, _pythons, _variables, _terminals, _streams, _limits, _signals, _users, _temporary)
+    kinds = (
+        _proxies,
+        _folders,
+        _pythons,
+        _variables,
+        _terminals,
+        _streams,
+        _limits,
+        _signals,
+        _users,
+        _temporary,
+        _moves,
+    )
     return [surrounding for kind in kinds for surrounding in kind()]
 
 
@@ -140,7 +154,7 @@ def _streams() -> Iterator[Surrounding]:
         ("2>/dev/full", (0,)),
         (">/dev/full 2>&1", (1,)),
     ):
-        yield Surrounding(f"streams {redirections}", f'"$@" {redirections}', codes=codes)
+        yield Surrounding(f"streams {redirections}", f'"$@" {redirections}', codes=codes, unseen="2>" in redirections)
     yield Surrounding("stdout into a closed pipe", 'set -o pipefail; "$@" | true')
     yield Surrounding("stderr into a closed pipe", 'set -o pipefail; { "$@" 2>&1 >&3 | true; } 3>&1')
 
@@ -163,6 +177,12 @@ def _signals() -> Iterator[Surrounding]:
     block = "env --block-signal=CHLD --block-signal=TERM"
     yield Surrounding("signals blocked", f'{block} "$@"', needs=f"{block} true")
     yield Surrounding("nohup", 'nohup "$@"')
+    for name in ("INT", "TERM", "HUP"):
+        stopped = f'timeout --preserve-status --signal={name} 20 "$@"'
+        yield Surrounding(f"SIG{name} after 20 seconds", stopped, codes=(0, 130))
+    for first, second in (("TERM", "TERM"), ("HUP", "TERM")):
+        twice = f'"$@" & sleep 20; kill -{first} $!; sleep 0.1; kill -{second} $!; wait $!'
+        yield Surrounding(f"SIG{first} after 20 seconds, then SIG{second}", twice, codes=(0, 130))
     yield Surrounding("setsid", 'setsid -w "$@"', needs="setsid -w true")
 
 
@@ -189,3 +209,16 @@ def _temporary() -> Iterator[Surrounding]:
         fill = f"mount -t tmpfs -o size={size} tmpfs $HERE; head -c {used} /dev/zero > $HERE/x 2>&1; "
         shell = f'TMPDIR=$HERE unshare -m sh -c \'{fill} exec "$@"\' - "$@"'
         yield Surrounding(f"TMPDIR {label}", shell, needs=possible, codes=(0, 1))
+
+
+def _moves() -> Iterator[Surrounding]:
+    """Yields workspaces that are not where their first run was."""
+    for command in ("mv", "cp -r"):
+        yield Surrounding(f"workspace after {command}", f'"$@" --workspace $HERE/v && {command} $HERE/v w && "$@"')
+    yield Surrounding("workspace behind a link", 'mkdir $HERE/v; ln -s $HERE/v w; "$@"')
+    elsewhere = 'mkdir -p /dev/shm/${HERE//\\//_}; ln -s /dev/shm/${HERE//\\//_} w; "$@"; code=$?; '
+    yield Surrounding(
+        "workspace on another file system",
+        elsewhere + "rm w; mv /dev/shm/${HERE//\\//_} w; exit $code",
+        needs="test -w /dev/shm",
+    )
