@@ -18,6 +18,7 @@ from pipeline.runners.local import launch
 from pipeline.runs import run_folder
 from pipeline.runs.outcome import Outcome
 from pipeline.runs.workspace import RunFolder
+from shiftvit import processes
 from shiftvit.errors import ConfigError
 
 PREAMBLE = """
@@ -159,6 +160,10 @@ def watched(folder):
     command = child(
         folder,
         """
+        def end(*_):
+            slow = os.path.join(os.path.dirname(sys.argv[0]), "slow")
+            os.rename(slow, slow + ".stopping") if os.path.exists(slow) else sys.exit()
+        signal.signal(signal.SIGTERM, end)
         open(os.path.join(os.path.dirname(sys.argv[0]), "pid.partial"), "w").write(str(os.getpid()))
         os.rename(os.path.join(os.path.dirname(sys.argv[0]), "pid.partial"),
                   os.path.join(os.path.dirname(sys.argv[0]), "pid"))
@@ -187,6 +192,28 @@ def test_interrupt_ends_the_child_and_exits_130(watched, sent):
     assert watcher.returncode == 130 and "repeat the command to continue" in output
     assert not run_folder.is_alive(folder) and is_gone(folder)
     assert json.loads(folder.outcome.read_text())["exit_code"] == 130
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_second_signal_kills_a_child_that_takes_its_time(watched, second):
+    watcher, folder = watched
+    (folder.path / "slow").touch()
+    watcher.send_signal(signal.SIGHUP)
+    wait_until((folder.path / "slow.stopping").exists)
+    watcher.send_signal(second)
+
+    output, errors = watcher.communicate(timeout=HANG_SECONDS)
+
+    assert watcher.returncode == 130 and "repeat the command to continue" in output and is_gone(folder), errors
+    assert json.loads(folder.outcome.read_text())["exit_code"] == 130
+
+
+@pytest.mark.parametrize("group", [True, False])
+def test_signal_to_a_process_that_has_ended_is_no_error(group):
+    process = subprocess.Popen(["true"], start_new_session=True)
+    process.wait()
+
+    processes.send(process, signal.SIGTERM, group)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is specific to Linux")
