@@ -1,4 +1,4 @@
-"""Runs TFX's Evaluator, the Canary and TFX's Pusher as the graph does."""
+"""Runs the Evaluator, the Canary and TFX's Pusher as the graph does."""
 
 import json
 from dataclasses import asdict
@@ -6,7 +6,6 @@ from dataclasses import asdict
 from executions import artifact, context
 from google.protobuf import json_format
 from known_data import NUM_CLASSES
-from tfx.components.evaluator.executor import Executor as Evaluator
 from tfx.components.pusher.executor import Executor as Pusher
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
@@ -14,6 +13,7 @@ from waiting import HANG_SECONDS
 
 from components.canary.component import BLESSED, Canary
 from components.evaluator.eval_config import EXTRACTION, SPLITS, make_eval_config
+from components.plain_uris import EvaluatorExecutor
 from pipeline.config.beam import BeamConfig
 from pipeline.config.settings import CanaryConfig, EvaluateConfig
 from pipeline.runners.beam import arguments
@@ -26,7 +26,7 @@ def evaluate(folder, examples, model, images, baseline=None, flags=None, num_cla
     blessing.id = 1
     config = make_eval_config(images, num_classes, **asdict(EvaluateConfig(**thresholds)))
     flags = arguments(BeamConfig()) if flags is None else flags
-    Evaluator(BaseBeamExecutor.Context(beam_pipeline_args=flags, tmp_dir=str(folder / "tmp"))).Do(
+    EvaluatorExecutor(BaseBeamExecutor.Context(beam_pipeline_args=flags, tmp_dir=str(folder / "tmp"))).Do(
         {"examples": [examples], "model": [model]} | ({"baseline_model": [baseline]} if baseline else {}),
         {"evaluation": [evaluation], "blessing": [blessing]},
         {
