@@ -118,7 +118,7 @@ def _variables() -> Iterator[Surrounding]:
     yield Surrounding("LC_ALL=C and nothing else", environment=ascii_only)
     yield Surrounding("LC_ALL=C in a folder ü", environment=ascii_only, folder="ü", codes=(0, 2))
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "XDG_CACHE_HOME", "KERAS_HOME"):
-        yield Surrounding(f"{variable} absent", environment={variable: "/absent/file"})
+        yield Surrounding(f"{variable} absent", environment={variable: "/proc/absent/file"})
     for variable, value in (
         ("LANG", "garbage"),
         ("TZ", "garbage"),
@@ -129,7 +129,7 @@ def _variables() -> Iterator[Surrounding]:
         ("TF_USE_LEGACY_KERAS", "0"),
         ("TF_CPP_MIN_LOG_LEVEL", "0"),
         ("MPLBACKEND", "garbage"),
-        ("GOOGLE_APPLICATION_CREDENTIALS", "/absent"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/proc/absent"),
         ("KERASTUNER_TUNER_ID", "chief"),
     ):
         yield Surrounding(f"{variable}={value}", environment={variable: value})
@@ -191,7 +191,7 @@ def _users() -> Iterator[Surrounding]:
     for label, home in (
         ("no HOME", "env -u HOME"),
         ("HOME empty", "env HOME="),
-        ("HOME absent", "env HOME=/absent"),
+        ("HOME absent", "env HOME=/proc/absent"),
         ("HOME a file", "env HOME=/etc/hostname"),
         ("HOME read-only", "env HOME=$HERE"),
     ):
@@ -200,7 +200,7 @@ def _users() -> Iterator[Surrounding]:
 
 
 def _temporary() -> Iterator[Surrounding]:
-    yield Surrounding("TMPDIR absent", environment={"TMPDIR": "/absent"})
+    yield Surrounding("TMPDIR absent", environment={"TMPDIR": "/proc/absent"})
     yield Surrounding("TMPDIR a file", environment={"TMPDIR": "/etc/hostname"})
     yield Surrounding("TMPDIR relative", 'mkdir $HERE/t; cd $HERE; TMPDIR=t "$@"')
     yield Surrounding("TMPDIR on another file system", environment={"TMPDIR": "/dev/shm"}, needs="test -w /dev/shm")

@@ -45,7 +45,7 @@ def test_user_without_a_name_and_a_home_gets_both(home, tmp_path):
     assert done.stdout.split()[:3] == [str(tmp_path), str(tmp_path), "user12345"], done.stderr
 
 
-@pytest.mark.parametrize("folder", ["/absent", "/etc/hostname", "/proc"])
+@pytest.mark.parametrize("folder", ["/proc/absent", "/etc/hostname", "/proc"])
 def test_temporary_folder_that_cannot_be_written_is_replaced_for_children_too(folder):
     assert prepared('"$@"', TMPDIR=folder).stdout.split()[1] in ("/tmp", "/var/tmp", "/usr/tmp")
 
