@@ -1,1 +1,1 @@
-"""Atomic writes, disk space and file locks."""
+"""Atomic writes, disk space, file locks, paths and text."""
