@@ -31,9 +31,13 @@ def prepare() -> None:
 
 
 def _have_plain_python() -> None:
-    """Drops what is for developing with Python: libraries fail if warnings are errors, or without their docstrings."""
-    os.environ.pop("PYTHONWARNINGS", None)
-    if os.environ.pop("PYTHONOPTIMIZE", None) and sys.flags.optimize:
+    """Starts this process anew if Python left out docstrings, which libraries need, or takes all paths for ASCII."""
+    os.environ.pop("PYTHONWARNINGS", None)  # libraries fail if warnings are errors
+    without_docstrings = os.environ.pop("PYTHONOPTIMIZE", None) and sys.flags.optimize
+    only_ascii = sys.getfilesystemencoding() == "ascii" and os.environ.get("PYTHONUTF8") != "1"
+    if only_ascii:
+        os.environ["PYTHONUTF8"] = "1"
+    if without_docstrings or only_ascii:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 

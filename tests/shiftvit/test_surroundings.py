@@ -17,6 +17,7 @@ except errors.UserError as error:
     sys.exit(f"{error.exit_code}: {error}")
 print(os.path.expanduser("~"), os.environ["TMPDIR"], getpass.getuser(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 print(signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL, not signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+print(sys.getfilesystemencoding())
 print(*(name for name in os.environ if name.startswith("PYTHON")))
 """
 NOBODY = "unshare --user --map-user=12345 --map-group=12345"
@@ -77,7 +78,13 @@ def test_removed_working_directory_is_refused(tmp_path):
     assert done.stderr == "2: the working directory was removed; change to another one, then try again\n"
 
 
+def test_locale_of_ascii_alone_becomes_utf8():
+    done = prepared('"$@"', LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+
+    assert done.stdout.splitlines()[2] == "utf-8", done.stderr
+
+
 def test_variables_for_developing_with_python_are_dropped():
     done = prepared('"$@"', PYTHONWARNINGS="default", PYTHONOPTIMIZE="2", PYTHONHASHSEED="0")
 
-    assert sorted(done.stdout.splitlines()[2].split()) == ["PYTHONHASHSEED", "PYTHONPATH"]
+    assert sorted(done.stdout.splitlines()[3].split()) == ["PYTHONHASHSEED", "PYTHONPATH"]
