@@ -88,6 +88,14 @@ The serving folder keeps as many versions as after the last push (push.keep of i
 examples:
   shiftvit rollback 1795449784
 """,
+    "shiftvit clean": """\
+Lists what killed processes left, prepared data that no run used, and equal copies. What runs from the cache,
+`show`, `compare`, `rollback` and `serve` need is never among it. Nothing is removed without --yes.
+
+examples:
+  shiftvit clean
+  shiftvit clean --yes --workspace /data/cifar
+""",
     "shiftvit serve": f"""\
 Speaks TensorFlow Serving's REST API, runs concurrent requests as one batch, and switches without downtime
 to a new version as soon as it is pushed. For production, TensorFlow Serving can read the same folder.

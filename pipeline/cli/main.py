@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.cli import bench, completion, crash, data, kubeflow, models, past_runs, run, serve, train
+from pipeline.cli import bench, clean, completion, crash, data, kubeflow, models, past_runs, run, serve, train
 from pipeline.cli.epilogs import EPILOGS
 from pipeline.cli.output import fail
 from pipeline.cli.parser import Parser
@@ -68,7 +68,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (run, train, data, past_runs, models, serve, bench, kubeflow, completion):
+    for group in (run, train, data, past_runs, models, clean, serve, bench, kubeflow, completion):
         group.add(commands)
     return parser
 

@@ -80,6 +80,11 @@ class Workspace:
         return self.root / "tuning"
 
     @property
+    def sources(self) -> Path:
+        """A folder per prepared source: see `pipeline.sources.prepare`, which comes before this package."""
+        return self.root / "sources"
+
+    @property
     def serving(self) -> Path:
         """Pushed versions in TensorFlow Serving's layout: a folder per version; the highest number is served."""
         return self.root / "serving" / PIPELINE_NAME

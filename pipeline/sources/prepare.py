@@ -22,7 +22,7 @@ from pipeline.sources.record_source import Reader, RecordSource, Writer
 from shiftvit.config import require
 from shiftvit.errors import DataError
 from shiftvit.features import SPLITS
-from shiftvit.files import atomic, disk
+from shiftvit.files import atomic, copies, disk
 
 IDENTITY_FILE = "source.json"
 SOURCE_SETTINGS = ("shapes", "data", "ingest")  # groups of settings that `prepare` reads, beside source and workspace
@@ -113,6 +113,7 @@ def _write(folder: Path, origin: _Origin) -> None:
     except OSError:
         if not folder.is_dir():  # if it is, another run has just written the same
             raise
+    copies.share(folder.parent)  # several layouts of the same images have equal records
 
 
 def _load(folder: Path, origin: _Origin) -> Source:

@@ -88,6 +88,36 @@ def remove(path: Path) -> bool:
         os.close(descriptor)
 
 
+def link(original: Path, path: Path) -> None:
+    """Replaces the file `path` with another name of `original`, whose content is the same.
+
+    Raises:
+        OSError: if it cannot be, as on a file system without links; `path` stays as it is.
+    """
+    partial = _partial_sibling(path)
+    os.link(original, partial)
+    partial.replace(path)
+
+
+def leftovers(root: Path) -> Iterator[Path]:
+    """Yields what killed processes left anywhere below `root`; nothing that a process still writes."""
+    for folder, folders, files in os.walk(root):
+        partials = {name for name in (*folders, *files) if _PARTIAL.fullmatch(name)}
+        folders[:] = (name for name in folders if name not in partials)
+        yield from (path for name in sorted(partials) if _is_unlocked(path := Path(folder, name)))
+
+
+def _is_unlocked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return locks.acquire(descriptor, wait=False)
+    finally:
+        os.close(descriptor)
+
+
 def remove_leftovers(parent: Path, name: str | None = None) -> None:
     """Removes what killed processes left in `parent`: work in progress on `name`, or on any name."""
     for path in list(parent.iterdir()):
