@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
 DOCUMENTS = [*(ROOT / page for page in PAGES), *sorted((ROOT / "docs").glob("*.md"))]
 WORKSPACE_COMMANDS = (  # test_pipeline.py runs them in a workspace that holds a finished run
+    "shiftvit clean",
     "shiftvit predict picture.png",
     "shiftvit show",
     "shiftvit report",
