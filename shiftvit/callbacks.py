@@ -11,6 +11,7 @@ from shiftvit import progress
 from shiftvit.cluster import is_chief
 from shiftvit.errors import UserError
 from shiftvit.files import paths
+from shiftvit.files.lease import Lease
 from shiftvit.metrics import LOSS, OBJECTIVE, of_eval
 from shiftvit.optimizer import last_rate
 
@@ -133,6 +134,25 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
         """Removes the copy of a worker that is not the chief."""
         if self._is_temporary:
             tf.io.gfile.rmtree(self._own)
+
+
+class CheckLease(tf.keras.callbacks.Callback):
+    """Ends the training before an epoch is saved, if another process took over the folder of its state.
+
+    Args:
+        lease: of the folder.
+
+    Raises:
+        UserError: see `Lease.check`.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        super().__init__()
+        self.lease = lease
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Checks after the evaluation of an epoch, which all callbacks that save follow."""
+        self.lease.check()
 
 
 class ReportProgress(tf.keras.callbacks.Callback):

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras_tuner
@@ -83,8 +83,11 @@ class Search(BaseTuner):
         self._last_changes: dict[str, tuple[float, TrialProgress | None]] = {}  # of progress, by trial: when and what
         self._over_since = 0.0
 
-    def search(self) -> None:
+    def search(self, check: Callable[[], None] = lambda: None) -> None:
         """Runs trials until the budget is used up.
+
+        Args:
+            check: called about once a second; raises if this search must not go on.
 
         Raises:
             ConfigError: if the budget is too short for one trial.
@@ -101,6 +104,7 @@ class Search(BaseTuner):
         ):
             while not (workers.are_done() and self._is_over()):
                 time.sleep(_POLL_SECONDS)
+                check()
                 self.oracle.seconds = time.monotonic() - started
                 workers.replace_dead(len(self.oracle.end_order))
                 workers.name_silent(self.oracle.tuner_ids)

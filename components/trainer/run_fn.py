@@ -1,5 +1,6 @@
 """The Trainer's `run_fn`: trains, exports, and keeps the record of both."""
 
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -10,6 +11,7 @@ from components.trainer.training import keep_records, resume_folder, train_and_e
 from shiftvit.callbacks import ReportProgress
 from shiftvit.config import ExperimentConfig, from_dict
 from shiftvit.dataset import dataset_of_files
+from shiftvit.files import states
 from tuner.space import apply
 
 
@@ -28,7 +30,7 @@ def run_fn(fn_args: FnArgs) -> None:
         callbacks=[tf.keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False), ReportProgress("train")],
     )
     keep_records(experiment, resume_dir, fn_args.model_run_dir)
-    tf.io.gfile.rmtree(resume_dir)
+    states.prune(Path(config.resume_root).parent)
 
 
 def tuned(experiment: ExperimentConfig, hyperparameters: dict[str, Any] | None) -> ExperimentConfig:

@@ -1,16 +1,20 @@
 """Trains and exports, for the Trainer component and for `shiftvit train` alike. Imports no TFX."""
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import tensorflow as tf
 
+from shiftvit.callbacks import CheckLease
+from shiftvit.cluster import is_chief
 from shiftvit.config import ExperimentConfig, to_dict
 from shiftvit.dataset import dataset_of_files
 from shiftvit.export import export
-from shiftvit.files import disk, paths
+from shiftvit.files import disk, lease, paths, states
 from shiftvit.stack import STACK
 from shiftvit.train import train
 from shiftvit.training_record import EXPERIMENT_FILE, HISTORY_FILE
@@ -41,15 +45,30 @@ def train_and_export(
 ) -> None:
     """Trains, resuming from `resume_dir` if it holds a state, and writes the SavedModel to `model_dir`.
 
+    The state stays, because the model may still get lost on its way from `model_dir`: a repetition finds the training
+    complete and only exports again. Of two trainings with one `resume_dir`, the second waits and does the same.
+
     `experiment` must be made for the data with `ExperimentConfig.for_data`.
 
     Raises:
         UserError: if training diverges.
         DiskFullError: if there is no room for the state or the model.
     """
-    model = train(experiment, train_files, eval_files, resume_dir=resume_dir, callbacks=callbacks)
-    with disk.ensure_space(model_dir, 4 * model.count_params() + _GRAPH_BYTES, "the exported model"):
-        export(model, experiment.model, dataset_of_files(train_files), model_dir)
+    with _sole_use(resume_dir) as checks:
+        model = train(experiment, train_files, eval_files, resume_dir=resume_dir, callbacks=[*checks, *callbacks])
+        with disk.ensure_space(model_dir, 4 * model.count_params() + _GRAPH_BYTES, "the exported model"):
+            export(model, experiment.model, dataset_of_files(train_files), model_dir)
+
+
+@contextlib.contextmanager
+def _sole_use(resume_dir: str) -> Iterator[list[tf.keras.callbacks.Callback]]:
+    """Holds the folder for this training, whose other workers need no lease; marks it as finished in the end."""
+    if not is_chief():
+        yield []
+        return
+    with lease.hold(Path(resume_dir)) as held:
+        yield [CheckLease(held)]
+        states.mark_finished(Path(resume_dir))
 
 
 def keep_records(experiment: ExperimentConfig, resume_dir: str, folder: str) -> None:

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from shiftvit.cluster import TF_CONFIG, is_chief, read_cluster, wait_for_workers
 from shiftvit.config import ExperimentConfig, require, to_dict
 from shiftvit.dataset import EXTRA_FOLDER, read_dataset
 from shiftvit.errors import DataError, UserError
-from shiftvit.files import atomic, disk
+from shiftvit.files import atomic, disk, states
 from shiftvit.quiet import silence_libraries, silence_xla
 from shiftvit.ranges import Range
 from shiftvit.training_record import EXPERIMENT_FILE
@@ -166,9 +165,9 @@ def _train(experiment: ExperimentConfig, folders: Folders, events: Events) -> No
         )
         if is_chief():
             training.keep_records(experiment, resume_dir, str(folder / EXTRA_FOLDER))
-    barrier(strategy)  # no worker ends, and none removes the state, before the model exists
+    barrier(strategy)  # no worker ends before the model exists
     if is_chief():
-        shutil.rmtree(resume_dir)
+        states.prune(folders.state)
 
 
 @contextlib.contextmanager

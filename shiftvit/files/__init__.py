@@ -1,1 +1,1 @@
-"""Atomic writes, disk space, file locks, paths and text."""
+"""Atomic writes, disk space, file locks and leases, states of work, paths and text."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import executions
@@ -19,6 +20,7 @@ from components.trainer.training import EXPERIMENT_FILE, resume_folder
 from pipeline.sources import shapes
 from shiftvit.config import DataConfig, ExperimentConfig, ModelConfig, TrainConfig, from_dict, to_dict
 from shiftvit.errors import ConfigError, UserError
+from shiftvit.files import states
 
 EXPERIMENT = ExperimentConfig(
     ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4),
@@ -58,6 +60,11 @@ def execute(examples, folder, experiment=EXPERIMENT, hyperparameters=None):
     )
 
 
+def exported_weights(folder):
+    """Returns the bytes of the exported variables."""
+    return (folder / "model/Format-Serving/variables/variables.data-00000-of-00001").read_bytes()
+
+
 @pytest.fixture(scope="module")
 def trained(drawn_examples, tmp_path_factory):
     """The folder of an execution with hyperparameters, on examples without a test split."""
@@ -90,8 +97,19 @@ def test_model_answers_with_the_class_names_of_the_source(trained):
     assert answer["probabilities"].shape == (1, 10)
 
 
-def test_finished_training_leaves_no_resume_state(trained):
-    assert list((trained / "training").iterdir()) == []
+def test_the_state_outlives_the_training_and_a_repetition_trains_nothing(drawn_examples, tmp_path):
+    execute(drawn_examples, tmp_path)
+    [state] = states.finished(tmp_path)
+    history = (state.folder / "history.csv").stat().st_mtime_ns
+    weights = exported_weights(tmp_path)
+    shutil.rmtree(tmp_path / "model")  # the upload that follows the step failed
+
+    execute(drawn_examples, tmp_path)
+
+    assert (state.folder / "history.csv").stat().st_mtime_ns == history
+    assert exported_weights(tmp_path) == weights
+    assert (tmp_path / "run/history.csv").read_text() == (state.folder / "history.csv").read_text()
+    assert state.bytes > 1000 and state.remove() and not state.folder.exists()
 
 
 @pytest.mark.slow
