@@ -105,6 +105,10 @@ class SearchFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         atomic.write_file(self.path / "task.json", json.dumps(to_dict(task)))
 
+    def remove_task(self) -> None:
+        """Removes the task, whose paths may mean nothing once the search is over."""
+        (self.path / "task.json").unlink(missing_ok=True)
+
     def load_task(self) -> Task:
         """Reads the task.
 

@@ -68,6 +68,7 @@ class Executor(standard.Executor):
             folder, results = Path(artifact_utils.get_single_uri(outputs)), search.results()
             (folder / RESULTS_FILE).write_text(to_json(results), encoding="utf-8")
             (folder / REPORT_FILE).write_text(render(results), encoding="utf-8")
+            search.folder.remove_task()
             states.mark_finished(search.folder.path)
         states.prune(search.folder.path.parents[1])
 

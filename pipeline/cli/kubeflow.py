@@ -122,13 +122,11 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 def _refusal(rehearsed: "Rehearsed") -> str:
     """Returns why the model of a rehearsal was not blessed and not pushed."""
     silence_libraries()
-    from components.canary.report import read_report
-    from components.evaluator.explain import explain
+    from components.refusal import reasons
 
     class_names = json.loads(rehearsed.metadata(Node.EXAMPLE_GEN, "examples")["class_names"])
-    reasons = explain(str(rehearsed.path(Node.EVALUATOR, "evaluation")), class_names)
-    canary = read_report(str(rehearsed.path(Node.CANARY, "blessing")))
-    return "; ".join(reasons if canary.passed else [*reasons, canary.reason])
+    paths = rehearsed.path(Node.EVALUATOR, "evaluation"), rehearsed.path(Node.CANARY, "blessing")
+    return "; ".join(reasons(*map(str, paths), class_names))
 
 
 def _submit(arguments: argparse.Namespace) -> int:

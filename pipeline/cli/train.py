@@ -165,9 +165,9 @@ def _train(experiment: ExperimentConfig, folders: Folders, events: Events) -> No
         )
         if is_chief():
             training.keep_records(experiment, resume_dir, str(folder / EXTRA_FOLDER))
-    barrier(strategy)  # no worker ends before the model exists
+    barrier(strategy)  # no worker ends, and none removes the state, before the model exists
     if is_chief():
-        states.prune(folders.state)
+        states.remove(Path(resume_dir))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.config.image import FORM, is_image
 from shiftvit.config import require
@@ -97,6 +97,9 @@ class KubeflowConfig:
     pipeline_root: str = ""  # folder of an object store for the artifacts; empty: the KFP installation's default
     state: str = ""  # folder on a volume from which killed trainings and searches resume; empty: they start over
     push_destination: str = "/serving/shiftvit"  # folder on a volume for pushed versions, as TensorFlow Serving reads
+    refused: Literal["pass", "fail"] = (
+        "pass"  # whether a run whose model is refused passes, with the reasons in the Pusher's log, or fails
+    )
     env: tuple[str, ...] = ()  # environment variables of every step, as NAME=VALUE
     secrets: tuple[str, ...] = ()  # environment variables from secrets, for every step, as NAME=SECRET:KEY
     volumes: tuple[str, ...] = ()  # persistent volume claims and their mount paths in every step, as CLAIM:/PATH

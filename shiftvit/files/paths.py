@@ -18,6 +18,7 @@ _MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 3500  # Linux takes 255 and 4,095; the r
 _SHOWN = 40  # characters of a long name in a message
 _REMOTE = "://"  # in the address of an object store
 
+_addresses: dict[str, str] = {}  # of object stores, by the folder that has copies of what is there
 _open: dict[str, int] = {}  # descriptors by folder; they stay open, because their names may be in use
 
 
@@ -69,13 +70,30 @@ def plain(path: str | os.PathLike) -> str:
     return os.path.join(f"/proc/{os.getpid()}/fd/{_descriptor(os.path.join(*parts[:end]))}", *parts[end:])
 
 
+def set_address(folder: str, address: str) -> None:
+    """Registers that `folder` has copies of what is at `address`, which lasts while the copies do not.
+
+    Both end with a slash.
+    """
+    _addresses[folder] = address
+
+
+def address(path: str) -> str:
+    """Returns the address of what a copy at `path` was made from or will be sent to; any other path unchanged."""
+    for folder, remote in _addresses.items():
+        if path.startswith(folder):
+            return remote + path.removeprefix(folder)
+    return path
+
+
 def relative(path: str, start: str | os.PathLike) -> str:
-    """Returns a path from `start`, which stays the same if both move together; an address is returned as it is.
+    """Returns a path from `start`, which stays the same if both move together; of a copy, or an address, the address.
 
     >>> relative("/a/artifacts/Trainer/model/5", "/a/serving/shiftvit")
     '../../artifacts/Trainer/model/5'
     """
-    return path if _REMOTE in path else os.path.relpath(real(path), real(os.fspath(start)))
+    path = address(real(path))
+    return path if _REMOTE in path else os.path.relpath(path, real(os.fspath(start)))
 
 
 def real(text: str) -> str:

@@ -31,18 +31,6 @@ class FinishedState:
         """The size on disk."""
         return disk.folder_size(self.folder)
 
-    def remove(self) -> bool:
-        """Removes the state; returns False if a process holds it."""
-        held = lease.try_hold(self.folder)
-        if held is None:
-            return False
-        try:
-            removed = self.folder.rename(self.folder.with_name(f".{self.folder.name}.{uuid.uuid4().hex[:8]}.removed"))
-        finally:
-            held.release()
-        shutil.rmtree(removed, ignore_errors=True)
-        return True
-
 
 def mark_finished(folder: Path) -> None:
     """Marks the work as complete, or as repeated just now."""
@@ -62,9 +50,22 @@ def finished(root: Path) -> Iterator[FinishedState]:
                 yield FinishedState(mark.parent, max(0.0, time.time() - mark.stat().st_mtime))
 
 
+def remove(folder: Path) -> bool:
+    """Removes a state; returns False, with nothing removed, if a process holds it."""
+    held = lease.try_hold(folder)
+    if held is None:
+        return False
+    try:
+        removed = folder.rename(folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.removed"))
+    finally:
+        held.release()
+    shutil.rmtree(removed, ignore_errors=True)
+    return True
+
+
 def prune(root: Path) -> None:
     """Removes the finished states that are older than KEEP_DAYS; one that cannot be removed stays."""
     for state in list(finished(root)):
         if state.seconds > KEEP_DAYS * 86400:
             with contextlib.suppress(OSError):
-                state.remove()
+                remove(state.folder)

@@ -109,7 +109,7 @@ def test_the_state_outlives_the_training_and_a_repetition_trains_nothing(drawn_e
     assert (state.folder / "history.csv").stat().st_mtime_ns == history
     assert exported_weights(tmp_path) == weights
     assert (tmp_path / "run/history.csv").read_text() == (state.folder / "history.csv").read_text()
-    assert state.bytes > 1000 and state.remove() and not state.folder.exists()
+    assert state.bytes > 1000 and states.remove(state.folder) and not state.folder.exists()
 
 
 @pytest.mark.slow

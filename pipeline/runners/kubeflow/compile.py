@@ -178,6 +178,7 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
     for node, groups in ((Node.EXAMPLE_GEN, SOURCE_SETTINGS), (Node.EVALUATOR, ("evaluate",))):
         constant = json.dumps({group: to_dict(getattr(config, group)) for group in groups}, sort_keys=True)
         _add_parameter(spec, node, "settings", "STRING", {"runtimeValue": {"constant": constant}})
+    _add_parameter(spec, Node.PUSHER, "refused", "STRING", {"runtimeValue": {"constant": config.kubeflow.refused}})
 
 
 def _add_parameter(spec: Json, node: Node, name: str, kind: str, value: Json) -> None:

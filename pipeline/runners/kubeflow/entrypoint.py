@@ -25,12 +25,13 @@ from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow.pipeline_file import Json
+from pipeline.runs.run_result import RunResult
 from pipeline.sources.prepare import prepare
 from shiftvit import proxies
 from shiftvit.config import from_dict, require, to_dict
-from shiftvit.errors import UserError
+from shiftvit.errors import NotBlessedError, UserError
 from shiftvit.features import TEST
-from shiftvit.files import atomic
+from shiftvit.files import atomic, paths
 
 MESSAGE_PREFIX = "shiftvit: "  # of the line in the log that says why a step failed
 # Environment variable: the folder that stands for / in a rehearsal, which has no container.
@@ -52,12 +53,29 @@ def local_path(uri: str, root: str) -> str | None:
     return None
 
 
-def remote_uri(path: str, root: str) -> str:
-    """Returns the URI that the launcher's copy at `path` belongs to; any other text is returned unchanged."""
+def register_copies(root: str) -> None:
+    """Has the files that the step writes name objects, not the launcher's copies of them."""
     for scheme, folder in _COPIES.items():
-        if path.startswith(root + folder):
-            return scheme + path.removeprefix(root + folder)
-    return path
+        paths.set_address(root + folder, scheme)
+
+
+def name_objects(folder: Path) -> None:
+    """Replaces the paths of copies, in the strings of all JSON files in the folder, by the addresses of the objects."""
+
+    def named(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: named(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [named(each) for each in value]
+        return paths.address(value) if isinstance(value, str) else value
+
+    for file in folder.rglob("*.json"):
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:  # not JSON, so by none of our components
+            continue
+        if named(content) != content:
+            file.write_text(json.dumps(named(content)), encoding="utf-8")
 
 
 def repair_input(executor_input: Json, inputs_spec: Json, root: str) -> Json:
@@ -81,13 +99,13 @@ def repair_input(executor_input: Json, inputs_spec: Json, root: str) -> Json:
     }
 
 
-def repair_output(executor_output: Json, root: str) -> Json:
+def repair_output(executor_output: Json) -> Json:
     """Returns TFX's ExecutorOutput as the launcher needs it: with remote URIs, and without nulls, which it rejects."""
     reported = {}
     for name, artifact in artifacts(executor_output):
         metadata = {key: value for key, value in artifact.get("metadata", {}).items() if value is not None}
-        remote = {key: remote_uri(value, root) if isinstance(value, str) else value for key, value in metadata.items()}
-        reported[name] = {**artifact, "uri": remote_uri(artifact["uri"], root), "metadata": remote}
+        remote = {key: paths.address(value) if isinstance(value, str) else value for key, value in metadata.items()}
+        reported[name] = {**artifact, "uri": paths.address(artifact["uri"]), "metadata": remote}
     return {**executor_output, "artifacts": listed(reported)}
 
 
@@ -127,7 +145,11 @@ def _ingest(parameters: Json, _: Json, scratch: Path) -> None:
     """Prepares the source named by `data`; a run on one machine does this before its graph."""
     settings = json.loads(parameters.pop("settings"))
     place = {"source": parameters.pop("data"), "workspace": str(scratch)}
-    source = prepare(from_dict(PipelineConfig, settings | place))
+    try:
+        source = prepare(from_dict(PipelineConfig, settings | place))
+    except UserError as error:
+        message = str(error).replace("--data", "the parameter data").replace(f"{scratch}/", "")
+        raise type(error)(f"parameter data={place['source']}: {message}") from error
     parameters |= {
         "input_base": str(source.folder),
         "image_folder": str(source.image_folder),
@@ -145,7 +167,7 @@ def _search(parameters: Json, *_: Any) -> None:
 
 def _train(parameters: Json, *_: Any) -> None:
     epochs = parameters.pop("epochs")
-    require(epochs == int(epochs), f"epochs={epochs} must be a whole number")
+    require(epochs >= 1 and epochs == int(epochs), f"parameter epochs={epochs:g} must be a whole number of at least 1")
     config = from_dict(TrainerConfig, json.loads(parameters["custom_config"]))
     train = dataclasses.replace(config.experiment.train, epochs=int(epochs))
     experiment = dataclasses.replace(config.experiment, train=train)
@@ -204,19 +226,52 @@ def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> Non
     root = os.environ.get(LOCAL_ROOT, "")
     inputs_spec = json.loads(options.json_serialized_inputs_spec_args)
     executor_input = repair_input(json.loads(options.json_serialized_invocation_args), inputs_spec, root)
+    refused = executor_input["inputs"]["parameterValues"].pop("refused", None)  # of the Pusher
     if options.executor_class_path in PREPARATIONS:
         examples = dict(artifacts(executor_input["inputs"])).get("examples", {})
         parameters = executor_input["inputs"]["parameterValues"]
         PREPARATIONS[options.executor_class_path](parameters, examples.get("metadata", {}), scratch)
     for _, artifact in artifacts(executor_input["outputs"]):
         _make_folder(artifact)
+    register_copies(root)
     options.json_serialized_invocation_args = json.dumps(executor_input)
     # Imported late: it takes seconds, and bad data is reported sooner without it.
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
     kubeflow_v2_run_executor.main((options, beam_args))
     output = Path(executor_input["outputs"]["outputFile"])
-    atomic.write_file(output, json.dumps(repair_output(json.loads(output.read_text(encoding="utf-8")), root)))
+    reported = repair_output(json.loads(output.read_text(encoding="utf-8")))
+    atomic.write_file(output, json.dumps(reported))
+    for _, artifact in artifacts(executor_input["outputs"]):
+        name_objects(Path(artifact["uri"]))
+    if refused:
+        _conclude(executor_input, reported, refused == "fail")
+
+
+def _conclude(executor_input: Json, reported: Json, fails_if_refused: bool) -> None:
+    """Prints the last line that the terminal has after a run on one machine.
+
+    Raises:
+        NotBlessedError: no version was pushed, and the step has to fail then.
+    """
+    from components.evaluator.results import read_metrics
+    from components.refusal import reasons
+    from components.serving_folder import ALREADY_PUSHED, PUSHED_DESTINATION, PUSHED_VERSION
+    from pipeline.reports.wording import conclusion
+
+    read = dict(artifacts(executor_input["inputs"]))
+    evaluation, blessing = read["evaluation"]["uri"], read["infra_blessing"]["uri"]
+    names = class_names(read["examples"]["metadata"])
+    pushed = dict(artifacts(reported))["pushed_model"]["metadata"]
+    if pushed.get("pushed"):
+        version, new = pushed[PUSHED_VERSION], not pushed.get(ALREADY_PUSHED)
+        destination = pushed[PUSHED_DESTINATION].removeprefix(os.environ.get(LOCAL_ROOT, ""))
+        result = RunResult((), read_metrics(evaluation, len(names)), {}, {}, version, destination, new)
+    else:
+        result = RunResult(reasons(evaluation, blessing, names))
+        if fails_if_refused:
+            raise NotBlessedError(conclusion(result))
+    print(f"{MESSAGE_PREFIX}{conclusion(result)}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,11 +12,11 @@ from pipeline.runners.kubeflow.rehearsal_cluster import Cluster, Step
 from pipeline.runs.events import COMPLETE, FAILED, INTERRUPTED, Event, Events
 from shiftvit import processes
 from shiftvit.config import require
-from shiftvit.errors import ConfigError, DataError, UserError
+from shiftvit.errors import ConfigError, DataError, NotBlessedError, UserError
 
 CONCURRENT_STEPS = 2  # a step on its own spends most of its time on imports
 _POLL_SECONDS = 0.1
-_ERRORS = {error.exit_code: error for error in (UserError, ConfigError, DataError)}
+_ERRORS = {error.exit_code: error for error in (UserError, ConfigError, DataError, NotBlessedError)}
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components import serving_folder
+from components import refusal, serving_folder
 from components.canary import report as canary
-from components.evaluator.explain import explain
 from components.evaluator.results import read_metrics
 from components.lite.report import read_report
 from components.serving_folder import ALREADY_PUSHED, PUSHED_DESTINATION, PUSHED_VERSION
@@ -49,20 +48,18 @@ def build_run_result(executions: Executions, class_names: Sequence[str]) -> RunR
         UserError: when the push comes from the cache and the version was removed.
     """
     evaluation = output(executions, Node.EVALUATOR, "evaluation").uri
-    verdict = canary.read_report(output(executions, Node.CANARY, "blessing").uri)
+    blessing = output(executions, Node.CANARY, "blessing").uri
     pushed = output(executions, Node.PUSHER, "pushed_model")
     reasons, version, destination = [], None, None
     if pushed.properties["pushed"]:
         version, destination = pushed.properties[PUSHED_VERSION], pushed.properties[PUSHED_DESTINATION]
         _check_not_removed(pushed)
     else:
-        reasons = explain(evaluation, class_names)
-        if not verdict.passed:
-            reasons.append(verdict.reason)
+        reasons = refusal.reasons(evaluation, blessing, class_names)
     return RunResult(
         reasons=reasons,
         metrics=read_metrics(evaluation, len(class_names)),
-        latency_ms=verdict.latency_ms,
+        latency_ms=canary.read_report(blessing).latency_ms,
         lite=_read_lite(executions),
         pushed_version=version,
         destination=destination,

@@ -14,6 +14,7 @@ from pipeline.runners.kubeflow import entrypoint
 from pipeline.sources.prepare import prepare
 from shiftvit.config import ExperimentConfig, TrainConfig, to_dict
 from shiftvit.errors import ConfigError, DataError
+from shiftvit.files import paths
 
 INGEST = "components.example_gen.component.ImageExampleGen_Executor"
 TUNE = "components.tuner.component.Executor"
@@ -36,6 +37,11 @@ def repaired(root, inputs=None, outputs=None):
     }
     spec = {"artifacts": {name: {"artifactType": MODEL} for name in inputs or {}}}
     return entrypoint.repair_input(executor_input, spec, str(root))
+
+
+@pytest.fixture(autouse=True)
+def no_copies(monkeypatch):
+    monkeypatch.setattr(paths, "_addresses", {})
 
 
 @pytest.mark.parametrize(
@@ -72,11 +78,30 @@ def test_an_empty_baseline_is_not_passed_on(tmp_path):
 
 def test_the_reported_output_has_remote_uris_and_no_null():
     metadata = {"of": "/root/s3/b/m", "pushed_destination": "/models/1", "blessed": 1.0, "nothing": None}
+    entrypoint.register_copies("/root")
 
-    reported = entrypoint.repair_output({"artifacts": {"blessing": one("/root/minio/b/x", metadata=metadata)}}, "/root")
+    reported = entrypoint.repair_output({"artifacts": {"blessing": one("/root/minio/b/x", metadata=metadata)}})
 
     kept = {"of": "s3://b/m", "pushed_destination": "/models/1", "blessed": 1.0}
     assert reported == {"artifacts": {"blessing": one("minio://b/x", metadata=kept)}}
+
+
+def test_files_that_outlive_the_step_name_objects(tmp_path):
+    """Of any output, and of a pushed version: not a path of the container, which is gone with it."""
+    entrypoint.register_copies(str(tmp_path))
+    evaluation = tmp_path / "minio/b/evaluation"
+    evaluation.mkdir(parents=True)
+    (evaluation / "damaged.json").write_text("{")
+    settings = {"model": {"candidate": f"{tmp_path}/s3/b/model"}, "files": [f"{tmp_path}/minio/b/x/*", 7, "top-1"]}
+    (evaluation / "eval_config.json").write_text(json.dumps(settings))
+
+    entrypoint.name_objects(evaluation)
+
+    assert json.loads((evaluation / "eval_config.json").read_text()) == {
+        "model": {"candidate": "s3://b/model"},
+        "files": ["minio://b/x/*", 7, "top-1"],
+    }
+    assert paths.relative(f"{tmp_path}/minio/b/model", tmp_path / "serving") == "minio://b/model"
 
 
 def prepared(executor, folder, parameters, examples=None):
@@ -125,7 +150,10 @@ def test_bad_data_ends_the_step_with_one_message_and_its_exit_code(tmp_path, cap
     assert run_bad_data(tmp_path, graph_fingerprint()) == DataError.exit_code
 
     (message,) = capfd.readouterr().err.splitlines()
-    assert message.startswith(f"shiftvit: {tmp_path}/missing: no such file or folder")
+    assert message.startswith(
+        f"shiftvit: parameter data={tmp_path}/missing: {tmp_path}/missing: no such file or folder"
+    )
+    assert "--data" not in message
 
 
 def test_an_image_with_other_code_than_the_compiler_runs_nothing(tmp_path, capfd):
@@ -166,9 +194,10 @@ def test_evaluation_gets_the_number_of_test_images_and_of_classes(tmp_path):
     assert json_format.Parse(parameters["eval_config"], type(wanted)()) == wanted
 
 
-def test_epochs_must_be_whole(tmp_path):
-    with pytest.raises(ConfigError, match=r"epochs=1\.5 must be a whole number"):
-        prepared(TRAIN, tmp_path, train_parameters(1.5), EXAMPLES)
+@pytest.mark.parametrize(("epochs", "shown"), [(1.5, r"1\.5"), (0.0, "0")])
+def test_epochs_are_blamed_by_the_parameters_name(epochs, shown, tmp_path):
+    with pytest.raises(ConfigError, match=f"^parameter epochs={shown} must be a whole number of at least 1$"):
+        prepared(TRAIN, tmp_path, train_parameters(epochs), EXAMPLES)
 
 
 @pytest.mark.parametrize("root", ["", "/rehearsed"])
