@@ -1,5 +1,6 @@
 """Training under a distribution strategy, for the Trainer and for the trials of a search alike."""
 
+import logging
 import math
 import os
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from shiftvit.strategy import make_strategy
 from shiftvit.tracing import as_written, compiled
 from shiftvit.training_record import HISTORY_FILE
 
+_LOGGER = logging.getLogger(__name__)
 _HISTORY_BYTES = 1_000_000  # enough for the history and the TensorBoard logs
 
 
@@ -251,7 +253,10 @@ def train(
     history = [CSVHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []
     callbacks = [StopOnDivergence(checkpoint.directory), *history, checkpoint, *callbacks]
     with disk.ensure_space(resume_dir, _checkpoint_bytes(model, config.train), "the checkpoint of the training"):
-        fit(model, config, data, steps, callbacks, until_epoch, initial_epoch=checkpoint.restore())
+        finished = checkpoint.restore()
+        if finished:
+            _LOGGER.info("%s: the training resumes after epoch %d", resume_dir, finished)
+        fit(model, config, data, steps, callbacks, until_epoch, initial_epoch=finished)
     return model
 
 

@@ -102,10 +102,13 @@ class Step:
     def start(self, produced: dict[str, dict[str, Json]]) -> None:
         """Downloads what the step reads and starts its command.
 
+        Called again after `remove`, it repeats the step as a retry on a cluster does: with the same output URIs.
+
         Args:
             produced: recorded outputs of the completed tasks, by task and output.
         """
-        self._input = {"inputs": self._read(produced), "outputs": self._provision()}
+        self._input = self._input or {"inputs": self._read(produced), "outputs": self._provision()}
+        Path(self._input["outputs"]["outputFile"]).parent.mkdir(parents=True)
         for _, artifact in entrypoint.artifacts(self._input["inputs"]):
             local = self._local(artifact["uri"])
             if local is not None:
@@ -183,7 +186,6 @@ class Step:
         root = f"{_PIPELINE_ROOT}/{self._cluster.pipeline_name}/{self._cluster.run}/{self.name}/{uuid.uuid4()}"
         folder = self._local(root)
         assert folder is not None, "the launcher copies what is at minio://"
-        folder.mkdir(parents=True)
         declared = self._component.get("outputDefinitions", {}).get("artifacts", {})
         written = {}
         for name, spec in (declared | {LOGS: {"artifactType": {"schemaTitle": "system.Artifact"}}}).items():
