@@ -1,6 +1,7 @@
 """Keras callbacks: the CSV of metrics, the checkpoint to resume from, progress, and the stop at divergence."""
 
 import csv
+import logging
 import math
 import os
 import tempfile
@@ -14,6 +15,8 @@ from shiftvit.files import paths
 from shiftvit.files.lease import Lease
 from shiftvit.metrics import LOSS, OBJECTIVE, of_eval
 from shiftvit.optimizer import last_rate
+
+_LOGGER = logging.getLogger(__name__)
 
 Logs = dict[str, float]  # the metrics that Keras hands to a callback, by name
 
@@ -105,6 +108,7 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
         latest = tf.train.latest_checkpoint(paths.plain(self.directory))
         if latest:
             self._checkpoint.restore(latest).expect_partial()  # the optimizer creates its slots at the first step
+            _LOGGER.info("%s: resumes after epoch %d", self.directory, int(self._epochs.numpy()))
         self._remove_unfinished()
         return int(self._epochs.numpy())
 

@@ -1,6 +1,5 @@
 """Training under a distribution strategy, for the Trainer and for the trials of a search alike."""
 
-import logging
 import math
 import os
 from collections.abc import Sequence
@@ -29,7 +28,6 @@ from shiftvit.strategy import make_strategy
 from shiftvit.tracing import as_written, compiled
 from shiftvit.training_record import HISTORY_FILE
 
-_LOGGER = logging.getLogger(__name__)
 _HISTORY_BYTES = 1_000_000  # enough for the history and the TensorBoard logs
 
 
@@ -253,10 +251,7 @@ def train(
     history = [CSVHistory(os.path.join(resume_dir, HISTORY_FILE))] if is_chief() else []
     callbacks = [StopOnDivergence(checkpoint.directory), *history, checkpoint, *callbacks]
     with disk.ensure_space(resume_dir, _checkpoint_bytes(model, config.train), "the checkpoint of the training"):
-        finished = checkpoint.restore()
-        if finished:
-            _LOGGER.info("%s: the training resumes after epoch %d", resume_dir, finished)
-        fit(model, config, data, steps, callbacks, until_epoch, initial_epoch=finished)
+        fit(model, config, data, steps, callbacks, until_epoch, initial_epoch=checkpoint.restore())
     return model
 
 

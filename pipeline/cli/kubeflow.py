@@ -125,8 +125,8 @@ def _refusal(rehearsed: "Rehearsed") -> str:
     from components.refusal import reasons
 
     class_names = json.loads(rehearsed.metadata(Node.EXAMPLE_GEN, "examples")["class_names"])
-    paths = rehearsed.path(Node.EVALUATOR, "evaluation"), rehearsed.path(Node.CANARY, "blessing")
-    return "; ".join(reasons(*map(str, paths), class_names))
+    evaluation, blessing = rehearsed.path(Node.EVALUATOR, "evaluation"), rehearsed.path(Node.CANARY, "blessing")
+    return "; ".join(reasons(str(evaluation), str(blessing), class_names))
 
 
 def _submit(arguments: argparse.Namespace) -> int:

@@ -97,6 +97,7 @@ def test_model_answers_with_the_class_names_of_the_source(trained):
     assert answer["probabilities"].shape == (1, 10)
 
 
+@pytest.mark.slow
 def test_the_state_outlives_the_training_and_a_repetition_trains_nothing(drawn_examples, tmp_path):
     execute(drawn_examples, tmp_path)
     [state] = states.finished(tmp_path)

@@ -6,6 +6,7 @@ from cifar100_files import COARSE_NAMES, make_cifar100_python
 from compiled import compiled
 from google.protobuf import json_format
 
+from components import refusal
 from components.trainer.config import TrainerConfig
 from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig, ShapesConfig
@@ -13,7 +14,7 @@ from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow import entrypoint
 from pipeline.sources.prepare import prepare
 from shiftvit.config import ExperimentConfig, TrainConfig, to_dict
-from shiftvit.errors import ConfigError, DataError
+from shiftvit.errors import ConfigError, DataError, NotBlessedError
 from shiftvit.files import paths
 
 INGEST = "components.example_gen.component.ImageExampleGen_Executor"
@@ -213,6 +214,31 @@ def test_paths_on_a_volume_are_found_where_the_volume_is_mounted(root, tmp_path,
     assert prepared(BASELINE, tmp_path, {"push_destination": "/models"}) == {"push_destination": f"{root}/models"}
     assert json.loads(prepared(TUNE, tmp_path, state)["custom_config"])["resume_root"] == f"{root}/state/tuning/code"
     assert json.loads(trained["custom_config"])["resume_root"] == f"{root}/state/training/code"
+
+
+def conclude(monkeypatch, fails, **pushed):
+    """Runs the end of a Pusher's step."""
+    monkeypatch.setattr(refusal, "reasons", lambda *facts: [f"top-1 of {facts} is below 90%"])
+    inputs = {"evaluation": one("e"), "infra_blessing": one("i"), "examples": one("x", metadata=EXAMPLES)}
+    reported = {"artifacts": {"pushed_model": one("minio://b/p", metadata=pushed)}}
+    entrypoint._conclude({"inputs": {"artifacts": inputs}}, reported, fails)
+
+
+def test_the_log_of_a_refused_models_step_ends_as_the_terminal_does(monkeypatch, capsys):
+    conclude(monkeypatch, False, pushed=0)
+
+    reason = f"top-1 of ('e', 'i', {tuple('abcdefg')}) is below 90%"
+    assert capsys.readouterr().err == f"shiftvit: not pushed: {reason}\n"
+    with pytest.raises(NotBlessedError, match=r"^not pushed: top-1 of "):
+        conclude(monkeypatch, True, pushed=0)
+
+
+def test_the_log_of_a_pushed_models_step_ends_as_the_terminal_does(monkeypatch, capsys):
+    monkeypatch.setattr("components.evaluator.results.read_metrics", lambda *_: {"top1": 0.931})
+
+    conclude(monkeypatch, True, pushed=1, pushed_version="5", pushed_destination="/models/5")
+
+    assert capsys.readouterr().err == "shiftvit: Pushed version 5 to /models: top-1 93.1% on the test split.\n"
 
 
 @pytest.mark.slow
