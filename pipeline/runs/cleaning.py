@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runs.lineage import Lineage
 from pipeline.runs.workspace import Workspace
-from shiftvit.files import atomic, copies, disk
+from shiftvit.files import atomic, copies, disk, states
 
 _INCOMPLETE = (mlmd.Artifact.PENDING, mlmd.Artifact.ABANDONED, mlmd.Artifact.DELETED)
 _TEMPORARY = ".system"  # TFX's folder in that of each node
@@ -46,6 +46,8 @@ def find(workspace: Workspace) -> list[Leftover]:
     """Returns what can go. Call it, and `Leftover.remove`, while the workspace is locked."""
     found = dict.fromkeys(atomic.leftovers(workspace.root), "unfinished, of a killed process")
     found |= dict.fromkeys(_states(workspace), "state of earlier code, not resumed any more")
+    complete = {each.folder for each in states.finished(workspace.training) if each.folder.parent not in found}
+    found |= dict.fromkeys(complete, "state of a complete training")
     if workspace.metadata.exists():  # without it, others use what is here, such as a cluster
         artifacts, executions = _recorded(workspace)
         found |= {path: "output of a failed step" for path in _outputs(workspace) if path not in artifacts}

@@ -1,5 +1,6 @@
 """The Trainer's step on a cluster: killed in its work or in its upload, repeated, and twice at once."""
 
+import contextlib
 import json
 import os
 import signal
@@ -56,7 +57,9 @@ class TrainerStep:
         return self
 
     def kill(self):
-        os.killpg(self.step._process.pid, signal.SIGKILL)
+        """Kills the pod, whose files are gone with it."""
+        with contextlib.suppress(ProcessLookupError):  # the command has ended, and the launcher is killed
+            os.killpg(self.step._process.pid, signal.SIGKILL)
         self.step.remove()
         return self
 
