@@ -48,6 +48,13 @@ def test_every_form_gives_the_same_records(form, tmp_path):
     assert identity == SourceIdentity.from_json((source.folder / "source.json").read_text())
 
 
+def test_equal_records_of_several_forms_take_their_place_once(tmp_path):
+    folders = {prepare(make(tmp_path / form), tmp_path).folder for form, make in FORMS.items()}
+    assert len(folders) > 1
+    for split in SPLITS:
+        assert len({(folder / f"{split}.bin").stat().st_ino for folder in folders}) == 1
+
+
 def test_the_binary_format_is_preferred(tmp_path):
     make_python(tmp_path)
     folder = make_binary(tmp_path)
