@@ -3,6 +3,7 @@ import sys
 import pytest
 
 from benchmarks import ingestion
+from shiftvit.features import SPLITS, split_folder
 from shiftvit.input_pipeline import count_records
 
 
@@ -10,7 +11,7 @@ def test_ingestion_covers_all_images(tmp_path):
     seconds = ingestion._ingest_random(tmp_path, 60_000, tmp_path)
 
     assert seconds > 0
-    assert count_records([f"{tmp_path}/examples/Split-*/*"]) == 60_000
+    assert count_records([f"{split_folder(tmp_path / 'examples', split)}/*" for split in SPLITS]) == 60_000
 
 
 @pytest.mark.slow

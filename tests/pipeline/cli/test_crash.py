@@ -15,6 +15,7 @@ from pipeline.cli.main import main
 from shiftvit.processes import python
 
 # The command line, whose command `runs` is replaced by this code.
+# Python ignores SIGINT when a shell starts it in the background.
 REPLACED = """
 import os, signal, sys, time
 from pathlib import Path
@@ -27,6 +28,7 @@ def command(arguments):
         print("stopping", flush=True)
         {cleanup}
 past_runs._runs = command
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main.program())
 """
 
