@@ -2,11 +2,16 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import executions
 import pytest
 from tfx.types import standard_artifacts
+from waiting import HANG_SECONDS
 
 from components.trainer.run_fn import tuned
 from components.tuner import component
@@ -18,6 +23,7 @@ from tuner import results
 from tuner.config import TuneConfig
 from tuner.results import REPORT_FILE, RESULTS_FILE
 
+ROOT = Path(__file__).parents[2]
 EXPERIMENT = ExperimentConfig(
     ModelConfig(patch_size=8, dims=(8, 16), depths=(1, 1), n_div=4),
     DataConfig(crop_padding=0, flip=False),
@@ -86,6 +92,26 @@ def test_repeated_search_reuses_all_trials(outputs, drawn_examples, tmp_path, re
     before, after = (results.read(f / "tuner_results" / RESULTS_FILE).trials for f in (outputs, again))
     assert after == before, "including the times: no trial ran again"
     assert len(list(resume_root.iterdir())) == 1
+
+
+def test_two_searches_at_once_take_turns_and_share_their_trials(drawn_examples, tmp_path):
+    program = "import sys; from pathlib import Path; import test_tuner; test_tuner.search(*map(Path, sys.argv[1:4]))"
+    path = os.pathsep.join(map(str, [ROOT, ROOT / "tests" / "helpers", Path(__file__).parent]))
+    folders = [tmp_path / "a", tmp_path / "b"]
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(drawn_examples), str(folder), str(tmp_path / "tuning")],
+            env={**os.environ, "PYTHONPATH": path},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for folder in folders
+    ]
+    errors = [process.communicate(timeout=HANG_SECONDS)[1] for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], errors
+    first, second = (results.read(folder / "tuner_results" / RESULTS_FILE).trials for folder in folders)
+    assert first == second and len(first) == 2, "including the times: no trial ran twice"
 
 
 def test_a_search_is_not_resumed_on_the_other_stack(monkeypatch):
