@@ -15,6 +15,7 @@ from components.example_gen.bad_images import read_bad_images
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow.rehearse import rehearse
 from shiftvit.errors import DataError, UserError
+from shiftvit.files import states
 
 pytestmark = pytest.mark.slow
 
@@ -128,14 +129,17 @@ def test_files_that_do_not_decode_are_listed_beside_the_examples(runs):
     assert [image.path for images in listed.values() for image in images] == [f"{NAMES[0]}/broken.jpg"]
 
 
-def test_the_state_of_a_training_is_on_the_volume_and_removed_at_its_end(folder, runs):
-    assert [path.name for path in (folder / "cluster/volumes/kept/training").iterdir()] == [graph_fingerprint()]
-    assert list((folder / "cluster/volumes/kept/training" / graph_fingerprint()).iterdir()) == []
+def test_the_finished_state_of_a_training_stays_on_the_volume(folder, runs):
+    training = folder / "cluster/volumes/kept/training"
+    assert [path.name for path in training.iterdir()] == [graph_fingerprint()]
+    kept = {state.folder for state in states.finished(training)}
+    assert kept == set((training / graph_fingerprint()).iterdir()) and kept
 
 
 def test_bad_data_is_reported_with_its_step(folder, runs, tmp_path):
-    with pytest.raises(DataError, match=f"step ImageExampleGen failed: {tmp_path}/missing: no such file or folder"):
-        rehearse(folder / "few.yaml", {"data": f"{tmp_path}/missing"}, tmp_path / "cluster", ignore)
+    missing = f"{tmp_path}/missing"
+    with pytest.raises(DataError, match=f"ImageExampleGen failed: parameter data={missing}: {missing}: no such file"):
+        rehearse(folder / "few.yaml", {"data": missing}, tmp_path / "cluster", ignore)
 
 
 def test_the_same_pipeline_fails_with_the_entrypoint_of_tfx(tmp_path):
