@@ -14,6 +14,7 @@ from shiftvit.files import paths
 from shiftvit.metrics import ECE, TITLES, TOP1
 
 _TITLES = TITLES | {TOP1_CHANGE: "the change of top-1", ABOVE_COMMONEST: TITLES[TOP1]}
+_CLASS = "class "
 _CORRUPTED_TITLES = {
     "noise": "images with noise",
     "blur": "images with blur",
@@ -23,7 +24,7 @@ _CORRUPTED_TITLES = {
 
 
 def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
-    """Returns a sentence for each threshold that the model missed, so none for a blessed model.
+    """Returns a sentence for each setting that the model missed, so none for a blessed model.
 
     Those on all images come first, then those on a class, then those on corrupted images.
 
@@ -39,10 +40,38 @@ def explain(evaluation_uri: str, class_names: Sequence[str] = ()) -> list[str]:
     ]
     # If the model answers NaN, the other metrics mean nothing.
     not_finite = [(failure, images) for failure, images in failures if not math.isfinite(_value(failure))]
+    shown = not_finite or failures
+    grouped = {} if not_finite else _explain_groups(shown)
     reasons = [
-        _explain_failure(failure, images, evaluation_uri, class_names) for failure, images in not_finite or failures
+        grouped.get(_group(failure, images)) or _explain_failure(failure, images, evaluation_uri, class_names)
+        for failure, images in shown
     ]
     return list(dict.fromkeys(reasons + [_explain_missing_slice(spec) for spec in result.missing_slices]))
+
+
+def _group(failure: validation_result_pb2.ValidationFailure, images: str) -> str | None:
+    """Returns the setting that the failure shares with the other classes or corruptions; None if it has its own."""
+    if failure.metric_key.name != TOP1 or failure.message.strip():
+        return None
+    if images.startswith(_CLASS):
+        return "evaluate.min_class_top1"
+    return "evaluate.min_corrupted_top1" if images in _CORRUPTED_TITLES.values() else None
+
+
+def _explain_groups(failures: Sequence[tuple[validation_result_pb2.ValidationFailure, str]]) -> dict[str | None, str]:
+    """Returns a sentence, by setting, for settings that several classes or corruptions miss, the lowest first."""
+    sentences: dict[str | None, str] = {}
+    for setting, noun in (("evaluate.min_class_top1", "classes"), ("evaluate.min_corrupted_top1", "corruptions")):
+        missed = sorted((_value(failure), images) for failure, images in failures if _group(failure, images) == setting)
+        if len(missed) > 1:
+            minimum = next(
+                failure.metric_threshold.value_threshold.lower_bound.value
+                for failure, images in failures
+                if _group(failure, images) == setting
+            )
+            measured = ", ".join(f"{images.removeprefix(_CLASS)} {value:.2%}" for value, images in missed)
+            sentences[setting] = f"top-1 of {len(missed)} {noun} is below {minimum:.2%} ({setting}): {measured}"
+    return sentences
 
 
 def _value(failure: validation_result_pb2.ValidationFailure) -> float:
@@ -66,9 +95,13 @@ def _explain_failure(
     if name == ABOVE_COMMONEST:
         return _explain_commonest(read_commonest(evaluation_uri), title, class_names)
     if name == ECE:
-        return f"{title} is {value:.3f}, above the allowed {threshold.value_threshold.upper_bound.value:.3f}"
+        allowed = threshold.value_threshold.upper_bound.value
+        return f"{title} is {value:.3f}, above the allowed {allowed:.3f} (evaluate.max_ece)"
     minimum = threshold.value_threshold.lower_bound.value
-    return f"{title} is {value:.2%}, below the required {minimum:.2%} by {100 * (minimum - value):.2f} points"
+    setting = _group(failure, images) or f"evaluate.min_{name}"
+    return (
+        f"{title} is {value:.2%}, below the required {minimum:.2%} by {100 * (minimum - value):.2f} points ({setting})"
+    )
 
 
 def _explain_count(value: float, bounds: config_pb2.GenericValueThreshold) -> str:
@@ -121,7 +154,7 @@ def _slice_title(slice_key: metrics_for_slice_pb2.SliceKey, class_names: Sequenc
 
 
 def _class_title(class_id: int, class_names: Sequence[str]) -> str:
-    return f"class {class_names[class_id] if class_id < len(class_names) else class_id}"
+    return f"{_CLASS}{class_names[class_id] if class_id < len(class_names) else class_id}"
 
 
 def _explain_missing_slice(spec: config_pb2.SlicingSpec) -> str:

@@ -49,11 +49,11 @@ REFUSED = {
     ),
     "better on average but blind to a class": (
         FirstPixel(wrong_below=1, confidence=0.9),
-        "top-1 on class 0 is 0.00%, below the required 30.00% by 30.00 points",
+        "top-1 on class 0 is 0.00%, below the required 30.00% by 30.00 points (evaluate.min_class_top1)",
     ),
     "accurate but far too unsure": (
         FirstPixel(wrong_grades=1, confidence=0.3),
-        "expected calibration error on all test images is 0.650, above the allowed 0.150",
+        "expected calibration error on all test images is 0.650, above the allowed 0.150 (evaluate.max_ece)",
     ),
 }
 
