@@ -20,10 +20,10 @@ def duration(seconds: float | None) -> str:
 def grouped(value: float) -> str:
     """Formats a number with commas between thousands and at most one decimal.
 
-    >>> grouped(1024), grouped(3.25)
-    ('1,024', '3.2')
+    >>> grouped(1024), grouped(3.25), grouped(1.04)
+    ('1,024', '3.2', '1')
     """
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+    return f"{value:,.1f}".removesuffix(".0")
 
 
 def count(value: float, unit: str) -> str:

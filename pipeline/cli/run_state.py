@@ -24,6 +24,7 @@ class Stage:
     unit: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     _began: float = 0.0
+    _first: tuple[float, float] = (0.0, 0.0)  # the first report
     _reports: deque[tuple[float, float]] = field(default_factory=deque)  # those that the rate is measured over
 
     def update(self, now: float, event: ProgressEvent) -> None:
@@ -31,7 +32,7 @@ class Stage:
         if event["done"] < self.done:  # starts again, as each trial of the tuner does
             self._reports.clear()
         if not self._reports:
-            self._began = now
+            self._began, self._first = now, (now, event["done"])
         self.done, self.total, self.unit = event["done"], event["total"], event["unit"].removesuffix("s")
         self.metrics = dict(event.get("metrics") or {})
         self._reports.append((now, self.done))
@@ -40,7 +41,7 @@ class Stage:
 
     @property
     def rate(self) -> float | None:
-        """Units per second over the second half of the time so far; None if that is too short to tell.
+        """Units per second over the second half of the time so far, or over all of it once done; None if too short.
 
         The second half leaves out a slow start. The last seconds alone would not do: work that advances in steps, such
         as the trials of a search, would seem to stop and jump.
@@ -48,6 +49,8 @@ class Stage:
         if len(self._reports) < 2:
             return None
         (start, before), (end, after) = self._reports[0], self._reports[-1]
+        if self.done >= self.total:
+            start, before = self._first
         return (after - before) / (end - start) if end - start >= _MIN_SPAN and after > before else None
 
     def describe(self) -> str:

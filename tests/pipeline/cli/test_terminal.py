@@ -124,11 +124,11 @@ def test_rate_of_work_in_steps_is_an_average_over_minutes(clock):
     assert lines[-2] == "Tuner: train 10.1/20 epochs, 61.8 s/epoch, 10:11 left"
 
 
-def test_rate_leaves_out_a_slow_start(clock):
+def test_finished_stage_shows_its_overall_mean_rate(clock):
     lines = plain_lines(
         clock, [(0, node("Trainer", "running")), (0, train(0)), *((100 + s, train(s / 10)) for s in range(0, 201, 10))]
     )
-    assert lines[-2] == "Trainer: train 20/20 epochs, 10 s/epoch"
+    assert lines[-2] == "Trainer: train 20/20 epochs, 15 s/epoch"
 
 
 def test_component_that_ran_when_the_run_broke_off_is_interrupted(clock):

@@ -1,0 +1,34 @@
+"""Rates and amounts of a stage."""
+
+from pipeline.cli.run_state import Stage
+from pipeline.runs.events import ProgressEvent
+
+
+def _stage(*reports: tuple[float, float]) -> Stage:
+    stage = Stage()
+    for now, done in reports:
+        event: ProgressEvent = {
+            "event": "progress",
+            "stage": "train",
+            "done": done,
+            "total": 4,
+            "unit": "epochs",
+            "metrics": {},
+        }
+        stage.update(now, event)
+    return stage
+
+
+def test_a_finished_stage_shows_its_mean_rate_and_a_running_one_the_recent_rate():
+    slow_start = [(0, 0), (20, 1), (30, 2), (40, 3)]
+
+    assert _stage(*slow_start).rate == 1 / 10
+    assert _stage(*slow_start, (50, 4)).rate == 4 / 50
+
+
+def test_a_stage_that_starts_again_is_measured_from_its_own_start():
+    assert _stage((0, 0), (100, 3), (110, 0), (120, 4)).rate == 4 / 10
+
+
+def test_nearly_whole_amounts_are_shown_without_a_decimal():
+    assert _stage((0, 1.04)).describe().startswith("1/4 epochs")
