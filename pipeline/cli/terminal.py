@@ -133,8 +133,15 @@ class LiveDisplay:
     def _stage_row(self, name: str, stage: Stage) -> Table:
         width = min(_BAR_WIDTH, self._console.width // 5)
         row = self._row(4, 8, width, None)
-        row.add_row("", Text(name), ProgressBar(max(stage.total, 1e-9), stage.done, width), Text(stage.describe()))
+        row.add_row("", Text(name), self._bar(stage, width), Text(stage.describe()))
         return row
+
+    def _bar(self, stage: Stage, width: int) -> ProgressBar | Text:
+        """Returns rich's bar, or without colour, where that leaves its rest blank, one whose rest is dots."""
+        if not self._console.no_color:
+            return ProgressBar(max(stage.total, 1e-9), stage.done, width)
+        done = min(width, int(width * stage.done / max(stage.total, 1e-9)))
+        return Text(("-" if self._ascii else "━") * done + ("." if self._ascii else "·") * (width - done))
 
     def _row(self, *widths: int | None) -> Table:
         """Returns an empty row of cells with these widths; None takes what is left."""
