@@ -159,8 +159,8 @@ def require_mounted(key: str, path: str, mounts: Collection[str]) -> None:
     """Raises ConfigError, naming `key`, unless `path` is below one of the mount paths."""
     require(
         any(PurePosixPath(path).is_relative_to(mount) for mount in mounts),
-        f"{key}={path} is on no volume (mounted: {', '.join(mounts) or 'none'}): --set kubeflow.volumes=CLAIM:/PATH "
-        "mounts a persistent volume claim",
+        f"{key}={path} is on no volume (mounted: {', '.join(sorted(mounts)) or 'none'}): "
+        "--set kubeflow.volumes=CLAIM:/PATH mounts a persistent volume claim",
     )
 
 

@@ -1,6 +1,6 @@
 """Three of the surroundings in which `soak_surroundings.py` runs the quickstart."""
 
-import promise
+import promised
 import pytest
 from surroundings import surroundings
 
@@ -12,7 +12,7 @@ NAMES = ("no such user, no HOME", "streams <&- >&- 2>&-", "PYTHONPATH=. with pip
 def test_run_pushes_a_model(name, tmp_path):
     [surrounding] = [each for each in surroundings() if each.name == name]
 
-    promise.check(surrounding, tmp_path)
+    promised.check(surrounding, tmp_path)
 
 
 def test_there_are_many_surroundings_and_each_has_a_name_of_its_own():
