@@ -2,19 +2,15 @@
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.cli.options import add_command, add_configuration, add_settings, folder_of, resolve
 from pipeline.cli.output import print_json
 from pipeline.graph.nodes import Node
 from shiftvit.errors import NotBlessedError
 from shiftvit.quiet import silence_libraries
-
-if TYPE_CHECKING:
-    from pipeline.runners.kubeflow.rehearse import Rehearsed
 
 
 def add(commands: Any) -> None:
@@ -108,25 +104,16 @@ def _compile(arguments: argparse.Namespace) -> int:
 def _rehearse(arguments: argparse.Namespace) -> int:
     from pipeline.cli.terminal import make_display
     from pipeline.runners.kubeflow import pipeline_file
+    from pipeline.runners.kubeflow.refused import CONCLUSION, REFUSED
     from pipeline.runners.kubeflow.rehearse import rehearse
 
     parameters = pipeline_file.load(arguments.file).read_parameters(arguments.set_parameter)
     with make_display() as display:
         rehearsed = rehearse(arguments.file, parameters, folder_of(arguments, "folder"), display.show)
-    if Node.PUSHER in rehearsed.outputs and not rehearsed.metadata(Node.PUSHER, "pushed_model")["pushed"]:
-        raise NotBlessedError(f"all steps ran, but the model was not pushed: {_refusal(rehearsed)}")
     print(f"All steps ran. Their logs, the object store and the volumes are in {arguments.folder}.")
+    if REFUSED in rehearsed.outputs:
+        raise NotBlessedError(rehearsed.value(Node.PUSHER, CONCLUSION))
     return 0
-
-
-def _refusal(rehearsed: "Rehearsed") -> str:
-    """Returns why the model of a rehearsal was not blessed and not pushed."""
-    silence_libraries()
-    from components.refusal import reasons
-
-    class_names = json.loads(rehearsed.metadata(Node.EXAMPLE_GEN, "examples")["class_names"])
-    evaluation, blessing = rehearsed.path(Node.EVALUATOR, "evaluation"), rehearsed.path(Node.CANARY, "blessing")
-    return "; ".join(reasons(str(evaluation), str(blessing), class_names))
 
 
 def _submit(arguments: argparse.Namespace) -> int:

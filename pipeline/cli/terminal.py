@@ -15,11 +15,25 @@ from rich.text import Text
 from charts.formats import duration
 from pipeline.cli import trial_table
 from pipeline.cli.run_state import PENDING, Clock, Component, RunState, Stage
-from pipeline.runs.events import CACHED, COMPLETE, FAILED, INTERRUPTED, RUNNING, Event, Events, ProgressHandler
+from pipeline.runs.events import CACHED, COMPLETE, FAILED, INTERRUPTED, RUNNING, SKIPPED, Event, Events, ProgressHandler
 from shiftvit.progress import LOGGER
 
-_MARKS = {PENDING: ("·", "."), COMPLETE: ("✓", "+"), CACHED: ("=", "="), FAILED: ("✗", "x"), INTERRUPTED: ("!", "!")}
-_STYLES = {PENDING: "dim", COMPLETE: "green", CACHED: "cyan", FAILED: "bold red", INTERRUPTED: "yellow"}
+_MARKS = {  # of each state, also in ASCII
+    PENDING: ("·", "."),
+    COMPLETE: ("✓", "+"),
+    CACHED: ("=", "="),
+    SKIPPED: ("-", "-"),
+    FAILED: ("✗", "x"),
+    INTERRUPTED: ("!", "!"),
+}
+_STYLES = {
+    PENDING: "dim",
+    COMPLETE: "green",
+    CACHED: "cyan",
+    SKIPPED: "dim",
+    FAILED: "bold red",
+    INTERRUPTED: "yellow",
+}
 _BAR_WIDTH = 24
 _MIN_TRIAL_ROWS = 8  # of the table of trials, even in a window too low for all components
 
@@ -56,7 +70,7 @@ class PlainDisplay:
                 self._print(f"{self._state.running.name}: {sentence}")
 
     def _print_state(self, component: Component) -> None:
-        seconds = None if component.state in (RUNNING, CACHED) else component.seconds(self._state.clock())
+        seconds = None if component.state in (RUNNING, CACHED, SKIPPED) else component.seconds(self._state.clock())
         self._print(f"{component.name}: {component.state}{'' if seconds is None else f' after {duration(seconds)}'}")
 
     def _print_progress(self, component: Component, name: str) -> None:

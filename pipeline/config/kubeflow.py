@@ -98,7 +98,7 @@ class KubeflowConfig:
     state: str = ""  # folder on a volume from which killed trainings and searches resume; empty: they start over
     push_destination: str = "/serving/shiftvit"  # folder on a volume for pushed versions, as TensorFlow Serving reads
     refused: Literal["pass", "fail"] = (
-        "pass"  # whether a run whose model is refused passes, with the reasons in the Pusher's log, or fails
+        "pass"  # whether a run whose model is refused passes, with the reasons in a step's log, or fails
     )
     env: tuple[str, ...] = ()  # environment variables of every step, as NAME=VALUE
     secrets: tuple[str, ...] = ()  # environment variables from secrets, for every step, as NAME=SECRET:KEY

@@ -6,11 +6,13 @@ also runs pipelines locally, schedules the work, and Dask only runs the SDK harn
 """
 
 import contextlib
+import tempfile
 import threading
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import dask.config
 import distributed
 from apache_beam import Pipeline
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
@@ -58,6 +60,8 @@ def _connect(address: str, workers: int) -> Iterator[distributed.Client]:
     """Yields a client of the cluster at `address`, or of a temporary one on this host if the address is empty."""
     with contextlib.ExitStack() as stack:
         if not address:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="shiftvit-dask-"))
+            stack.enter_context(dask.config.set({"temporary-directory": folder}))  # of the scheduler and the workers
             cluster = distributed.LocalCluster(n_workers=workers or None, threads_per_worker=1, dashboard_address=":0")
             address = stack.enter_context(cluster).scheduler_address
         try:

@@ -14,6 +14,7 @@ from shiftvit.progress import EVENT
 SOURCE, PREDICTIONS = "Source", "Predictions"
 
 RUNNING, COMPLETE, CACHED, FAILED, INTERRUPTED = "running", "complete", "cached", "failed", "interrupted"
+SKIPPED = "skipped"  # on Kubeflow: its condition is not met
 
 
 class PlanEvent(TypedDict):
@@ -95,6 +96,10 @@ class Events:
         assert self.running is not None, "no component runs"
         self.send({"event": "node", "node": self.running, "state": state})
         self.running = None
+
+    def skip(self, node: str) -> None:
+        """Sends that a component does not run."""
+        self.send({"event": "node", "node": node, "state": SKIPPED})
 
     def note(self, message: str) -> None:
         """Sends a sentence for the user that is no error."""

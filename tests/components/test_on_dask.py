@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 import apache_beam as beam
 import executions
@@ -151,11 +152,16 @@ def test_every_worker_and_every_branch_runs(flags, cluster, tmp_path):
     assert [{file.name for file in folder.iterdir()} for folder in folders] == [workers, workers]
 
 
-def test_without_address_local_workers_are_started_and_stopped(tmp_path):
+def test_without_address_local_workers_are_started_and_stopped_and_leave_no_folder(tmp_path, monkeypatch):
+    marks, scratch = tmp_path / "marks", tmp_path / "scratch"
+    marks.mkdir()
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     with beam.Pipeline(argv=arguments(BeamConfig(runner="dask", workers=1))) as pipeline:
-        _ = pipeline | beam.Create(range(10)) | beam.Map(mark, tmp_path)
+        _ = pipeline | beam.Create(range(10)) | beam.Map(mark, marks)
 
-    (worker,) = [int(file.name) for file in tmp_path.iterdir()]
+    (worker,) = [int(file.name) for file in marks.iterdir()]
+    assert not [path.name for path in scratch.iterdir() if "dask" in path.name]
     assert worker != os.getpid()
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)

@@ -24,7 +24,7 @@ from pipeline.graph.dag import Site, create_pipeline
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import Node
 from pipeline.runners import beam, preflight
-from pipeline.runners.kubeflow import acceptance
+from pipeline.runners.kubeflow import acceptance, refused
 from pipeline.runners.kubeflow.pipeline_file import DATA, EPOCHS, PUSH_DESTINATION, Json
 from pipeline.runners.kubeflow.yaml_files import write
 from pipeline.sources.prepare import SOURCE_SETTINGS, Source
@@ -65,6 +65,7 @@ def compile_pipeline(config: PipelineConfig, file: Path, command: Sequence[str] 
     preflight.check_flags(config.beam)
     spec = _compile(config, command)
     _set_parameters(spec, config)
+    refused.add(spec, config.kubeflow)
     code = graph_fingerprint()
     on_platform = {}
     for task in spec["root"]["dag"]["tasks"]:
@@ -178,7 +179,6 @@ def _set_parameters(spec: Json, config: PipelineConfig) -> None:
     for node, groups in ((Node.EXAMPLE_GEN, SOURCE_SETTINGS), (Node.EVALUATOR, ("evaluate",))):
         constant = json.dumps({group: to_dict(getattr(config, group)) for group in groups}, sort_keys=True)
         _add_parameter(spec, node, "settings", "STRING", {"runtimeValue": {"constant": constant}})
-    _add_parameter(spec, Node.PUSHER, "refused", "STRING", {"runtimeValue": {"constant": config.kubeflow.refused}})
 
 
 def _add_parameter(spec: Json, node: Node, name: str, kind: str, value: Json) -> None:

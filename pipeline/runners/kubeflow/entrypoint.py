@@ -24,16 +24,16 @@ from components.trainer.config import TrainerConfig
 from components.tuner.config import TunerConfig
 from pipeline.config.settings import PipelineConfig
 from pipeline.graph.fingerprint import graph_fingerprint
-from pipeline.runners.kubeflow.pipeline_file import Json
+from pipeline.runners.kubeflow.pipeline_file import MESSAGE_PREFIX, Json
+from pipeline.runners.kubeflow.refused import CONCLUSION, PUSHED
 from pipeline.runs.run_result import RunResult
 from pipeline.sources.prepare import prepare
 from shiftvit import proxies
 from shiftvit.config import from_dict, require, to_dict
-from shiftvit.errors import NotBlessedError, UserError
+from shiftvit.errors import UserError
 from shiftvit.features import TEST
 from shiftvit.files import atomic, paths
 
-MESSAGE_PREFIX = "shiftvit: "  # of the line in the log that says why a step failed
 # Environment variable: the folder that stands for / in a rehearsal, which has no container.
 LOCAL_ROOT = "SHIFTVIT_LOCAL_ROOT"
 
@@ -226,7 +226,7 @@ def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> Non
     root = os.environ.get(LOCAL_ROOT, "")
     inputs_spec = json.loads(options.json_serialized_inputs_spec_args)
     executor_input = repair_input(json.loads(options.json_serialized_invocation_args), inputs_spec, root)
-    refused = executor_input["inputs"]["parameterValues"].pop("refused", None)  # of the Pusher
+    concludes = executor_input["outputs"].pop("parameters", None)  # the Pusher's step; TFX knows no such outputs
     if options.executor_class_path in PREPARATIONS:
         examples = dict(artifacts(executor_input["inputs"])).get("examples", {})
         parameters = executor_input["inputs"]["parameterValues"]
@@ -241,19 +241,15 @@ def run(options: argparse.Namespace, beam_args: list[str], scratch: Path) -> Non
     kubeflow_v2_run_executor.main((options, beam_args))
     output = Path(executor_input["outputs"]["outputFile"])
     reported = repair_output(json.loads(output.read_text(encoding="utf-8")))
+    if concludes:
+        reported["parameterValues"] = _conclude(executor_input, reported)
     atomic.write_file(output, json.dumps(reported))
     for _, artifact in artifacts(executor_input["outputs"]):
         name_objects(Path(artifact["uri"]))
-    if refused:
-        _conclude(executor_input, reported, refused == "fail")
 
 
-def _conclude(executor_input: Json, reported: Json, fails_if_refused: bool) -> None:
-    """Prints the last line that the terminal has after a run on one machine.
-
-    Raises:
-        NotBlessedError: no version was pushed, and the step has to fail then.
-    """
+def _conclude(executor_input: Json, reported: Json) -> Json:
+    """Prints the last line that the terminal has after a run on one machine; returns the step's output parameters."""
     from components.evaluator.results import read_metrics
     from components.refusal import reasons
     from components.serving_folder import ALREADY_PUSHED, PUSHED_DESTINATION, PUSHED_VERSION
@@ -269,9 +265,8 @@ def _conclude(executor_input: Json, reported: Json, fails_if_refused: bool) -> N
         result = RunResult((), read_metrics(evaluation, len(names)), {}, {}, version, destination, new)
     else:
         result = RunResult(reasons(evaluation, blessing, names))
-        if fails_if_refused:
-            raise NotBlessedError(conclusion(result))
     print(f"{MESSAGE_PREFIX}{conclusion(result)}", file=sys.stderr)
+    return {PUSHED: bool(pushed.get("pushed")), CONCLUSION: conclusion(result)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

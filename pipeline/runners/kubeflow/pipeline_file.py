@@ -18,6 +18,8 @@ from shiftvit.files import utf8
 
 Json = dict[str, Any]
 
+MESSAGE_PREFIX = "shiftvit: "  # of the line in a step's log that says how it ended
+
 PARAMETER_TYPES: dict[str, tuple[type, str]] = {  # of KFP: the type of a value, and how to write one
     "STRING": (str, "text"),
     "NUMBER_INTEGER": (int, "a whole number, such as 12"),

@@ -8,6 +8,7 @@ The one difference is /: a step gets a folder of its own in its place, which is 
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from shiftvit.errors import ConfigError, UserError, one_line
 
 LOGS = "executor-logs"  # the output that the driver adds
 _PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"
+_CONDITION = re.compile(r"inputs\.parameter_values\['(?P<name>[^']+)'\] == (?P<value>true|false)")
+_KNOWN_CONDITION = "inputs.parameter_values['NAME'] == true, or false"
 _GRACE = 10.0  # seconds between terminating a step and killing it
 
 
@@ -99,6 +102,19 @@ class Step:
         self._input: Json = {}
         self._process: subprocess.Popen | None = None
 
+    def is_triggered(self, produced: dict[str, dict[str, Json]]) -> bool:
+        """Returns whether the condition of the task, if any, lets it run after the completed tasks."""
+        condition = self._task.get("triggerPolicy", {}).get("condition")
+        if not condition:
+            return True
+        compared = _CONDITION.fullmatch(condition)
+        if compared is None:
+            raise ConfigError(
+                f"task {self.name}: a rehearsal knows no condition but {_KNOWN_CONDITION}, not {condition}"
+            )
+        value = self._read(produced)["parameterValues"][compared["name"]]
+        return value is (compared["value"] == "true")
+
     def start(self, produced: dict[str, dict[str, Json]]) -> None:
         """Downloads what the step reads and starts its command.
 
@@ -108,7 +124,9 @@ class Step:
             produced: recorded outputs of the completed tasks, by task and output.
         """
         self._input = self._input or {"inputs": self._read(produced), "outputs": self._provision()}
-        Path(self._input["outputs"]["outputFile"]).parent.mkdir(parents=True)
+        outputs = self._input["outputs"]
+        for holder in (outputs, *outputs["parameters"].values()):
+            Path(holder["outputFile"]).parent.mkdir(parents=True, exist_ok=True)
         for _, artifact in entrypoint.artifacts(self._input["inputs"]):
             local = self._local(artifact["uri"])
             if local is not None:
@@ -137,15 +155,18 @@ class Step:
             UserError: the launcher would reject what the step reports.
         """
         reported = self._reported()
+        artifacts = dict(entrypoint.artifacts(reported))
         recorded = {}
         for name, provisioned in entrypoint.artifacts(self._input["outputs"]):
-            written = reported.get(name, {})
+            written = artifacts.get(name, {})
             uri = written.get("uri") or provisioned["uri"]
             local = self.log if name == LOGS else self._local(uri)
             if local is not None:
                 self._cluster.upload(local, uri)
             metadata = provisioned["metadata"] | written.get("metadata", {})
             recorded[name] = self._cluster.record(name, uri, metadata)
+        for name, parameter in self._input["outputs"]["parameters"].items():
+            recorded[name] = {"value": self._output_value(name, Path(parameter["outputFile"]), reported)}
         return recorded
 
     def remove(self) -> None:
@@ -165,21 +186,19 @@ class Step:
         declared = self._component.get("inputDefinitions", {}).get("parameters", {})
         defaults = {name: spec["defaultValue"] for name, spec in declared.items() if "defaultValue" in spec}
         inputs = self._task.get("inputs", {})
-        given = {name: self._value(name, source) for name, source in inputs.get("parameters", {}).items()}
+        given = {name: self._value(source, produced) for name, source in inputs.get("parameters", {}).items()}
         sources = {name: source["taskOutputArtifact"] for name, source in inputs.get("artifacts", {}).items()}
         read = {name: produced[it["producerTask"]][it["outputArtifactKey"]] for name, it in sources.items()}
         return {"parameterValues": defaults | given, "artifacts": entrypoint.listed(read)}
 
-    def _value(self, name: str, source: Json) -> Any:
+    def _value(self, source: Json, produced: dict[str, dict[str, Json]]) -> Any:
         if "componentInputParameter" in source:
             value = self._cluster.parameters[source["componentInputParameter"]]
-        elif "runtimeValue" in source:
-            value = source["runtimeValue"]["constant"]
+        elif "taskOutputParameter" in source:
+            output = source["taskOutputParameter"]
+            value = produced[output["producerTask"]][output["outputParameterKey"]]["value"]
         else:
-            raise ConfigError(
-                f"task {self.name}: parameter {name} is the output of another task, which a rehearsal does not "
-                "support; use a constant or a parameter of the pipeline"
-            )
+            value = source["runtimeValue"]["constant"]
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     def _provision(self) -> Json:
@@ -191,7 +210,10 @@ class Step:
         for name, spec in (declared | {LOGS: {"artifactType": {"schemaTitle": "system.Artifact"}}}).items():
             metadata = spec.get("metadata", {})
             written[name] = {"name": name, "uri": f"{root}/{name}", "type": spec["artifactType"], "metadata": metadata}
-        return {"artifacts": entrypoint.listed(written), "outputFile": str(folder / "output_metadata.json")}
+        declared = self._component.get("outputDefinitions", {}).get("parameters", {})
+        files = {name: {"outputFile": str(self._folder / "tmp/kfp/outputs" / name)} for name in declared}
+        report = str(folder / "output_metadata.json")
+        return {"artifacts": entrypoint.listed(written), "parameters": files, "outputFile": report}
 
     def _local(self, uri: str) -> Path | None:
         path = entrypoint.local_path(uri, str(self._folder))
@@ -216,6 +238,8 @@ class Step:
         for name, value in self._input["inputs"]["parameterValues"].items():
             plain = int(value) if isinstance(value, float) and value.is_integer() else value
             values[f"{{{{$.inputs.parameters['{name}']}}}}"] = plain if isinstance(plain, str) else json.dumps(plain)
+        for name, parameter in self._input["outputs"]["parameters"].items():
+            values[f"{{{{$.outputs.parameters['{name}'].output_file}}}}"] = parameter["outputFile"]
         return values
 
     def _environment(self) -> dict[str, str]:
@@ -224,12 +248,22 @@ class Step:
         declared = {variable["name"]: variable["value"] for variable in self._container.get("env", [])}
         return {**os.environ, **declared, "PYTHONPATH": path, entrypoint.LOCAL_ROOT: str(self._folder)}
 
-    def _reported(self) -> dict[str, Json]:
-        """Returns the artifacts of the ExecutorOutput, parsed as strictly as the launcher does; {} without a file."""
+    def _reported(self) -> Json:
+        """Returns the ExecutorOutput, parsed as strictly as the launcher does; {} without a file."""
         file = Path(self._input["outputs"]["outputFile"])
         text = file.read_text(encoding="utf-8") if file.exists() else "{}"
         try:
             json_format.Parse(text, pipeline_spec_pb2.ExecutorOutput())
         except json_format.ParseError as error:
             raise UserError(f"KFP's launcher rejects what the step reports ({one_line(error)})") from error
-        return dict(entrypoint.artifacts(json.loads(text)))
+        return json.loads(text)
+
+    def _output_value(self, name: str, file: Path, reported: Json) -> Any:
+        """Returns the value of an output parameter, from the ExecutorOutput or else from the file for it."""
+        if name in reported.get("parameterValues", {}):
+            return reported["parameterValues"][name]
+        if not file.exists():
+            raise UserError(f"it gives no value to its output parameter {name}")
+        text = file.read_text(encoding="utf-8")
+        kind = self._component["outputDefinitions"]["parameters"][name]["parameterType"]
+        return text if kind == "STRING" else json.loads(text)

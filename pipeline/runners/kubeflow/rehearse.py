@@ -5,9 +5,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.runners.kubeflow import acceptance, entrypoint
-from pipeline.runners.kubeflow.pipeline_file import Json, PipelineFile, load
+from pipeline.runners.kubeflow import acceptance
+from pipeline.runners.kubeflow.pipeline_file import MESSAGE_PREFIX, Json, PipelineFile, load
 from pipeline.runners.kubeflow.rehearsal_cluster import Cluster, Step
 from pipeline.runs.events import COMPLETE, FAILED, INTERRUPTED, Event, Events
 from shiftvit import processes
@@ -24,11 +25,16 @@ class Rehearsed:
     """A completed run."""
 
     cluster: Cluster
-    outputs: dict[str, dict[str, Json]]  # as recorded in the metadata store, by task and output
+    # As recorded in the metadata store, by completed task and output: an artifact, or a parameter's value.
+    outputs: dict[str, dict[str, Json]]
 
     def metadata(self, task: str, output: str) -> Json:
         """Returns the metadata of an output of a task."""
         return self.outputs[task][output]["metadata"]
+
+    def value(self, task: str, output: str) -> Any:
+        """Returns the value of a parameter that a task gives."""
+        return self.outputs[task][output]["value"]
 
     def path(self, task: str, output: str) -> Path:
         """Returns the path of an output in the bucket."""
@@ -68,6 +74,7 @@ class _Rehearsal:
         self._waiting = {name: self._make_step(name, compiled) for name in acceptance.in_order(self._tasks)}
         self._running: dict[str, tuple[Step, Events]] = {}
         self._outputs: dict[str, dict[str, Json]] = {}  # of the completed tasks
+        self._skipped: set[str] = set()
 
     def _make_step(self, name: str, compiled: PipelineFile) -> Step:
         task = self._tasks[name]
@@ -92,8 +99,13 @@ class _Rehearsal:
 
     def _start_ready(self) -> None:
         for name, step in list(self._waiting.items()):
-            ready = self._outputs.keys() >= acceptance.dependencies(self._tasks[name])
-            if ready and len(self._running) < CONCURRENT_STEPS:
+            needed = acceptance.dependencies(self._tasks[name])
+            ready = self._outputs.keys() >= needed
+            if needed & self._skipped or (ready and not step.is_triggered(self._outputs)):
+                del self._waiting[name]
+                self._skipped.add(name)
+                Events(self._show).skip(name)
+            elif ready and len(self._running) < CONCURRENT_STEPS:
                 events = Events(self._show)  # one per step, as it handles one running node
                 events.start(name)
                 self._running[name] = self._waiting.pop(name), events
@@ -133,7 +145,7 @@ def _reason(step: Step, status: int) -> str:
         if line.strip()
     ]
     for line in reversed(lines):
-        if line.startswith(entrypoint.MESSAGE_PREFIX):
-            return line.removeprefix(entrypoint.MESSAGE_PREFIX)
+        if line.startswith(MESSAGE_PREFIX):
+            return line.removeprefix(MESSAGE_PREFIX)
     last_line = lines[-1] if lines else f"exit status {status}, with an empty log"
     return processes.last_exception(step.log) or last_line

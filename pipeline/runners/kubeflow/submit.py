@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from pipeline.runners.kubeflow.api import Answer, Api, NotFound
 from pipeline.runners.kubeflow.pipeline_file import PipelineFile, load
-from shiftvit.errors import ConfigError, UserError
+from pipeline.runners.kubeflow.refused import REFUSED
+from shiftvit.errors import ConfigError, NotBlessedError, UserError
 
 RUN = "Run"  # name that `SubmittedRun.wait` reports for the run itself
 POLL_SECONDS = 10
@@ -67,12 +68,13 @@ class SubmittedRun:
         return f"{self.api.host}/#/runs/details/{self.id}"
 
     def wait(self, report: Callable[[str, str], None]) -> None:
-        """Waits until the run has succeeded.
+        """Waits until the run has succeeded with a version.
 
         Args:
             report: called at each change with the name of a task of the graph, or `RUN`, and KFP's name of its state.
 
         Raises:
+            NotBlessedError: the gates refused the model, whether or not the run passes then.
             UserError: the run fails or is cancelled; the message has KFP's reason.
         """
         reported: dict[str, str] = {}
@@ -86,6 +88,10 @@ class SubmittedRun:
             if run.get("state") in _FINAL_STATES:
                 break
             time.sleep(POLL_SECONDS)
+        if states.get(REFUSED) in ("SUCCEEDED", "FAILED"):
+            raise NotBlessedError(
+                f"run {self.name} pushed no version: the log of its step {REFUSED} says why; see {self.url}"
+            )
         if run["state"] != "SUCCEEDED":
             raise UserError(f"run {self.name} {_FINAL_STATES[run['state']]}{self._where_and_why(run)}; see {self.url}")
 

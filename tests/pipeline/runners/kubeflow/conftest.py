@@ -13,7 +13,7 @@ SPEC = {
     "schemaVersion": "2.1.0",
     "pipelineInfo": {"name": "shiftvit"},
     "root": {
-        "dag": {"tasks": {"Trainer": {}, "Pusher": {}}},
+        "dag": {"tasks": {"Trainer": {}, "Pusher": {}, "Refused": {}}},
         "inputDefinitions": {"parameters": {"epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1}}},
     },
 }

@@ -8,7 +8,7 @@ from waiting import HANG_SECONDS, wait_until
 
 from pipeline.cli.main import main
 from pipeline.runners.kubeflow import api
-from shiftvit.errors import ConfigError
+from shiftvit.errors import ConfigError, NotBlessedError
 
 
 def write(file, code):
@@ -97,6 +97,19 @@ def test_submit_waits_and_prints_the_states(server, tmp_path, monkeypatch, capsy
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [f"mine: {url}", "Run: running", "Run: succeeded"]
     assert "secret" not in shown.out + shown.err
+
+
+def test_a_refused_model_ends_submit_with_its_own_exit_code(server, tmp_path, capsys):
+    spec = yaml.safe_load((tmp_path / "p.yaml").read_text()) if write(tmp_path / "p.yaml", "") else {}
+    spec["root"]["dag"]["tasks"]["Refused"] = spec["root"]["dag"]["tasks"]["One"]
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(spec))
+    tasks = [{"display_name": "Refused", "state": "SUCCEEDED"}]
+    server.state.progress = [{"state": "SUCCEEDED", "run_details": {"task_details": tasks}}]
+
+    command = ["kubeflow", "submit", str(tmp_path / "p.yaml"), "--host", server.url, "--wait"]
+    assert main(command) == NotBlessedError.exit_code
+
+    assert "pushed no version" in capsys.readouterr().err
 
 
 def test_a_failed_run_is_an_error(server, tmp_path, capsys):

@@ -10,6 +10,7 @@ import components
 from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.graph.nodes import Node
 from pipeline.runners.kubeflow import compile, entrypoint
+from pipeline.runners.kubeflow.refused import REFUSED
 from shiftvit.config import ModelConfig
 from shiftvit.errors import ConfigError
 
@@ -32,15 +33,25 @@ def settings(documents):
 
 
 def test_every_node_runs_our_entrypoint_in_the_image(documents, containers):
-    assert containers.keys() == documents[0]["root"]["dag"]["tasks"].keys() and len(containers) == 11
-    for container in containers.values():
+    assert containers.keys() == documents[0]["root"]["dag"]["tasks"].keys() and len(containers) == 12
+    for name, container in containers.items():
+        module = "refused" if name == REFUSED else "entrypoint"
         assert container["image"] == "registry/shiftvit:1"
-        assert container["command"] == ["python", "-m", "pipeline.runners.kubeflow.entrypoint"]
+        assert container["command"] == ["python", "-m", f"pipeline.runners.kubeflow.{module}"]
+
+
+def test_the_last_step_runs_only_if_the_pusher_says_that_it_pushed_nothing(documents):
+    spec, _ = documents
+
+    assert spec["root"]["dag"]["tasks"][REFUSED]["triggerPolicy"] == {
+        "condition": "inputs.parameter_values['pushed'] == false"
+    }
+    assert spec["components"][Node.PUSHER]["outputDefinitions"]["parameters"]["pushed"] == {"parameterType": "BOOLEAN"}
 
 
 def test_every_executor_whose_parameters_the_entrypoint_converts_is_in_the_graph(containers):
-    commands = [[*container["command"], *container["args"]] for container in containers.values()]
-    executors = {command[command.index("--executor_class_path") + 1] for command in commands}
+    arguments = [container["args"] for name, container in containers.items() if name != REFUSED]
+    executors = {each[each.index("--executor_class_path") + 1] for each in arguments}
 
     assert entrypoint.PREPARATIONS.keys() <= executors
 
@@ -48,7 +59,7 @@ def test_every_executor_whose_parameters_the_entrypoint_converts_is_in_the_graph
 def test_every_node_of_the_graph_compiles(tmp_path):
     spec, _ = compiled(tmp_path, "tune.trials=1", "lite.enabled=true")
 
-    assert spec["root"]["dag"]["tasks"].keys() == set(Node)
+    assert spec["root"]["dag"]["tasks"].keys() == {*Node, REFUSED}
     resources = spec["deploymentSpec"]["executors"]["LiteExport_executor"]["container"]["resources"]
     assert resources["resourceCpuLimit"] == "2"
 

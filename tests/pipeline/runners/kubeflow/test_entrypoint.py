@@ -14,7 +14,7 @@ from pipeline.graph.fingerprint import graph_fingerprint
 from pipeline.runners.kubeflow import entrypoint
 from pipeline.sources.prepare import prepare
 from shiftvit.config import ExperimentConfig, TrainConfig, to_dict
-from shiftvit.errors import ConfigError, DataError, NotBlessedError
+from shiftvit.errors import ConfigError, DataError
 from shiftvit.files import paths
 
 INGEST = "components.example_gen.component.ImageExampleGen_Executor"
@@ -216,29 +216,30 @@ def test_paths_on_a_volume_are_found_where_the_volume_is_mounted(root, tmp_path,
     assert json.loads(trained["custom_config"])["resume_root"] == f"{root}/state/training/code"
 
 
-def conclude(monkeypatch, fails, **pushed):
-    """Runs the end of a Pusher's step."""
+def conclude(monkeypatch, **pushed):
+    """Runs the end of a Pusher's step; returns its output parameters."""
     monkeypatch.setattr(refusal, "reasons", lambda *facts: [f"top-1 of {facts} is below 90%"])
     inputs = {"evaluation": one("e"), "infra_blessing": one("i"), "examples": one("x", metadata=EXAMPLES)}
     reported = {"artifacts": {"pushed_model": one("minio://b/p", metadata=pushed)}}
-    entrypoint._conclude({"inputs": {"artifacts": inputs}}, reported, fails)
+    return entrypoint._conclude({"inputs": {"artifacts": inputs}}, reported)
 
 
 def test_the_log_of_a_refused_models_step_ends_as_the_terminal_does(monkeypatch, capsys):
-    conclude(monkeypatch, False, pushed=0)
+    told = conclude(monkeypatch, pushed=0)
 
-    reason = f"top-1 of ('e', 'i', {tuple('abcdefg')}) is below 90%"
-    assert capsys.readouterr().err == f"shiftvit: not pushed: {reason}\n"
-    with pytest.raises(NotBlessedError, match=r"^not pushed: top-1 of "):
-        conclude(monkeypatch, True, pushed=0)
+    sentence = f"not pushed: top-1 of ('e', 'i', {tuple('abcdefg')}) is below 90%"
+    assert told == {"pushed": False, "conclusion": sentence}
+    assert capsys.readouterr().err == f"shiftvit: {sentence}\n"
 
 
 def test_the_log_of_a_pushed_models_step_ends_as_the_terminal_does(monkeypatch, capsys):
     monkeypatch.setattr("components.evaluator.results.read_metrics", lambda *_: {"top1": 0.931})
 
-    conclude(monkeypatch, True, pushed=1, pushed_version="5", pushed_destination="/models/5")
+    told = conclude(monkeypatch, pushed=1, pushed_version="5", pushed_destination="/models/5")
 
-    assert capsys.readouterr().err == "shiftvit: Pushed version 5 to /models: top-1 93.1% on the test split.\n"
+    sentence = "Pushed version 5 to /models: top-1 93.1% on the test split."
+    assert told == {"pushed": True, "conclusion": sentence}
+    assert capsys.readouterr().err == f"shiftvit: {sentence}\n"
 
 
 @pytest.mark.slow
@@ -273,5 +274,6 @@ def test_a_step_writes_to_the_launchers_copy_and_reports_the_remote_uri(tmp_path
 def test_every_preparation_is_for_an_executor_of_the_graph(tmp_path):
     spec, _ = compiled(tmp_path, "tune.trials=1")
     arguments = [executor["container"]["args"] for executor in spec["deploymentSpec"]["executors"].values()]
+    named = [each[each.index("--executor_class_path") + 1] for each in arguments if "--executor_class_path" in each]
 
-    assert entrypoint.PREPARATIONS.keys() <= {each[each.index("--executor_class_path") + 1] for each in arguments}
+    assert entrypoint.PREPARATIONS.keys() <= set(named)

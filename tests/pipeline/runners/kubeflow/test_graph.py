@@ -13,6 +13,7 @@ from image_folders import write_classes
 from components import serving_folder
 from components.example_gen.bad_images import read_bad_images
 from pipeline.graph.fingerprint import graph_fingerprint
+from pipeline.runners.kubeflow.refused import REFUSED
 from pipeline.runners.kubeflow.rehearse import rehearse
 from shiftvit.errors import DataError, UserError
 from shiftvit.files import states
@@ -77,6 +78,8 @@ def test_each_run_pushes_its_model(serving, runs):
     pushed = [run.metadata("Pusher", "pushed_model") for run in runs]
 
     assert [metadata["pushed"] for metadata in pushed] == [1.0, 1.0]
+    assert [run.value("Pusher", "pushed") for run in runs] == [True, True]
+    assert all(REFUSED not in run.outputs for run in runs)
     versions = sorted(metadata["pushed_version"] for metadata in pushed)
     assert versions == sorted(path.name for path in serving.iterdir())
     assert all((serving / version / "saved_model.pb").exists() for version in versions)
@@ -134,6 +137,14 @@ def test_the_finished_state_of_a_training_stays_on_the_volume(folder, runs):
     assert [path.name for path in training.iterdir()] == [graph_fingerprint()]
     kept = {state.folder for state in states.finished(training)}
     assert kept == set((training / graph_fingerprint()).iterdir()) and kept
+
+
+def test_no_file_that_outlives_its_step_names_a_path_of_the_container(folder, runs):
+    lasting = [file for name in ("bucket", "volumes") for file in (folder / "cluster" / name).rglob("*")]
+    files = [file for file in lasting if file.is_file() and file.name != "executor-logs"]
+
+    assert len(files) > 100
+    assert [file for file in files if f"{folder}/cluster/steps/".encode() in file.read_bytes()] == []
 
 
 def test_bad_data_is_reported_with_its_step(folder, runs, tmp_path):

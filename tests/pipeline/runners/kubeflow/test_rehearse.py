@@ -7,7 +7,7 @@ from waiting import HANG_SECONDS
 
 from pipeline.runners.kubeflow import rehearsal_cluster
 from pipeline.runners.kubeflow.rehearse import rehearse
-from pipeline.runs.events import COMPLETE, FAILED, INTERRUPTED, RUNNING
+from pipeline.runs.events import COMPLETE, FAILED, INTERRUPTED, RUNNING, SKIPPED
 from shiftvit.errors import ConfigError, DataError, UserError
 from shiftvit.processes import describe_signal
 
@@ -138,6 +138,52 @@ def test_parameters_have_defaults_and_integers_become_floats(tmp_path):
 
     assert json.loads(log(tmp_path, "Use")) == [["3", "shapes"], [["data", "shapes"], ["epochs", 3.0]]]
     assert "3.0" in log(tmp_path, "Use")
+
+
+def given(key, task, component, output="size", kind="NUMBER_DOUBLE", condition=None):
+    """Makes a parameter of a task, from `task`, the output of Make."""
+    task["inputs"]["parameters"][key] = {"taskOutputParameter": {"producerTask": "Make", "outputParameterKey": output}}
+    component["inputDefinitions"]["parameters"][key] = {"parameterType": kind}
+    if condition:
+        task["triggerPolicy"] = {"condition": condition}
+
+
+def make_outputs(code, **kinds):
+    step = task(code)
+    step[1]["outputDefinitions"]["parameters"] = {name: {"parameterType": kind} for name, kind in kinds.items()}
+    return step
+
+
+REPORT = "Path(fact['outputs']['outputFile']).write_text(json.dumps({'parameterValues': {'done': False}}));"
+WRITE = "Path(fact['outputs']['parameters']['text']['outputFile']).write_text('two words')"
+
+
+def test_a_parameter_of_one_task_reaches_the_next_and_decides_whether_it_runs(tmp_path):
+    tasks = {"Make": make_outputs(REPORT + WRITE, done="BOOLEAN", text="STRING")}
+    for name, value in (("Done", "true"), ("Undone", "false")):
+        tasks[name] = task("print(sys.argv[2:])", "{{$.inputs.parameters['words']}}")
+        given("words", *tasks[name][:2], "text", "STRING")
+        given("done", *tasks[name][:2], "done", "BOOLEAN", f"inputs.parameter_values['done'] == {value}")
+    tasks["After"] = task("", after=["Done"])
+
+    rehearsed, recorder = run(tmp_path, tasks)
+
+    assert log(tmp_path, "Undone") == "['two words']\n"
+    assert (recorder.states(COMPLETE), recorder.states(SKIPPED)) == (["Make", "Undone"], ["Done", "After"])
+    assert rehearsed.value("Make", "done") is False and rehearsed.outputs.keys() == {"Make", "Undone"}
+
+
+def test_a_parameter_without_a_value_fails_its_step_as_the_launcher_does(tmp_path):
+    with pytest.raises(UserError, match=r"step Make failed after its command: .*no value .*output parameter done"):
+        run(tmp_path, {"Make": make_outputs("", done="BOOLEAN")})
+
+
+def test_a_condition_that_a_rehearsal_cannot_read_is_an_error(tmp_path):
+    tasks = {"Make": make_outputs(REPORT, done="BOOLEAN"), "Use": task("")}
+    given("done", *tasks["Use"][:2], "done", "BOOLEAN", "inputs.parameter_values['done'] != 'x'")
+
+    with pytest.raises(ConfigError, match=r"task Use: a rehearsal knows no condition but .*, not .* != 'x'"):
+        run(tmp_path, tasks)
 
 
 def test_a_volume_is_mounted_and_outlives_the_run(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.runners.kubeflow import submit
 from pipeline.runners.kubeflow.submit import RUN, Names
-from shiftvit.errors import UserError
+from shiftvit.errors import NotBlessedError, UserError
 
 
 def task(name, state, **more):
@@ -34,15 +34,28 @@ def test_wait_reports_each_change_and_returns_on_success(server, file):
         {"state": "PENDING"},
         answer("RUNNING", task("root", "RUNNING"), task("Trainer-driver", "SUCCEEDED"), task("Trainer", "RUNNING")),
         answer("RUNNING", task("Trainer", "RUNNING"), task("executor", "RUNNING")),
-        answer("SUCCEEDED", task("Trainer", "SUCCEEDED"), task("Pusher", "SKIPPED")),
+        answer(
+            "SUCCEEDED", task("Trainer", "SUCCEEDED"), task("Refused-driver", "SUCCEEDED"), task("Refused", "SKIPPED")
+        ),
     )
 
     assert error is None
     assert reported == [
         (RUN, "PENDING"),
         ("Trainer-driver", "SUCCEEDED"), ("Trainer", "RUNNING"), (RUN, "RUNNING"),
-        ("Trainer", "SUCCEEDED"), ("Pusher", "SKIPPED"), (RUN, "SUCCEEDED"),
+        ("Trainer", "SUCCEEDED"), ("Refused-driver", "SUCCEEDED"), ("Refused", "SKIPPED"), (RUN, "SUCCEEDED"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED"])  # as kubeflow.refused says
+def test_a_refused_model_is_told_from_a_failure(server, file, state):
+    server.state.progress = [answer(state, task("Pusher", "SUCCEEDED"), task("Refused", state))]
+    run = submit.submit(file, server.url, names=Names(run="r"))
+
+    with pytest.raises(
+        NotBlessedError, match=r"^run r pushed no version: the log of its step Refused says why; see ht"
+    ):
+        run.wait(lambda *_: None)
 
 
 def test_wait_survives_missing_answers(server, file):
